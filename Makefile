@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all a fresh clone needs: both install into .venv what is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install demo test faults check format check-k8s train clean
+
+help:  ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time this takes a few minutes."
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP)  ## install into .venv
+
+demo: $(STAMP)  ## a local fleet makes eight videos, and shows what it learnt
+	$(BIN)/fastflow-ray demo
+
+check: $(STAMP)  ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## check, then all tests
+	$(BIN)/pytest
+
+faults: $(STAMP)  ## the tests that kill and wait for minutes
+	$(BIN)/pytest -m fault --timeout 600
+
+format: $(STAMP)  ## let ruff mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check-k8s: $(STAMP)  ## check the Kubernetes manifests: make check-k8s CRD=ray.io_rayclusters.yaml
+	$(BIN)/python -m k8s.check $(if $(CRD),--crd $(CRD))
+
+train: $(STAMP)  ## train the embedded model from nothing (about 1.5 hours on 2 cores)
+	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m fastflow_ray.training.shapes
+
+clean:  ## remove what was installed or made
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,66 @@
+"""What a process is told by its environment. The only reader of `os.environ`; other rooms take plain arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fastflow_ray.errors import InvalidInput
+
+PREFIX = "FASTFLOW_"
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _store_here() -> str:
+    return (Path.cwd() / ".fastflow-ray" / "store").as_uri()
+
+
+class Settings(BaseModel):
+    """Each field is the variable FASTFLOW_<FIELD>, in capitals; an S3 endpoint is boto3's own AWS_ENDPOINT_URL_S3."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # a URL may hold a password
+
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://", repr=False)] = "redis://127.0.0.1:6379/0"
+    store_url: Annotated[str, Field(pattern=r"^(file|s3)://")] = Field(default_factory=_store_here)
+    api_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # a fleet's HTTP API, instead of Redis
+    api_key: Annotated[str | None, Field(repr=False)] = None  # what that API asks for, and what a server of it demands
+    lease_s: Seconds = 60.0  # a job belongs to its worker this long after the last beat
+    beat_s: Seconds = 10.0  # between two beats of a worker
+    grace_s: Seconds = 30.0  # between a reaper's two looks at a lease that ran out
+    stall_s: Seconds = 300.0  # without a step for so long, a worker stops beating
+
+    @model_validator(mode="after")
+    def _beats_within_the_lease(self) -> Self:
+        if self.beat_s >= self.lease_s:
+            raise ValueError(
+                f"{PREFIX}BEAT_S={self.beat_s:g} is not below {PREFIX}LEASE_S={self.lease_s:g}: "
+                "every lease would run out; beat at least three times per lease"
+            )
+        return self
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read every variable once; empty ones count as unset. Raises InvalidInput naming the variable."""
+        variables = {field: environment.get(PREFIX + field.upper(), "") for field in cls.model_fields}
+        try:
+            return cls.model_validate({field: value for field, value in variables.items() if value})
+        except ValidationError as refused:
+            raise InvalidInput("; ".join(_said(problem) for problem in refused.errors())) from None
+
+
+_WANTED = {
+    "redis_url": "must begin with redis://, rediss:// or unix://",
+    "store_url": "must begin with file:// or s3://",
+    "api_url": "must begin with http:// or https://",
+}
+
+
+def _said(problem: Mapping[str, object]) -> str:
+    place = problem["loc"]
+    if not isinstance(place, tuple) or not place:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{str(place[0]).upper()} " + _WANTED.get(str(place[0]), "must be a number of seconds above 0")

@@ -1,0 +1,33 @@
+"""What several rooms test with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Wan pipeline with random weights: a step of 32x16x5 takes a few milliseconds."""
+    import torch
+    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+    from transformers import ByT5Tokenizer, UMT5Config, UMT5EncoderModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.manual_seed(0)
+    text = UMT5Config(vocab_size=384, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4)
+    folder = tmp_path_factory.mktemp("checkpoints") / "small"
+    WanPipeline(
+        tokenizer=ByT5Tokenizer(),
+        text_encoder=UMT5EncoderModel(text),
+        vae=AutoencoderKLWan(
+            base_dim=16, z_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1, temperal_downsample=[False, True, True]
+        ),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2, attention_head_dim=24, text_dim=64, freq_dim=32, ffn_dim=64, num_layers=2
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)
+    return folder
