@@ -1,0 +1,144 @@
+"""The page to read first: where sampling and the bandit meet.
+
+A flow model makes a video by walking sigma from 1 to 0, and nearly all the time goes into evaluating its network at
+every step. FastFlow evaluates some steps and goes through the others along the line through the last two velocities.
+How many steps may be skipped after step k is learnt by a bandit of its own for every k, from the error seen whenever
+a real evaluation ends a skip:
+
+    sampling/  walks, predicts, measures errors;  asks a `SkipPolicy` how far to skip;  knows no bandit
+    bandit/    counts errors per step and arm, chooses by upper confidence bound;       knows no tensor
+    here       `BanditPolicy` is the one in terms of the other, and `FastFlow` remembers across generations
+
+A skip is credited to the step where it starts, and may only be chosen if there is a step left whose evaluation can
+end it: the first two steps and the last are always evaluated.
+
+Source: FastFlow, arXiv 2602.11105.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from fastflow_ray.bandit.arm_table import ArmTable
+from fastflow_ray.bandit.policy_key import PolicyKey
+from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.ucb import pull
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.sampling.euler import Velocity
+from fastflow_ray.sampling.fastflow import fastflow
+from fastflow_ray.sampling.grid import check_grid, fingerprint
+from fastflow_ray.sampling.trace import Trace
+
+if TYPE_CHECKING:
+    from fastflow_ray.models.attachment import Attachment
+
+ARMS = (0, 2, 4, 6)  # steps skipped, as published
+GAMMA = 2.0  # as published
+
+
+class BanditPolicy:
+    """One generation's `SkipPolicy`: decides from the table of what is known, and writes what it learns into it.
+
+    Where no scale is known yet the generation is a calibration: every step is evaluated, and the one-step errors,
+    which are pulls of arm 0 like any other, give mu = max_t MSE_t / N.
+    """
+
+    def __init__(self, known: ArmTable, learnt: ArmTable, gamma: float) -> None:
+        self._known = known
+        self._tables = (known, learnt)
+        self._gamma = gamma
+        self._scale = None if known.scale_runs else np.zeros(known.steps)
+
+    def choose(self, step: int, longest: int) -> int:
+        """The arm of largest upper confidence bound among those of at most `longest` steps."""
+        if self._scale is not None:
+            return 0
+        admissible = sum(arm <= longest for arm in self._known.arms)
+        values, pulls = self._known.value[step, :admissible], self._known.pulls[step, :admissible]
+        return self._known.arms[pull(values, pulls, self._gamma)]
+
+    def observe(self, step: int, skipped: int, error: float) -> None:
+        """Credit the arm pulled at `step`."""
+        for table in self._tables:
+            table.update(step, skipped, error)
+        if self._scale is not None:
+            self._scale[step] = error
+
+    def finish(self) -> None:
+        """Count the generation; only a calibration that reached its end sets the scale."""
+        for table in self._tables:
+            table.runs += 1
+            if self._scale is not None:
+                table.calibrate(self._scale)
+
+
+class FastFlow:
+    """Samples with most evaluations skipped, and learns across calls which to skip. For one thread at a time.
+
+    The same statistics, seed and calls give the same decisions: nothing is drawn.
+    """
+
+    def __init__(
+        self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: ArmStatistics | None = None
+    ) -> None:
+        """`statistics` is what is known already; it is copied."""
+        if not (math.isfinite(gamma) and gamma >= 0):
+            raise InvalidInput(f"gamma = {gamma} is no weight of exploration; use a number from 0, such as {GAMMA}")
+        if not arms or arms[0] != 0 or list(arms) != sorted(set(arms)):
+            raise InvalidInput(f"arms {tuple(arms)} have to rise strictly from 0, such as {ARMS}")
+        self.gamma = gamma
+        self.arms = tuple(arms)
+        self.statistics = ArmStatistics().merge(statistics or ArmStatistics())  # what it decides from
+        self._delta = ArmStatistics()
+
+    def sample(self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey = "") -> tuple[Tensor, Trace]:
+        """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x of any shape.
+
+        Calls with the same `key` learn from each other; without one, those with the same grid and shape of x.
+        Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, StatisticsMismatch, InvalidOutput.
+        """
+        check_grid(sigmas)
+        return fastflow(velocity, x, sigmas, self._policy(str(key) or _key_of(sigmas, x.shape), sigmas))
+
+    @contextmanager
+    def attach(self, pipe: Any, key: str | PolicyKey = "") -> Iterator[Attachment]:
+        """Accelerate every call of a diffusers flow pipeline inside the `with`; on leaving, it is as it was.
+
+        The object given has the `trace` of the latest call. Without a `key`, calls with the same grid, shape and
+        guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
+        """
+        from fastflow_ray.models.attachment import attach  # only here is diffusers needed
+
+        def policy_for(sigmas: Tensor, shape: Sequence[int]) -> BanditPolicy:
+            guidance = getattr(pipe, "guidance_scale", None)
+            return self._policy(str(key) or _key_of(sigmas, shape, guidance), sigmas)
+
+        with attach(pipe, policy_for) as attachment:
+            yield attachment
+
+    def take_delta(self) -> ArmStatistics:
+        """What was learnt since the last take; `statistics` holds it already. Call between generations."""
+        delta, self._delta = self._delta, ArmStatistics()
+        return delta
+
+    def adopt(self, snapshot: ArmStatistics) -> None:
+        """Decide from what the fleet knows and what was learnt here since the last take. Call between generations."""
+        self.statistics = snapshot.merge(self._delta)
+
+    def _policy(self, key: str, sigmas: Tensor) -> BanditPolicy:
+        steps, grid = len(sigmas) - 1, fingerprint(sigmas)
+        known = self.statistics.table(key, steps=steps, arms=self.arms, grid=grid)
+        learnt = self._delta.table(key, steps=steps, arms=self.arms, grid=grid)
+        return BanditPolicy(known, learnt, self.gamma)
+
+
+def _key_of(sigmas: Tensor, shape: Sequence[int], guidance: float | None = None) -> str:
+    """A key for calls that were given none."""
+    of_guidance = "" if guidance is None else f":guidance{guidance:g}"
+    return f"grid{fingerprint(sigmas)}{of_guidance}:{'x'.join(map(str, shape))}"

@@ -1,0 +1,64 @@
+"""FastFlow one step at a time, for a caller that owns the loop itself. Decides as `sampling.fastflow` does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import Tensor
+
+from fastflow_ray.sampling.skip_policy import SkipPolicy
+from fastflow_ray.sampling.skips import longest_skip
+from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity_history import VelocityHistory
+
+
+class StepMachine:
+    """Walks `sigmas`, shape (steps + 1,): ask `skips`, run the network or not, then `advance`."""
+
+    def __init__(self, sigmas: Tensor, policy: SkipPolicy, restarts: Collection[int] = ()) -> None:
+        self.trace = Trace(steps=len(sigmas) - 1)
+        self._sigmas = sigmas
+        self._policy = policy
+        self._restarts = restarts
+        self._history = VelocityHistory()
+        self._step = 0
+        self._next_evaluation = 0
+        self._skip: tuple[int, int] | None = None  # (step, skipped) that the next evaluation ends
+
+    @property
+    def skips(self) -> bool:
+        """Whether the present step does without the network."""
+        return self._step < self._next_evaluation
+
+    def advance(self, velocity: Tensor) -> Tensor:
+        """The velocity to integrate over the present step: `velocity` itself if it is evaluated, else the prediction
+        (float32) whatever `velocity` holds. The next step is then the present one."""
+        if self.skips:
+            velocity = self._history.predict(self._sigmas[self._step])
+        else:
+            self._learn(velocity)
+            self._decide()
+        self._step += 1
+        if self._step == self.trace.steps:
+            self._policy.finish()
+        return velocity
+
+    def _learn(self, velocity: Tensor) -> None:
+        sigma = self._sigmas[self._step]
+        self.trace.evaluated.append(self._step)
+        if self._skip is not None:
+            error = self._history.error(sigma, velocity)
+            self.trace.errors.append((*self._skip, error))
+            self._policy.observe(*self._skip, error)
+        if self._step in self._restarts:
+            self._history.clear()
+        self._history.append(sigma, velocity)
+
+    def _decide(self) -> None:
+        skipped, self._skip = 0, None
+        longest = longest_skip(self._step, self.trace.steps, self._restarts)
+        if self._history.ready and longest >= 0:
+            skipped = self._policy.choose(self._step, longest)
+            self._skip = (self._step, skipped)
+            self.trace.skips.append(self._skip)
+        self._next_evaluation = self._step + skipped + 1

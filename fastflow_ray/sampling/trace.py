@@ -1,0 +1,21 @@
+"""What one trajectory did: which steps ran the network, which were skipped, and how wrong the skips were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Trace:
+    """Grows while the trajectory runs; complete when `evaluated` and the skips cover all `steps`."""
+
+    steps: int  # N, of the grid
+    nfe: int = 0  # network evaluations, each guidance branch counted
+    evaluated: list[int] = field(default_factory=list)  # step indices, rising
+    skips: list[tuple[int, int]] = field(default_factory=list)  # (step, skipped): chosen after evaluating `step`
+    errors: list[tuple[int, int, float]] = field(default_factory=list)  # (step, skipped, MSE of the prediction)
+
+    @property
+    def skipped(self) -> int:
+        """Steps passed without the network."""
+        return sum(length for _, length in self.skips)

@@ -1,0 +1,56 @@
+"""The grid against diffusers' own, and what makes a grid unsound."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.sampling.grid import check_grid, fingerprint, flow_sigmas
+
+
+@given(steps=st.integers(4, 200), shift=st.floats(0.1, 30.0))
+def test_it_has_the_very_numbers_of_diffusers(steps, shift):
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
+    scheduler.set_timesteps(steps)
+    sigmas = flow_sigmas(steps, shift)
+    assert sigmas.dtype == torch.float32
+    assert torch.equal(sigmas, scheduler.sigmas)
+
+
+def test_the_formula_by_hand():
+    sigmas = flow_sigmas(4, 1.0)
+    torch.testing.assert_close(sigmas, torch.tensor([1.0, 0.667, 0.334, 0.001, 0.0]))
+    assert flow_sigmas(50, 3.0)[0] == 1.0
+
+
+@given(steps=st.integers(4, 200), shift=st.floats(0.1, 30.0))
+def test_every_flow_grid_is_sound(steps, shift):
+    check_grid(flow_sigmas(steps, shift))
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "remedy"),
+    [
+        ([1.0, 0.6, 0.3, 0.0], "use at least 4"),
+        ([[1.0, 0.8, 0.6, 0.3, 0.0]], "use at least 4"),
+        ([1.0, float("nan"), 0.6, 0.3, 0.0], "flow_sigmas"),
+        ([1.0, 0.8, 0.8, 0.3, 0.0], "drop repeated"),
+        ([0.0, 0.2, 0.5, 0.8, 1.0], "sort them"),
+        ([0.7, 0.6, 0.5, 0.2, 0.0], "start near 1"),
+        ([1.0, 0.8, 0.5, 0.3, 0.1], "end at 0"),
+        ([14.6, 7.0, 3.0, 0.5, 0.0], "start near 1"),
+    ],
+)
+def test_an_unsound_grid_is_refused_with_a_remedy(sigmas, remedy):
+    with pytest.raises(InvalidInput, match=remedy):
+        check_grid(torch.tensor(sigmas))
+
+
+def test_a_fingerprint_tells_grids_apart_but_not_roundings():
+    grid = flow_sigmas(50, 3.0)
+    assert fingerprint(grid) == fingerprint(grid.double() + 1e-9)
+    assert len({fingerprint(flow_sigmas(n, s)) for n in (49, 50) for s in (3.0, 3.01)}) == 4
