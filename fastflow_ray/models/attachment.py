@@ -1,0 +1,57 @@
+"""Putting scheduler and gates on a diffusers pipeline, and taking them off again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastflow_ray.errors import AccelerationUnavailable, InvalidInput
+from fastflow_ray.models.gate import Gate
+from fastflow_ray.models.scheduler import FastFlowScheduler, PolicyFor
+from fastflow_ray.sampling.trace import Trace
+
+TRANSFORMERS = ("transformer", "transformer_2")  # Wan 2.2 has a second expert
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A pipeline under acceleration."""
+
+    scheduler: FastFlowScheduler
+
+    @property
+    def trace(self) -> Trace:
+        """Of the latest call, growing while it runs; of 0 steps before the first."""
+        return self.scheduler.trace
+
+
+@contextmanager
+def attach(pipe: Any, policy_for: PolicyFor) -> Iterator[Attachment]:
+    """Let a fresh policy from `policy_for(sigmas, shape)` decide the skips of every call inside the `with`.
+
+    On leaving, however, the pipeline has its own scheduler and plain transformers again. Raises
+    AccelerationUnavailable for pipelines that cannot carry it, InvalidInput if one is attached already.
+    """
+    stock = pipe.scheduler
+    if isinstance(stock, FastFlowScheduler):
+        raise InvalidInput("this pipeline is attached already; leave the first `with` before entering another")
+    scheduler = FastFlowScheduler.like(stock, policy_for, pipe.config.get("boundary_ratio"))
+    gates = [Gate(transformer, lambda: scheduler.skips) for transformer in _transformers(pipe)]
+    scheduler.count(gates)
+    with ExitStack() as leaving:
+        for gate in gates:
+            gate.install()
+            leaving.callback(gate.remove)
+        pipe.scheduler = scheduler
+        leaving.callback(setattr, pipe, "scheduler", stock)
+        yield Attachment(scheduler)
+
+
+def _transformers(pipe: Any) -> list[Any]:
+    found = [getattr(pipe, name, None) for name in TRANSFORMERS]
+    transformers = [transformer for transformer in found if transformer is not None]
+    if not transformers:
+        raise AccelerationUnavailable(f"{type(pipe).__name__} has no transformer to skip; run it without acceleration")
+    return transformers

@@ -1,0 +1,66 @@
+"""The engine seam: whatever can turn a `GenerationSpec` into frames can stand behind the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from fastflow_ray.models.catalogue import ModelCard
+
+if TYPE_CHECKING:
+    from fastflow_ray.fastflow import FastFlow
+    from fastflow_ray.sampling.trace import Trace
+
+
+@dataclass(frozen=True)
+class GenerationSpec:
+    """One video with every number settled; the same spec gives the same frames on the same machine."""
+
+    prompt: str
+    negative_prompt: str
+    width: int  # px
+    height: int  # px
+    frames: int  # 4k+1
+    fps: int
+    steps: int
+    guidance: float
+    shift: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Told after every phase change and every step."""
+
+    phase: str  # load, text_encode, sample, decode
+    step: int = 0
+    steps: int = 0
+    evaluated: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What came out."""
+
+    frames: np.ndarray  # float32 (frames, height, width, 3) in [0, 1]
+    trace: Trace  # which steps ran the network
+    phase_s: dict[str, float]  # seconds per phase: text_encode, sample, decode
+
+
+OnStep = Callable[[StepReport], None]  # may raise to stop the generation at this step
+
+
+class Engine(Protocol):
+    """One loaded model on one device."""
+
+    model: str
+    card: ModelCard  # the numbers a request may leave open
+    revision: str  # what the weights are: part of every policy key and manifest
+    versions: Mapping[str, str]  # of the software and the device that make the frames
+
+    def generate(self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep) -> Generation:
+        """Run the flow; `fastflow=None` evaluates every step. Raises InvalidOutput on NaN or infinity."""

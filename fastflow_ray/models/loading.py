@@ -1,0 +1,98 @@
+"""From a model's name to an engine on this machine's device. Knows no job and no fleet."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+import transformers
+from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+
+from fastflow_ray.errors import ModelLoadFailed
+from fastflow_ray.models.catalogue import CATALOGUE, ModelCard, model_card
+from fastflow_ray.models.diffusers_engine import DiffusersEngine
+from fastflow_ray.models.revision import weights_revision
+
+# What reading somebody's folder, or fetching it, has been seen to raise.
+BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
+
+
+def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
+    """Load a model by its catalogue name, its folder or its hub id; on the GPU if there is one.
+
+    Raises UnknownModel for a word that is none of the three, ModelLoadFailed if the weights cannot be had or read.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    source = model if _is_place(model) else model_card(model).source
+    _be_quiet()
+    try:
+        folder = _folder(source)
+        revision = weights_revision(folder)
+        pipe = DiffusionPipeline.from_pretrained(folder, dtype=_dtypes(model, device), local_files_only=True)
+        card = CATALOGUE.get(model) or _card_of(pipe, model)
+        return DiffusersEngine(pipe.to(device), card, revision, _versions(device))
+    except BROKEN as error:
+        reason = shorten(str(error), 200, placeholder=" …")
+        raise ModelLoadFailed(
+            f"cannot load the model {model!r} from {source}: {reason};"
+            " give a folder in diffusers' format, or check the network and the free memory"
+        ) from error
+
+
+def _is_place(model: str) -> bool:
+    return model not in CATALOGUE and ("/" in model or Path(model).is_dir())
+
+
+def _folder(source: str) -> Path:
+    """Where the files are, after fetching what the hub has and this machine has not."""
+    if Path(source).is_dir():
+        return Path(source)
+    if Path(source).is_absolute() or source.startswith("."):
+        raise FileNotFoundError("there is no such folder")
+    return Path(DiffusionPipeline.download(source))
+
+
+def _dtypes(model: str, device: str) -> dict[str, torch.dtype]:
+    """The card's dtype, except for the autoencoder: Wan's loses visible quality below float32."""
+    default = "float32" if device == "cpu" else "bfloat16"
+    dtype = CATALOGUE[model].dtype if model in CATALOGUE else default
+    return {"default": getattr(torch, dtype), "vae": torch.float32}
+
+
+def _card_of(pipe: Any, source: str) -> ModelCard:
+    """A card for a model that the catalogue does not know, from its pipeline's own defaults."""
+    defaults = {name: p.default for name, p in inspect.signature(pipe.__call__).parameters.items()}
+    scheduler = pipe.scheduler.config
+    return ModelCard(
+        name=Path(source).name.lower(),
+        source=source,
+        width=defaults["width"],
+        height=defaults["height"],
+        frames=defaults["num_frames"],
+        fps=16,
+        steps=defaults["num_inference_steps"],
+        guidance=defaults["true_cfg_scale" if "true_cfg_scale" in defaults else "guidance_scale"],
+        shift=scheduler.get("shift") or scheduler.get("flow_shift") or 1.0,
+        max_sequence_length=defaults["max_sequence_length"],
+    )
+
+
+def _versions(device: str) -> dict[str, str]:
+    packages = {
+        name.replace("-", "_"): version(name) for name in ("fastflow-ray", "torch", "diffusers", "transformers")
+    }
+    named = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
+    return packages | {"python": platform.python_version(), "device": f"{device} ({named})"}
+
+
+def _be_quiet() -> None:
+    """No progress bars on the standard error: a worker logs lines, and a terminal has bars of its own."""
+    diffusers_logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()

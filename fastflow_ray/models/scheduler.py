@@ -1,0 +1,131 @@
+"""FastFlow as a diffusers scheduler: owns grid, history and decisions, and sees the velocity after guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
+from typing import Any
+
+from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteSchedulerOutput
+from torch import Tensor
+
+from fastflow_ray.errors import AccelerationUnavailable
+from fastflow_ray.models.gate import Gate
+from fastflow_ray.sampling.grid import check_grid
+from fastflow_ray.sampling.skip_policy import SkipPolicy
+from fastflow_ray.sampling.step_machine import StepMachine
+from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity_history import check_finite
+
+PolicyFor = Callable[[Tensor, Sequence[int]], SkipPolicy]  # (sigmas, shape of the sample) → one trajectory's policy
+
+
+def flow_euler(scheduler: Any, shift: float | None = None) -> FlowMatchEulerDiscreteScheduler:
+    """The reference: flow-Euler on the grid of a pipeline's own scheduler, or on the grid of another `shift`.
+
+    Wan's checkpoints ship UniPC, whose `flow_shift` becomes the shift. Raises AccelerationUnavailable for schedulers
+    that do not follow a deterministic flow.
+    """
+    config = dict(scheduler.config)
+    native = isinstance(scheduler, FlowMatchEulerDiscreteScheduler) and not config["stochastic_sampling"]
+    if not native and config.get("prediction_type") != "flow_prediction":
+        raise AccelerationUnavailable(
+            f"{type(scheduler).__name__} does not integrate a deterministic flow; give the pipeline a"
+            " FlowMatchEulerDiscreteScheduler, or run it without acceleration"
+        )
+    if "flow_shift" in config:
+        config["shift"] = config["flow_shift"]
+    if shift is not None:
+        config |= {"shift": shift, "use_dynamic_shifting": False}
+    known = signature(FlowMatchEulerDiscreteScheduler.__init__).parameters
+    reference = FlowMatchEulerDiscreteScheduler(**{name: config[name] for name in known if name in config})
+    if native and shift is None:
+        reference.set_shift(scheduler.shift)  # `set_shift` leaves no mark in the config
+    return reference
+
+
+class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]  # diffusers has no types
+    """Flow-Euler that ignores the model's output on skipped steps and integrates the prediction instead.
+
+    Where nothing is skipped it takes the stock scheduler's own step, so the result is the same bit for bit. `trace`
+    tells of the trajectory while it runs: `len(trace.evaluated)` of the steps taken so far ran the network.
+    """
+
+    trace: Trace  # of the latest trajectory; of 0 steps before the first
+    _gates: list[Gate]
+    _machine: StepMachine | None
+    _policy_for: PolicyFor
+    _boundary_ratio: float | None
+
+    @classmethod
+    def like(cls, scheduler: Any, policy_for: PolicyFor, boundary_ratio: float | None = None) -> FastFlowScheduler:
+        """On the grid of `scheduler`. Below `boundary_ratio` of the training timesteps another network takes over
+        (Wan 2.2): its first step is evaluated and a new history starts there."""
+        reference = flow_euler(scheduler)
+        twin: FastFlowScheduler = cls.from_config(reference.config)
+        twin.set_shift(reference.shift)
+        twin.trace, twin._gates, twin._machine = Trace(steps=0), [], None
+        twin._policy_for, twin._boundary_ratio = policy_for, boundary_ratio
+        return twin
+
+    @property
+    def skips(self) -> bool:
+        """Whether the present step does without the network."""
+        return self._machine is not None and self._machine.skips
+
+    def count(self, gates: Iterable[Gate]) -> None:
+        """Take the count of network evaluations from these gates, which every evaluation has to pass."""
+        self._gates = list(gates)
+
+    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        """As the stock scheduler's; a new trajectory begins. Raises InvalidInput for an unsound grid."""
+        super().set_timesteps(*args, **kwargs)
+        check_grid(1 - self.sigmas if self.config.invert_sigmas else self.sigmas)
+        self.trace, self._machine = Trace(steps=len(self.timesteps)), None
+        for gate in self._gates:
+            gate.begin()
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: Tensor,
+        sample: Tensor,
+        *args: Any,
+        return_dict: bool = True,
+        **kwargs: Any,
+    ) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
+        """As the stock scheduler's, with the prediction in place of `model_output` on a skipped step."""
+        if self._machine is None:
+            self._machine = self._begin(timestep, sample)
+        skipped = self._machine.skips
+        velocity = self._machine.advance(model_output)
+        self._count_evaluations(skipped)
+        (x,) = super().step(velocity, timestep, sample, *args, return_dict=False, **kwargs)
+        x = x.to(model_output.dtype)
+        if self.step_index == len(self.timesteps):
+            check_finite(x)
+        return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x) if return_dict else (x,)
+
+    def _begin(self, timestep: Tensor, sample: Tensor) -> StepMachine:
+        """A machine for the steps from here to the end: a pipeline that starts from a video enters the grid midway."""
+        if self.step_index is None:
+            self._init_step_index(timestep)
+        sigmas = self.sigmas[self.step_index :]
+        machine = StepMachine(sigmas, self._policy_for(sigmas, tuple(sample.shape)), self._restarts())
+        self.trace = machine.trace
+        return machine
+
+    def _restarts(self) -> frozenset[int]:
+        if self._boundary_ratio is None:
+            return frozenset()
+        timesteps = self.timesteps[self.step_index :]
+        first_expert = timesteps >= self._boundary_ratio * self.config.num_train_timesteps
+        return frozenset({int(first_expert.sum())})
+
+    def _count_evaluations(self, skipped: bool) -> None:
+        before, self.trace.nfe = self.trace.nfe, sum(gate.nfe for gate in self._gates)
+        if self._gates and not skipped and self.trace.nfe == before:
+            raise AccelerationUnavailable(
+                "the network ran without passing its gate; attach after moving, offloading or compiling the pipeline"
+            )

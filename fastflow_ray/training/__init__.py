@@ -1,0 +1,1 @@
+"""The models shipped with fastflow-ray and the commands that train them."""

@@ -1,0 +1,165 @@
+"""The engine: the unchanged pipeline's own frames, reports while it runs, and a clean pipeline however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+
+from fastflow_ray.errors import InvalidInput, InvalidOutput, JobCancelled, OutOfMemory
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.models.diffusers_engine import DiffusersEngine
+from fastflow_ray.models.engine import GenerationSpec, StepReport
+
+MakeSpec = Callable[..., GenerationSpec]
+
+
+def nobody(report: StepReport) -> None:
+    """Listens to no report."""
+
+
+def reference(engine: DiffusersEngine, spec: GenerationSpec) -> np.ndarray:
+    """The frames of the pipeline itself, called as anybody would call it."""
+    pipe = engine._pipe
+    own, pipe.scheduler = pipe.scheduler, FlowMatchEulerDiscreteScheduler(shift=spec.shift)
+    try:
+        frames: np.ndarray = pipe(
+            prompt=spec.prompt,
+            negative_prompt=spec.negative_prompt,
+            width=spec.width,
+            height=spec.height,
+            num_frames=spec.frames,
+            num_inference_steps=spec.steps,
+            guidance_scale=spec.guidance,
+            max_sequence_length=engine.card.max_sequence_length,
+            generator=torch.Generator().manual_seed(spec.seed),
+        ).frames[0]
+        return frames
+    finally:
+        pipe.scheduler = own
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_without_skips_the_frames_are_the_pipelines_own_bit_for_bit(
+    engine: DiffusersEngine, make_spec: MakeSpec, guidance: float
+) -> None:
+    spec = make_spec(guidance=guidance)
+    made = engine.generate(spec, None, nobody)
+    assert np.array_equal(made.frames, reference(engine, spec))
+    assert made.trace.evaluated == list(range(12))
+    assert made.trace.nfe == (24 if guidance > 1 else 12)
+
+
+def test_frames_are_float_pictures_and_every_phase_took_time(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    made = engine.generate(make_spec(), None, nobody)
+    assert made.frames.shape == (5, 16, 32, 3)
+    assert made.frames.dtype == np.float32
+    assert 0.0 <= made.frames.min() < made.frames.max() <= 1.0
+    assert list(made.phase_s) == ["text_encode", "sample", "decode"]
+    assert min(made.phase_s.values()) > 0
+
+
+def test_the_seed_is_the_noise(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    once, again, other = (engine.generate(make_spec(seed=seed), None, nobody).frames for seed in (7, 7, 8))
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, other)
+
+
+def test_a_fastflow_that_has_learnt_skips_steps_under_the_specs_own_key(
+    engine: DiffusersEngine, make_spec: MakeSpec
+) -> None:
+    fastflow, spec = FastFlow(), make_spec()
+    for _ in range(4):
+        made = engine.generate(spec, fastflow, nobody)
+    assert 0 < made.trace.skipped == 12 - len(made.trace.evaluated)
+    assert made.trace.nfe == 2 * len(made.trace.evaluated)
+    assert list(fastflow.statistics.tables) == [str(engine.policy_key(spec))]
+    assert engine.revision in str(engine.policy_key(spec))
+
+
+def test_reports_tell_every_phase_and_every_step(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    fastflow, reports = FastFlow(), list[StepReport]()
+    for _ in range(4):
+        reports.clear()
+        made = engine.generate(make_spec(), fastflow, reports.append)
+    assert reports[0] == StepReport("text_encode", 0, 12)
+    assert reports[1] == StepReport("sample", 0, 12)
+    assert [report.step for report in reports[2:-1]] == list(range(1, 13))
+    assert all(report.evaluated + report.skipped == report.step for report in reports)
+    assert reports[-1] == StepReport("decode", 12, 12, len(made.trace.evaluated), made.trace.skipped)
+
+
+@pytest.mark.parametrize("phase", ["text_encode", "sample", "decode"])
+def test_whoever_listens_may_stop_it_and_the_pipeline_is_left_as_it_was(
+    engine: DiffusersEngine, make_spec: MakeSpec, phase: str
+) -> None:
+    spec, reports = make_spec(), list[StepReport]()
+    before, scheduler = engine.generate(spec, None, nobody).frames, engine._pipe.scheduler
+
+    def stop(report: StepReport) -> None:
+        reports.append(report)
+        if report.phase == phase:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled, match="enough"):
+        engine.generate(spec, FastFlow(), stop)
+    assert [report.phase for report in reports].count(phase) == 1, "it went on after it was told to stop"
+    assert engine._pipe.scheduler is scheduler
+    assert not engine._pipe.transformer._forward_pre_hooks
+    assert np.array_equal(engine.generate(spec, None, nobody).frames, before)
+
+
+@contextmanager
+def broken(parameter: torch.nn.Parameter, value: float) -> Iterator[None]:
+    kept = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.fill_(value)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            parameter.copy_(kept)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_a_network_gone_wrong_gives_no_video(
+    engine: DiffusersEngine, make_spec: MakeSpec, part: str, value: float
+) -> None:
+    pipe = engine._pipe
+    bias = pipe.transformer.proj_out.bias if part == "transformer" else pipe.vae.decoder.conv_in.bias
+    with broken(bias, value), pytest.raises(InvalidOutput):
+        engine.generate(make_spec(), None, nobody)
+
+
+def test_memory_that_does_not_suffice_is_an_error_to_retry_and_keeps_no_tensor(
+    engine: DiffusersEngine, make_spec: MakeSpec
+) -> None:
+    def run_out(report: StepReport) -> None:
+        if report.step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …")
+
+    with pytest.raises(OutOfMemory, match=r"small at 32x16x5: CUDA out of memory.*2.00 GiB.; use a smaller") as caught:
+        engine.generate(make_spec(), None, run_out)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"width": 40}, "multiples of 16 px, not 40x16"),
+        ({"height": 24}, "multiples of 16 px, not 32x24"),
+        ({"frames": 6}, r"4k\+1 frames, not 6"),
+    ],
+)
+def test_sizes_the_model_cannot_decode_are_refused_before_any_work(
+    engine: DiffusersEngine, make_spec: MakeSpec, change: dict[str, int], complaint: str
+) -> None:
+    reports = list[StepReport]()
+    with pytest.raises(InvalidInput, match=complaint):
+        engine.generate(make_spec(**change), None, reports.append)
+    assert not reports

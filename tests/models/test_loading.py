@@ -1,0 +1,83 @@
+"""Loading: by name, by folder, and one clear line when it cannot be."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastflow_ray.errors import ModelLoadFailed, UnknownModel
+from fastflow_ray.models.diffusers_engine import DiffusersEngine
+from fastflow_ray.models.loading import load_engine
+from fastflow_ray.models.revision import SAMPLE_BYTES, WHOLE_BYTES, weights_revision
+
+
+def test_a_folder_is_a_model_whose_card_is_its_pipelines_own(engine: DiffusersEngine) -> None:
+    card = engine.card
+    assert (engine.model, card.shift, card.steps, card.guidance) == ("small", 3.0, 50, 5.0)
+    assert (card.width, card.height, card.frames, card.max_sequence_length) == (832, 480, 81, 512)
+
+
+def test_the_engine_says_what_made_its_frames(engine: DiffusersEngine) -> None:
+    assert engine.versions["torch"] == torch.__version__
+    assert engine.versions["device"].startswith("cpu (")
+    assert {"fastflow_ray", "diffusers", "transformers", "python"} < set(engine.versions)
+
+
+def test_a_word_that_is_no_model_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(UnknownModel, match=r"no model named 'shapez'; there are: .*shapes"):
+        load_engine("shapez")
+
+
+def test_a_folder_without_a_pipeline_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadFailed, match=r"cannot load the model .*give a folder in diffusers' format") as caught:
+        load_engine(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "config"])
+def test_damaged_weights_are_refused_in_one_line(small_checkpoint: Path, tmp_path: Path, damage: str) -> None:
+    folder = Path(shutil.copytree(small_checkpoint, tmp_path / "damaged"))
+    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    match damage:
+        case "cut":
+            weights.write_bytes(weights.read_bytes()[:-100])
+        case "missing":
+            weights.unlink()
+        case "config":
+            (folder / "vae" / "config.json").write_text("{")
+    with pytest.raises(ModelLoadFailed, match="cannot load the model") as caught:
+        load_engine(str(folder), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_revision_is_the_content_and_not_the_place(small_checkpoint: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(small_checkpoint, tmp_path / "elsewhere"))
+    (copy / "README.md").write_text("a report beside the weights changes no video")
+    assert weights_revision(copy) == weights_revision(small_checkpoint)
+
+
+@pytest.mark.parametrize("part", ["model_index.json", "vae/config.json", "text_encoder/model.safetensors"])
+def test_one_byte_makes_another_revision(small_checkpoint: Path, tmp_path: Path, part: str) -> None:
+    copy = Path(shutil.copytree(small_checkpoint, tmp_path / "changed"))
+    content = (copy / part).read_bytes()
+    (copy / part).write_bytes(content[:-1] + b" " if part.endswith("json") else content[:-1] + b"\x01")
+    if part == "model_index.json":
+        (copy / part).write_bytes(content + b"\n")
+    assert weights_revision(copy) != weights_revision(small_checkpoint)
+
+
+def test_large_files_are_told_apart_by_samples_from_end_to_end(small_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_checkpoint, tmp_path / "large"))
+    size = 4 * WHOLE_BYTES
+    revisions = set()
+    for place in (None, 0, size // 63, size - SAMPLE_BYTES, size - 1):
+        with (folder / "transformer" / "more.safetensors").open("wb") as file:
+            file.truncate(size)  # a hole on the disk: reads as zeros, takes no space
+            if place is not None:
+                file.seek(place)
+                file.write(b"\x01")
+        revisions.add(weights_revision(folder))
+    assert len(revisions) == 5
