@@ -1,0 +1,69 @@
+"""Turns a person's fields into a job, or into one line saying what to mend. Never echoes what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.jobs.video_job import NO_PROMPT, VideoJob
+
+NAMED_COMPLAINTS = 8  # the rest is only counted
+NAME_LIMIT = 40  # characters shown of a field name that we did not choose
+
+
+def parse_job(fields: dict[str, Any]) -> VideoJob:
+    """A valid job from loose fields; raises InvalidInput naming every wrong field and its remedy in one line."""
+    try:
+        return VideoJob.model_validate(fields)
+    except ValidationError as invalid:
+        raise InvalidInput(explain(invalid)) from None
+
+
+def explain(invalid: ValidationError) -> str:
+    """All complaints about one job as a single line for people."""
+    complaints = invalid.errors(include_url=False, include_input=False)
+    line = "; ".join(_unique(f"{_name(one)}: {_remedy(one)}" for one in complaints[:NAMED_COMPLAINTS]))
+    unnamed = len(complaints) - NAMED_COMPLAINTS
+    return f"{line}; and {unnamed} more" if unnamed > 0 else line
+
+
+def _unique(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
+
+
+def _name(complaint: ErrorDetails) -> str:
+    """The field's name, printable and short: an unknown field's name is as foreign as its value."""
+    name = str(complaint["loc"][0]) if complaint["loc"] else "job"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return printable if len(printable) <= NAME_LIMIT else f"{printable[:NAME_LIMIT]}…"
+
+
+def _remedy(complaint: ErrorDetails) -> str:
+    known = complaint.get("ctx", {})
+    match complaint["type"]:
+        case "missing":
+            return NO_PROMPT  # the only field without a default
+        case "extra_forbidden":
+            return _no_such_field(str(complaint["loc"][0]))
+        case "value_error":
+            return str(known["error"])
+        case "string_too_long":
+            return f"too long; at most {known['max_length']} characters"
+        case "less_than_equal":
+            return f"too large; at most {known['le']}"
+        case "greater_than_equal":
+            return f"too small; at least {known['ge']}"
+        case "string_pattern_mismatch":
+            return f"must match {known['pattern']}"
+        case _:
+            return complaint["msg"].replace("Input should be", "must be", 1)
+
+
+def _no_such_field(name: str) -> str:
+    near = get_close_matches(name[:NAME_LIMIT], VideoJob.model_fields, n=1)
+    return f"no such field; did you mean {near[0]}?" if near else "no such field"

@@ -1,0 +1,142 @@
+"""What every queue promises: no acknowledged job is lost, and at most one completion per job is accepted.
+
+Execution is at least once; a *fence*, a number that rises with every claim, makes completion exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+
+
+class Verdict(StrEnum):
+    """What a worker learns when it tells the queue that it is still alive."""
+
+    MINE = "mine"  # go on
+    CANCEL = "cancel"  # go no further, then `fail` with JobCancelled
+    LOST = "lost"  # somebody else has the job: touch nothing of it any more
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running job is; what a live display shows."""
+
+    phase: str = "waiting"  # load, text_encode, sample, decode, encode, upload
+    step: int = 0  # steps of the grid behind us
+    steps: int = 0  # steps of the grid in all
+    evaluated: int = 0  # steps at which the network ran
+    skipped: int = 0  # steps at which it did not
+    eta_s: float | None = None  # seconds to the end of sampling, when known
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt at one job, held by one worker until the lease runs out."""
+
+    job_id: str
+    payload: str  # the job as JSON; `jobs.payload.read_job` turns it into a VideoJob or raises CorruptPayload
+    attempt: int  # 1 for the first
+    crashes: int  # attempts that ended without a word
+    fence: int  # rises with every claim; microseconds, never reissued
+    worker: str
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as the queue knows it; times are seconds since the epoch by the server's clock."""
+
+    job_id: str
+    state: JobState
+    payload: str
+    tenant: str
+    attempts: int
+    crashes: int
+    created_s: float
+    claimed_s: float | None = None
+    finished_s: float | None = None
+    worker: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    result: dict[str, Any] | None = None  # the manifest, of a succeeded job
+    error: dict[str, str] | None = None  # {"code", "message"}, of a dead, cancelled or delayed job
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """Counts by state, for backpressure, scaling and the conservation check."""
+
+    queued: int = 0
+    delayed: int = 0
+    running: int = 0
+    succeeded: int = 0
+    dead: int = 0
+    cancelled: int = 0
+    submitted: int = 0
+    oldest_queued_age_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Expired:
+    """A running job past its lease as a reaper saw it; requeued only if it still looks the same after the grace."""
+
+    job_id: str
+    fence: int
+    heartbeats: int
+
+
+class JobQueue(Protocol):
+    """All times are the server's. Every method may raise QueueUnavailable."""
+
+    name: str
+
+    def submit(self, job: VideoJob, idempotency_key: str | None = None, delay_s: float = 0.0) -> JobRecord:
+        """Acknowledge a job. The same key with the same job answers the job as it is, with another raises
+        IdempotencyConflict; over the limit raises QueueFull."""
+
+    def claim(self, worker: str, lease_s: float) -> Claim | None:
+        """Take the next ready job, or None. Promotes delayed jobs that are due."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there may be work, at the latest after `timeout_s`; a wake-up may be false."""
+
+    def heartbeat(self, claim: Claim, progress: Progress | None = None) -> Verdict:
+        """Extend the lease; an expired lease that nobody reaped revives."""
+
+    def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
+        """Accept the result if the fence is still ours; False: lost. Repeating an accepted call answers True."""
+
+    def fail(self, claim: Claim, code: str, message: str, retryable: bool) -> JobState | None:
+        """End the attempt: delayed by backoff, dead, or cancelled if that was asked; None: lost."""
+
+    def release(self, claim: Claim) -> bool:
+        """Give the job back at its old place, the attempt not counted; False: lost."""
+
+    def cancel(self, job_id: str) -> JobState | None:
+        """Cancel now (queued, delayed) or at the next step (running); answers the state; None: no such job."""
+
+    def expired(self) -> Sequence[Expired]:
+        """First phase of reaping: running jobs past their lease."""
+
+    def requeue(self, seen: Expired) -> JobState | None:
+        """Second phase: if nothing moved since `seen`, queue the job again (or bury it as poison); None: it lives."""
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """The job as it is now."""
+
+    def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
+        """Jobs by time of submission, after the job `after`."""
+
+    def forget(self, job_id: str) -> bool:
+        """Delete the record of a job that has ended; False: no such job, or it has not ended."""
+
+    def redrive(self, job_id: str) -> bool:
+        """Queue a dead job again with fresh attempts; False: it is not dead."""
+
+    def depth(self) -> QueueDepth:
+        """How many jobs are in which state."""

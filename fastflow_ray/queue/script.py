@@ -1,0 +1,29 @@
+"""The Lua scripts, one per move of a job. Knows their text, not what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastflow_ray.queue.keys import SHARED_KEYS
+
+FOLDER = Path(__file__).parent / "scripts"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What EVAL runs and the digest by which EVALSHA finds it again."""
+
+    name: str
+    source: str
+    sha1: str
+
+
+@cache
+def load_script(name: str) -> Script:
+    """`scripts/<name>.lua` behind the shared prelude, with the keys of keys.py bound to local names."""
+    keys = f"local {', '.join(SHARED_KEYS)}, jobs = unpack(KEYS)"
+    source = "\n".join([keys, (FOLDER / "prelude.lua").read_text(), (FOLDER / f"{name}.lua").read_text()])
+    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

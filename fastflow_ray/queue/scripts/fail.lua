@@ -1,0 +1,15 @@
+-- running → delayed | dead | cancelled. Answers the new state, or false: lost. An empty delay: no further attempt.
+local id, fence, code, message, delay_ms, ttl_ms = unpack(ARGV)
+
+if not mine(id, fence) then return false end
+if cancel_requested(id) then
+  finish_cancelled(id, ttl_ms)
+else
+  blame(id, code, message)
+  if delay_ms ~= '' then
+    move(id, 'delayed', now_ms + tonumber(delay_ms))
+  else
+    finish(id, 'dead', ttl_ms)
+  end
+end
+return field(id, 'state')

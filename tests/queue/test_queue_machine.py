@@ -1,0 +1,215 @@
+"""Random lives of many jobs against a model simple enough to be believed, on Redis and on the twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from fastflow_ray.jobs.states import TERMINAL, TRANSITIONS, JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.contract import Claim, Expired, Verdict
+
+# Time passes in steps of 10 s and every deadline lies in the middle of a step, so that the milliseconds a real server
+# takes never decide an outcome. The backoff of the stage is 5 s.
+LEASE_S, DELAY_S, STEP_S = 55.0, 25.0, 10.0
+MAX_ATTEMPTS, MAX_CRASHES = 2, 2
+
+
+@dataclass
+class Model:
+    """A job as it should be."""
+
+    state: JobState
+    place: tuple[int, int]
+    until_s: float = 0.0  # due or deadline
+    attempts: int = 0
+    crashes: int = 0
+    fence: int = 0
+    heartbeats: int = 0
+    cancel: bool = False
+
+    def go(self, state: JobState, until_s: float = 0.0) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} → {state}"
+        self.state, self.until_s = state, until_s
+
+
+class QueueMachine(RuleBasedStateMachine):
+    stage: Any  # set by the test
+    ids = Bundle("ids")
+    claims = Bundle("claims")
+    sightings = Bundle("sightings")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = self.stage.open(max_crashes=MAX_CRASHES)
+        self.now_s = 0.0
+        self.jobs: dict[str, Model] = {}
+        self.fences: list[int] = []
+        self.numbers = iter(range(1_000_000))
+
+    def place(self, priority: int) -> tuple[int, int]:
+        return (-priority, next(self.numbers))
+
+    @rule(target=ids, priority=st.sampled_from([0, 100, 255]), delayed=st.booleans())
+    def submit(self, priority: int, delayed: bool) -> str:
+        job = VideoJob(prompt="x", seed=1, priority=priority, max_attempts=MAX_ATTEMPTS)
+        job_id = self.queue.submit(job, delay_s=DELAY_S if delayed else 0).job_id
+        state = JobState.DELAYED if delayed else JobState.QUEUED
+        self.jobs[job_id] = Model(state, self.place(priority), self.now_s + DELAY_S)
+        return job_id
+
+    @rule(target=claims)
+    def claim(self) -> Any:
+        for job in self.jobs.values():
+            if job.state is JobState.DELAYED and job.until_s <= self.now_s:
+                job.go(JobState.QUEUED)
+        ready = [(job.place, job_id) for job_id, job in self.jobs.items() if job.state is JobState.QUEUED]
+        claim = self.queue.claim("w", LEASE_S)
+        if not ready:
+            assert claim is None
+            return multiple()
+        job_id = min(ready)[1]
+        job = self.jobs[job_id]
+        assert (claim.job_id, claim.attempt, claim.crashes) == (job_id, job.attempts + 1, job.crashes)
+        job.go(JobState.RUNNING, self.now_s + LEASE_S)
+        job.attempts, job.fence, job.heartbeats = claim.attempt, claim.fence, 0
+        self.fences.append(claim.fence)
+        return claim
+
+    def mine(self, claim: Claim) -> Model | None:
+        job = self.jobs.get(claim.job_id)
+        return job if job and job.state is JobState.RUNNING and job.fence == claim.fence else None
+
+    @rule(claim=claims)
+    def heartbeat(self, claim: Claim) -> None:
+        verdict = self.queue.heartbeat(claim)
+        if job := self.mine(claim):
+            job.heartbeats += 1
+            job.until_s = self.now_s + LEASE_S
+            assert verdict is (Verdict.CANCEL if job.cancel else Verdict.MINE)
+        else:
+            assert verdict is Verdict.LOST
+
+    @rule(claim=claims)
+    def complete(self, claim: Claim) -> None:
+        accepted = self.queue.complete(claim, {"fence": claim.fence})
+        if job := self.mine(claim):
+            job.go(JobState.SUCCEEDED)
+        known = self.jobs.get(claim.job_id)
+        assert accepted == bool(known and known.state is JobState.SUCCEEDED and known.fence == claim.fence)
+
+    @rule(claim=claims, retryable=st.booleans())
+    def fail(self, claim: Claim, retryable: bool) -> None:
+        state = self.queue.fail(claim, "oom", "no", retryable)
+        job = self.mine(claim)
+        if job is None:
+            assert state is None
+            return
+        if job.cancel:
+            job.go(JobState.CANCELLED)
+        elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS:
+            job.go(JobState.DELAYED, self.now_s + 5)
+        else:
+            job.go(JobState.DEAD)
+        assert state is job.state
+
+    @rule(claim=claims)
+    def release(self, claim: Claim) -> None:
+        released = self.queue.release(claim)
+        job = self.mine(claim)
+        assert released == (job is not None)
+        if job and job.cancel:
+            job.go(JobState.CANCELLED)
+        elif job:
+            job.attempts -= 1
+            job.go(JobState.QUEUED)
+
+    @rule(job_id=ids)
+    def cancel(self, job_id: str) -> None:
+        state = self.queue.cancel(job_id)
+        job = self.jobs.get(job_id)
+        if job and job.state not in TERMINAL:
+            job.cancel = True
+            if job.state is not JobState.RUNNING:
+                job.go(JobState.CANCELLED)
+        assert state == (job.state if job else None)
+
+    @rule(steps=st.integers(1, 7))
+    def time_passes(self, steps: int) -> None:
+        self.stage.elapse(steps * STEP_S)
+        self.now_s += steps * STEP_S
+
+    @rule(target=sightings)
+    def look_for_the_dead(self) -> Any:
+        expired = self.queue.expired()
+        assert {(seen.job_id, seen.fence, seen.heartbeats) for seen in expired} == {
+            (job_id, job.fence, job.heartbeats) for job_id, job in self.jobs.items() if self.late(job)
+        }
+        return multiple(*expired)
+
+    def late(self, job: Model) -> bool:
+        return job.state is JobState.RUNNING and job.until_s < self.now_s
+
+    @rule(seen=sightings)
+    def requeue(self, seen: Expired) -> None:
+        state = self.queue.requeue(seen)
+        job = self.jobs.get(seen.job_id)
+        if job is None or not self.late(job) or (job.fence, job.heartbeats) != (seen.fence, seen.heartbeats):
+            assert state is None
+            return
+        job.crashes += 1
+        poison = JobState.DEAD if job.crashes >= MAX_CRASHES else JobState.QUEUED
+        job.go(JobState.CANCELLED if job.cancel else poison)
+        assert state is job.state
+
+    @rule(job_id=ids)
+    def redrive(self, job_id: str) -> None:
+        redriven = self.queue.redrive(job_id)
+        job = self.jobs.get(job_id)
+        assert redriven == bool(job and job.state is JobState.DEAD)
+        if job and redriven:
+            job.go(JobState.QUEUED)
+            job.attempts = job.crashes = 0
+            job.place = self.place(-job.place[0])
+
+    @rule(job_id=ids)
+    def forget(self, job_id: str) -> None:
+        forgotten = self.queue.forget(job_id)
+        job = self.jobs.get(job_id)
+        assert forgotten == bool(job and job.state in TERMINAL)
+        if forgotten:
+            del self.jobs[job_id]
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        listed = self.queue.list(limit=1000, newest_first=False)
+        shown = {record.job_id: (record.state, record.attempts, record.crashes) for record in listed}
+        assert shown == {job_id: (job.state, job.attempts, job.crashes) for job_id, job in self.jobs.items()}
+        assert list(shown) == list(self.jobs)
+        depth = self.queue.depth()
+        counts = {state: getattr(depth, state) for state in JobState}
+        assert counts == {state: sum(job.state is state for job in self.jobs.values()) for state in JobState}
+        assert depth.submitted == sum(counts.values()) == len(self.jobs)
+
+    @invariant()
+    def fences_rise(self) -> None:
+        assert self.fences == sorted(set(self.fences))
+
+
+def test_random_lives_agree_with_the_model(stage, request) -> None:
+    on_memory = request.node.callspec.params["stage"] == "memory"
+    machine = type("Machine", (QueueMachine,), {"stage": stage})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=50 if on_memory else 10,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
