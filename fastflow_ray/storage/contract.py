@@ -1,0 +1,41 @@
+"""What a store can do. Keys are relative paths with `/`; values are bytes. Every method may raise StorageFailed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Store(Protocol):
+    """A folder or a bucket."""
+
+    url: str  # file:///… or s3://bucket/prefix
+    conditional: bool  # whether put_if_absent is atomic here (probed by `check`)
+
+    def check(self) -> None:
+        """Prove at start-up that we can write, read back and delete; probe conditional writes."""
+
+    def put_file(self, key: str, path: Path, content_type: str) -> None:
+        """Write a file whole, or not at all."""
+
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        """Write bytes whole, or not at all."""
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        """Write unless the key exists; False: it existed and is untouched."""
+
+    def get_bytes(self, key: str) -> bytes | None:
+        """The value, or None if there is none."""
+
+    def size(self, key: str) -> int | None:
+        """Bytes stored under the key, or None."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that start with the prefix."""
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete every key that starts with the prefix; how many."""
+
+    def link(self, key: str, expires_s: int = 3600) -> str:
+        """A URL a client can fetch: presigned http(s) for S3, file:// for a folder."""

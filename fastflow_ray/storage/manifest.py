@@ -1,0 +1,122 @@
+"""The manifest: what was made, how, and where its files are. It is a job's result, in the store and in the queue.
+
+A value; it knows neither stores nor queues.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.jobs.video_job import Acceleration
+
+JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+def job_folder(job_id: str) -> str:
+    """The prefix of all keys of a job; raises InvalidInput for what is no job id."""
+    if not JOB_ID.fullmatch(job_id):
+        raise InvalidInput(f"{job_id[:80]!r} is not a job id; use 1 to 128 letters, digits, '-' and '_'")
+    return f"jobs/{job_id}/"
+
+
+def attempt_folder(job_id: str, fence: int) -> str:
+    """The prefix of all files that one attempt uploads; raises InvalidInput."""
+    return f"{job_folder(job_id)}{fence:d}/"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StoredFile(_Value):
+    """One file of a result, as it was read back after the upload."""
+
+    key: str
+    size: Annotated[int, Field(ge=0)]  # bytes
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    content_type: str
+
+
+class Evaluations(_Value):
+    """How much of the network's work was done."""
+
+    planned: Annotated[int, Field(ge=0)]  # steps the plan wanted evaluated when sampling began
+    made: Annotated[int, Field(ge=0)]  # steps at which the network ran
+    skipped: Annotated[int, Field(ge=0)]  # steps at which it did not
+    nfe: Annotated[int, Field(ge=0)]  # network evaluations, each guidance branch counted
+    baseline_nfe: Annotated[int, Field(ge=0)]  # the same without skipping
+
+
+class Audit(_Value):
+    """The video against the same seed run in full, both decoded and not yet encoded."""
+
+    psnr_db: float | None  # None: the two are equal, and the ratio is infinite
+    ssim: float  # mean over the frames; 1 if equal
+    full_nfe: Annotated[int, Field(ge=0)]  # what the full run cost in network evaluations,
+    full_sample_s: float  # and in seconds of sampling
+
+    @field_validator("psnr_db", mode="before")
+    @classmethod
+    def _json_has_no_infinity(cls, psnr_db: object) -> object:
+        return None if psnr_db == math.inf else psnr_db
+
+
+class Outcome(_Value):
+    """What one attempt made and how; a manifest before its files have a place."""
+
+    job_id: str
+    fence: Annotated[int, Field(ge=0)]  # of the attempt that made it
+    attempt: Annotated[int, Field(ge=1)]
+    worker: str
+    model: str
+    revision: str  # of the weights
+    prompt: str
+    negative_prompt: str
+    width: int  # px
+    height: int  # px
+    frames: int
+    fps: int
+    steps: int
+    guidance: float
+    shift: float
+    seed: int
+    acceleration: Acceleration
+    evaluations: Evaluations
+    evaluated_steps: tuple[int, ...]  # step indices, rising
+    phase_s: dict[str, float]  # seconds per phase: load, text_encode, sample, decode, encode
+    audit: Audit | None = None
+    versions: dict[str, str]  # of fastflow_ray, torch, diffusers, …
+    created_s: float  # since the epoch
+
+    @field_validator("job_id")
+    @classmethod
+    def _is_a_job_id(cls, job_id: str) -> str:
+        try:
+            job_folder(job_id)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+        return job_id
+
+
+class Manifest(Outcome):
+    """A published result. `model_dump(mode="json")` is what a queue keeps, `to_json` what a store keeps."""
+
+    schema_version: Literal[1] = 1
+    files: Annotated[dict[str, StoredFile], Field(min_length=1)]  # video, thumbnail, …
+
+    @model_validator(mode="after")
+    def _names_only_its_own_files(self) -> Self:
+        own = attempt_folder(self.job_id, self.fence)
+        for name, file in self.files.items():
+            if not file.key.startswith(own):
+                raise ValueError(f"the file {name!r} is at {file.key}, outside {own}")
+        return self
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON, indented for people."""
+        return self.model_dump_json(indent=2).encode()
