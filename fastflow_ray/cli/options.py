@@ -1,0 +1,78 @@
+"""Options that several commands share, and what they add up to: a client of the fleet, the fields of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastflow_ray.client import Client
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.jobs.video_job import Acceleration, VideoJob
+from fastflow_ray.settings import Settings
+
+_FLEET, _VIDEO = "Where the fleet is", "The video (left out: the model's own numbers)"
+RedisUrl = Annotated[
+    str | None,
+    typer.Option("--redis", metavar="URL", help="Its queue. Default: FASTFLOW_REDIS_URL.", rich_help_panel=_FLEET),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help="Its results. Default: FASTFLOW_STORE_URL.", rich_help_panel=_FLEET),
+]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        metavar="URL",
+        help="Its HTTP API, instead of queue and store. Default: FASTFLOW_API_URL.",
+        rich_help_panel=_FLEET,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only; errors are JSON on standard error.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="As `submit` printed it.")]
+
+Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
+NegativePrompt = Annotated[str | None, typer.Option(help="What it must not show.", rich_help_panel=_VIDEO)]
+Model = Annotated[str | None, typer.Option(help="Default: shapes, which runs anywhere.", rich_help_panel=_VIDEO)]
+Size = Annotated[str | None, typer.Option(metavar="WxH", help="Width and height in one.", rich_help_panel=_VIDEO)]
+Width = Annotated[int | None, typer.Option(help="In px, a multiple of 16.", rich_help_panel=_VIDEO)]
+Height = Annotated[int | None, typer.Option(help="In px, a multiple of 16.", rich_help_panel=_VIDEO)]
+Frames = Annotated[int | None, typer.Option(help="Of the form 4k+1.", rich_help_panel=_VIDEO)]
+Fps = Annotated[int | None, typer.Option(help="Frames per second.", rich_help_panel=_VIDEO)]
+Steps = Annotated[int | None, typer.Option(help="Steps of the sigma grid.", rich_help_panel=_VIDEO)]
+Guidance = Annotated[float | None, typer.Option(help="Up to 1: no guidance branch.", rich_help_panel=_VIDEO)]
+Shift = Annotated[float | None, typer.Option(help="Of the sigma grid.", rich_help_panel=_VIDEO)]
+Seed = Annotated[int | None, typer.Option(help="Default: drawn now and recorded.", rich_help_panel=_VIDEO)]
+Accelerated = Annotated[
+    Acceleration | None,
+    typer.Option("--acceleration", help="Which evaluations may be skipped.", rich_help_panel=_VIDEO),
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Written whole or not at all.")]
+
+
+def connect(redis: str | None, store: str | None, api: str | None) -> Client:
+    """The client that options and environment describe; an option outdoes every variable."""
+    if redis and api:
+        raise InvalidInput("--redis and --api are two ways to one fleet; give only one of them")
+    settings = Settings.from_environment()
+    if address := api or (None if redis else settings.api_url):
+        return Client(address, api_key=settings.api_key)
+    return Client(redis or settings.redis_url, store or settings.store_url)
+
+
+def job_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, under the names of `VideoJob`; raises InvalidInput for an unreadable size."""
+    fields = {name: parameters[name] for name in VideoJob.model_fields if parameters.get(name) is not None}
+    size = parameters["size"]
+    if size is None:
+        return fields
+    if "width" in fields or "height" in fields:
+        raise InvalidInput("--size says both width and height; leave --width and --height out")
+    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if sides is None:
+        raise InvalidInput(f"--size {size[:20]!r} is not WIDTHxHEIGHT in pixels, such as 64x64")
+    return fields | {"width": int(sides[1]), "height": int(sides[2])}

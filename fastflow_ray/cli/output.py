@@ -1,0 +1,33 @@
+"""Where commands print, and records as the JSON they print under `--json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from fastflow_ray.queue.contract import JobRecord
+
+
+def console() -> Console:
+    """Standard output as it is at this moment."""
+    return Console(file=sys.stdout)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line, as programs read it."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def record_json(record: JobRecord) -> dict[str, Any]:
+    """A record with its payload opened under `job`."""
+    fields = asdict(record)
+    payload = fields.pop("payload")
+    try:
+        job = json.loads(payload)
+    except ValueError:
+        job = None
+    return {"id": fields.pop("job_id"), **fields, "job": job}

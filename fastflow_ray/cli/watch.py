@@ -1,0 +1,85 @@
+"""`watch`: follow jobs until they end; a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from fastflow_ray.cli.options import ApiUrl, RedisUrl, StoreUrl, connect
+from fastflow_ray.cli.output import console
+from fastflow_ray.client import POLL_S, Job
+from fastflow_ray.display import advance, job_line, jobs_table
+from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.queue.contract import JobRecord
+
+MOST_JOBS = 100  # followed when no id is given
+LINES_PER_JOB = 10  # while it samples, where there is no terminal to redraw
+
+
+def watch(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Default: all that have not ended.")
+    ] = None,
+    redis: RedisUrl = None,
+    store: StoreUrl = None,
+    api: ApiUrl = None,
+) -> None:
+    """Follow jobs, step by step, until they have ended. Exits with 1 if one of them has no video."""
+    with connect(redis, store, api) as fleet:
+        unended = [] if ids else [job.job_id for job in fleet.jobs(MOST_JOBS) if job.state not in TERMINAL]
+        jobs = [fleet.job(job_id) for job_id in ids or reversed(unended)]
+        if not jobs:
+            console().print("no job is waiting or running")
+            return
+        records = follow(jobs, console())
+    raise typer.Exit(exit_code(records))
+
+
+def follow(jobs: Sequence[Job], screen: Console, poll_s: float = POLL_S) -> list[JobRecord]:
+    """Show the jobs until all have ended; their last records. A quiet console shows nothing and waits all the same."""
+    if screen.is_terminal and not screen.quiet:
+        return _redrawn(_looks(jobs, poll_s), screen)
+    return _as_lines(_looks(jobs, poll_s), screen)
+
+
+def exit_code(records: Sequence[JobRecord]) -> int:
+    """0 if every job has a video."""
+    return int(any(record.state is not JobState.SUCCEEDED for record in records))
+
+
+def _looks(jobs: Sequence[Job], poll_s: float) -> Iterator[list[JobRecord]]:
+    while True:
+        records = [job.status() for job in jobs]
+        yield records
+        if all(record.state in TERMINAL for record in records):
+            return
+        time.sleep(poll_s)
+
+
+def _redrawn(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobRecord]:
+    records: list[JobRecord] = []
+    with Live(console=screen, auto_refresh=False) as live:
+        for records in looks:
+            live.update(jobs_table(records, ids=True), refresh=True)
+    return records
+
+
+def _as_lines(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobRecord]:
+    records: list[JobRecord] = []
+    told: dict[str, tuple[object, ...]] = {}
+    for records in looks:
+        for record in records:
+            if told.get(record.job_id) != (stage := _stage(record)):
+                told[record.job_id] = stage
+                screen.print(job_line(record), markup=False, highlight=False, soft_wrap=True)
+    return records
+
+
+def _stage(record: JobRecord) -> tuple[object, ...]:
+    now = advance(record)
+    return record.state, now.phase, now.step * LINES_PER_JOB // max(now.steps, 1)

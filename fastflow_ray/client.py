@@ -1,0 +1,166 @@
+"""Submit videos to a fleet, follow them and fetch them; the same six lines over `redis://` and over `http(s)://`.
+
+Knows nothing of models or tensors: it runs where neither torch nor Ray nor a GPU is installed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fastflow_ray.atomic_file import replacing
+from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, StorageFailed, UnknownJob
+from fastflow_ray.jobs.parsing import parse_job
+from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.storage.manifest import JOB_ID
+from fastflow_ray.transports.contract import Transport
+
+POLL_S = 0.5
+
+
+class Client:
+    """A fleet, as those who want videos see it.
+
+    Made from the fleet's Redis and store, or from the address of its HTTP API and, if it asks for one, the key.
+    """
+
+    def __init__(self, url: str, store_url: str | None = None, api_key: str | None = None) -> None:
+        self._transport = _transport(url, store_url, api_key)
+
+    def submit(self, prompt: str, *, idempotency_key: str | None = None, **fields: Any) -> Job:
+        """Acknowledge one video; `fields` are those of `VideoJob`. Once this returns, the job cannot be lost.
+
+        The same `idempotency_key` with the same fields answers the job there is. Raises InvalidInput (a field),
+        UnknownModel, IdempotencyConflict, QueueFull and QueueUnavailable.
+        """
+        record = self._transport.submit(parse_job({"prompt": prompt, **fields}), idempotency_key)
+        return Job(record.job_id, self._transport)
+
+    def job(self, job_id: str) -> Job:
+        """The handle of a job submitted earlier, by anybody; asks nothing yet. Raises UnknownJob for what is no id."""
+        if not JOB_ID.fullmatch(job_id):
+            raise _unknown(job_id)
+        return Job(job_id, self._transport)
+
+    def jobs(self, limit: int = 20, state: JobState | None = None) -> list[JobRecord]:
+        """At most `limit` jobs, newest first, of one state or of all."""
+        return list(islice((job for job in self._transport.records() if state in (None, job.state)), limit))
+
+    def close(self) -> None:
+        """Let the connections go; leaving a `with` block does the same."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Job:
+    """The handle of one job: its `id`, and what can be asked of it."""
+
+    def __init__(self, job_id: str, transport: Transport) -> None:
+        self.id = job_id
+        self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def status(self) -> JobRecord:
+        """The job as it is now: state, progress, result or error. Raises UnknownJob."""
+        record = self._transport.get(self.id)
+        if record is None:
+            raise _unknown(self.id)
+        return record
+
+    def watch(self, poll_s: float = POLL_S) -> Iterator[JobRecord]:
+        """Yield the record now and after each change, the last time when the job has ended."""
+        seen = None
+        while True:
+            record = self.status()
+            if record != seen:
+                yield record
+            if record.state in TERMINAL:
+                return
+            seen = record
+            time.sleep(poll_s)
+
+    def __iter__(self) -> Iterator[JobRecord]:
+        return self.watch()
+
+    def wait(self, timeout_s: float | None = None, poll_s: float = POLL_S) -> JobRecord:
+        """Return when the video is there. Raises JobFailed, JobCancelled, or TimeoutError while the job goes on."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (record := self.status()).state not in TERMINAL:
+            left_s = poll_s if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"job {self.id} is still {record.state} after {timeout_s:g} s and goes on")
+            time.sleep(min(poll_s, left_s))
+        return succeeded(record)
+
+    def cancel(self) -> JobState:
+        """Cancel now, or at the next step if the job runs; the state it then has. Raises UnknownJob."""
+        state = self._transport.cancel(self.id)
+        if state is None:
+            raise _unknown(self.id)
+        return state
+
+    def download(self, path: str | Path, kind: str = "video") -> Path:
+        """Save the "video" (mp4) or its "thumbnail" (png), whole or not at all, once its sha256 is proven.
+
+        Raises InvalidInput while there is no result yet, JobFailed, JobCancelled and StorageFailed.
+        """
+        record = self.status()
+        if record.state not in TERMINAL:
+            raise InvalidInput(f"job {self.id} is {record.state}, there is no {kind} yet; wait for it first")
+        files = (succeeded(record).result or {}).get("files", {})
+        if kind not in files:
+            raise InvalidInput(f"job {self.id} has no {kind}; it has: {', '.join(sorted(files))}")
+        with replacing(Path(path)) as sibling:
+            found = _save(self._transport.read(record, kind), sibling)
+            if found != files[kind]["sha256"]:
+                raise StorageFailed(f"the {kind} of job {self.id} arrived damaged: sha256 {found[:12]}…; try again")
+        return Path(path)
+
+
+def succeeded(record: JobRecord) -> JobRecord:
+    """The record of an ended job if it has a video; raises JobFailed or JobCancelled if it has none."""
+    if record.state is JobState.CANCELLED:
+        raise JobCancelled(f"job {record.job_id} was cancelled")
+    if record.state is JobState.DEAD:
+        error = {"code": "internal", "message": "no reason recorded", **(record.error or {})}
+        sentence = f"job {record.job_id} failed in attempt {record.attempts}: {error['message']}"
+        raise JobFailed(sentence, error["code"])
+    return record
+
+
+def _unknown(job_id: str) -> UnknownJob:
+    return UnknownJob(f"there is no job {job_id[:80]!r}, or its record has expired; `fastflow-ray list` shows the jobs")
+
+
+def _transport(url: str, store_url: str | None, api_key: str | None) -> Transport:
+    if url.startswith(("http://", "https://")):
+        from fastflow_ray.transports.over_http import OverHttp
+
+        return OverHttp(url, api_key)
+    from fastflow_ray.transports.direct import Direct
+
+    return Direct(url, store_url)
+
+
+def _save(pieces: Iterator[bytes], path: Path) -> str:
+    digest = sha256()
+    with path.open("wb") as file:
+        for piece in pieces:
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()

@@ -1,0 +1,233 @@
+"""Jobs as people watch them: records in, something to print out. Asks nothing of any queue and prints nothing itself.
+
+A bar shows what skipping did: a full cell for steps at which the network ran, a light one for steps it was spared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.queue.contract import JobRecord
+
+BAR_CELLS = 24
+PROMPT_CELLS = 34
+MADE, SKIPPED, AHEAD = "█", "░", "·"
+COLOUR = {
+    JobState.QUEUED: "bright_black",
+    JobState.DELAYED: "yellow",
+    JobState.RUNNING: "cyan",
+    JobState.SUCCEEDED: "green",
+    JobState.DEAD: "red",
+    JobState.CANCELLED: "magenta",
+}
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far a job is, whether it runs (from its progress) or has ended (from its manifest)."""
+
+    phase: str = ""
+    step: int = 0
+    steps: int = 0
+    made: int = 0  # steps at which the network ran
+    skipped: int = 0  # steps at which it did not
+    evaluated_steps: Collection[int] | None = None  # known once the job has succeeded
+    seconds: float | None = None  # to the end while it runs, spent once it has ended
+
+
+def advance(record: JobRecord) -> Advance:
+    """What the record tells of the job's steps; the manifest, if there is one, knows best."""
+    if record.result and "evaluations" in record.result:
+        return _finished(record, record.result)
+    progress, runs = record.progress, record.state is JobState.RUNNING
+    return Advance(
+        phase=progress.phase if runs else "",
+        step=progress.step,
+        steps=progress.steps,
+        made=progress.evaluated,
+        skipped=progress.skipped,
+        seconds=progress.eta_s if runs else _spent_s(record),
+    )
+
+
+def prompt_of(record: JobRecord) -> str:
+    """The prompt on one line, whatever the payload holds."""
+    try:
+        prompt = json.loads(record.payload)["prompt"]
+    except (ValueError, KeyError, TypeError):
+        return "(unreadable)"
+    return _on_one_line(str(prompt))
+
+
+def bar(now: Advance, cells: int = BAR_CELLS) -> Text:
+    """The steps as a strip: which ran the network and which were spared, if known, else how many of each."""
+    if not now.steps:
+        return Text(AHEAD * cells, "bright_black")
+    if now.evaluated_steps is None:
+        made, passed = (round(cells * count / now.steps) for count in (now.made, now.made + now.skipped))
+        marks = MADE * made + SKIPPED * (passed - made)
+    else:
+        marks = "".join(MADE if _ran_within(now, cell, cells) else SKIPPED for cell in range(cells))
+    strip = Text(marks.ljust(cells, AHEAD)[:cells], "cyan" if now.evaluated_steps is None else "green")
+    strip.highlight_regex(f"{AHEAD}+", "bright_black")
+    return strip
+
+
+def seconds_text(seconds: float | None) -> str:
+    """4.2 s, then 3:07, then 1:05:09; nothing when unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, rest_min = divmod(minutes, 60)
+    return f"{hours}:{rest_min:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"
+
+
+def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
+    """One row per job, in the order given; `ids` puts each job's id below its prompt.
+
+    On a narrow terminal prompt, bar and worker give way, never a number or an id.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=ids)
+    table.add_column("state", no_wrap=True)
+    table.add_column("steps")
+    for heading in ("step", "made", "skipped", "ETA"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("worker", max_width=20, style="bright_black")
+    for record in records:
+        table.add_row(_name(record, ids), *_cells(record))
+    return table
+
+
+def job_line(record: JobRecord) -> str:
+    """The job in one plain line, for logs and pipes."""
+    now = advance(record)
+    words = [record.job_id, str(record.state)]
+    if now.phase:
+        words.append(now.phase)
+    if now.steps:
+        words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
+    if now.seconds is not None:
+        words.append(_time(record) if record.state in TERMINAL else f"ETA {_time(record)}")
+    if record.error:
+        words.append(_error(record.error))
+    return "  ".join(words)
+
+
+def job_card(record: JobRecord) -> Table:
+    """Everything worth reading about one job, a line per fact."""
+    now = advance(record)
+    card = Table.grid(padding=(0, 2))
+    card.add_column(style="bright_black", justify="right")
+    card.add_column()
+    card.add_row("job", Text(record.job_id))
+    card.add_row("state", Text(" ".join(filter(None, (str(record.state), now.phase))), COLOUR[record.state]))
+    card.add_row("prompt", Text(prompt_of(record)))
+    if now.steps:
+        card.add_row("steps", bar(now, 2 * BAR_CELLS))
+        card.add_row("", f"{now.step} of {now.steps}: {now.made} evaluated, {now.skipped} skipped")
+    if now.seconds is not None:
+        card.add_row("took" if record.state in TERMINAL else "ETA", seconds_text(now.seconds))
+    if record.attempts:
+        card.add_row("attempt", f"{record.attempts} on {record.worker or 'no worker now'}, {record.crashes} crashed")
+    for name, fact in _facts(record):
+        card.add_row(name, Text(fact))
+    return card
+
+
+def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
+    """What a manifest says beyond the steps, or why there is none."""
+    result = record.result or {}
+    if evaluations := result.get("evaluations"):
+        nfe, full = evaluations["nfe"], evaluations["baseline_nfe"]
+        yield "network", f"{nfe} of {full} evaluations, {full / max(nfe, 1):.2f} times fewer"
+    if seconds := result.get("phase_s"):
+        yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
+    if audit := result.get("audit"):
+        psnr_db = audit["psnr_db"]
+        yield "audit", "equal to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
+    if "seed" in result:
+        yield "seed", str(result["seed"])
+    for name, file in result.get("files", {}).items():
+        yield name, f"{file['size']:,} bytes at {file['key']}"
+    if record.error:
+        yield "error", _error(record.error)
+
+
+def _error(error: Mapping[str, str]) -> str:
+    return _on_one_line(f"{error.get('code')}: {error.get('message')}")
+
+
+def _on_one_line(text: str) -> str:
+    """Without what could steer a terminal: prompts are other people's."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def _finished(record: JobRecord, manifest: Mapping[str, Any]) -> Advance:
+    return Advance(
+        step=manifest["steps"],
+        steps=manifest["steps"],
+        made=manifest["evaluations"]["made"],
+        skipped=manifest["evaluations"]["skipped"],
+        evaluated_steps=frozenset(manifest["evaluated_steps"]),
+        seconds=_spent_s(record),
+    )
+
+
+def _name(record: JobRecord, with_id: bool) -> RenderableType:
+    prompt = _shortened(prompt_of(record))
+    return Group(prompt, Text(record.job_id, "bright_black", no_wrap=True)) if with_id else prompt
+
+
+def _cells(record: JobRecord) -> list[RenderableType]:
+    now = advance(record)
+    counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
+    state = Text(now.phase or str(record.state), COLOUR[record.state])
+    return [state, _Strip(now), *counts, _time(record), _shortened(record.worker or "")]
+
+
+class _Strip:
+    """A bar as wide as its column."""
+
+    def __init__(self, now: Advance) -> None:
+        self._now = now
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield bar(self._now, min(options.max_width, BAR_CELLS))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(4, BAR_CELLS)
+
+
+def _shortened(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _time(record: JobRecord) -> str:
+    """To the end while the job runs; with "in", what it took."""
+    seconds = advance(record).seconds
+    return f"{'in ' if record.state in TERMINAL else ''}{seconds_text(seconds)}" if seconds is not None else ""
+
+
+def _ran_within(now: Advance, cell: int, cells: int) -> bool:
+    """Whether the network ran at any of the steps that this cell stands for (one at least)."""
+    first = cell * now.steps // cells
+    last = max(first + 1, (cell + 1) * now.steps // cells)
+    return any(step in (now.evaluated_steps or ()) for step in range(first, last))
+
+
+def _spent_s(record: JobRecord) -> float | None:
+    if record.finished_s is None or record.claimed_s is None:
+        return None
+    return record.finished_s - record.claimed_s

@@ -1,0 +1,171 @@
+"""To a fleet through its HTTP API, `/v1/videos`: no Redis, no store, only an address and perhaps a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from fastflow_ray.errors import (
+    FastFlowError,
+    IdempotencyConflict,
+    InvalidInput,
+    QueueFull,
+    QueueUnavailable,
+    StorageFailed,
+)
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.contract import JobRecord, Progress
+
+VIDEOS = "/v1/videos"
+PAGE = 100  # the most the API gives at once
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)  # seconds
+
+
+class OverHttp:
+    """One connection pool; for any number of threads."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._address = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self._address,
+            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+            timeout=TIMEOUT,
+            follow_redirects=True,  # a file may be behind a presigned URL; httpx does not send the key there
+            transport=httpx.HTTPTransport(retries=2),  # of connecting only, so that nothing is sent twice
+        )
+
+    def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
+        """The API takes our own names for the fields."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._record(
+            self._ask("POST", VIDEOS, json=job.model_dump(mode="json", exclude_none=True), headers=headers)
+        )
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """The API says 404 for an unknown id and 200 in every state of a known one."""
+        answer = self._ask("GET", f"{VIDEOS}/{job_id}", may_be_missing=True)
+        return None if answer.status_code == 404 else self._record(answer)
+
+    def records(self) -> Iterator[JobRecord]:
+        """Page after page."""
+        after: dict[str, str] = {}
+        while True:
+            page = self._read(self._ask("GET", VIDEOS, params={"limit": PAGE, "order": "desc", **after}))
+            yield from map(self._record_of, page["data"])
+            if not page["has_more"]:
+                return
+            after = {"after": page["last_id"]}
+
+    def cancel(self, job_id: str) -> JobState | None:
+        """Ask for it; the state is that of the job afterwards."""
+        answer = self._ask("POST", f"{VIDEOS}/{job_id}/cancel", may_be_missing=True)
+        return None if answer.status_code == 404 else self._record(answer).state
+
+    def read(self, record: JobRecord, kind: str) -> Iterator[bytes]:
+        """As the network delivers them."""
+        try:
+            with self._http.stream("GET", f"{VIDEOS}/{record.job_id}/content", params={"variant": kind}) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise StorageFailed(f"{self._address} has no {kind} of job {record.job_id}: {_message(answer)}")
+                yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._http.close()
+
+    def _ask(self, method: str, path: str, may_be_missing: bool = False, **request: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **request)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from None
+        if answer.is_error and not (may_be_missing and answer.status_code == 404):
+            raise self._refusal(answer)
+        return answer
+
+    def _record(self, answer: httpx.Response) -> JobRecord:
+        return self._record_of(self._read(answer))
+
+    def _record_of(self, video: Mapping[str, Any]) -> JobRecord:
+        try:
+            return _record_of(video)
+        except (KeyError, TypeError, ValueError):
+            raise self._stranger() from None
+
+    def _read(self, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            value = answer.json()
+        except ValueError:
+            raise self._stranger() from None
+        if not isinstance(value, dict):
+            raise self._stranger()
+        return value
+
+    def _refusal(self, answer: httpx.Response) -> FastFlowError:
+        message = _message(answer)
+        match answer.status_code:
+            case 401 | 403:
+                return InvalidInput(f"{self._address} refuses the key ({message}); set FASTFLOW_API_KEY, or api_key")
+            case 404 | 405:
+                return self._stranger()
+            case 422:
+                return IdempotencyConflict(message)
+            case 429:
+                return QueueFull(message, _seconds(answer.headers.get("Retry-After")))
+            case status if status < 500:
+                return InvalidInput(message)
+        return QueueUnavailable(f"{self._address} answers {answer.status_code}: {message}")
+
+    def _unreachable(self, error: Exception) -> QueueUnavailable:
+        return QueueUnavailable(f"{self._address} cannot be reached ({error}); is the fleet up, and the address right?")
+
+    def _stranger(self) -> QueueUnavailable:
+        return QueueUnavailable(f"{self._address} does not answer like a fleet's API; give its address without a path")
+
+
+def _record_of(video: Mapping[str, Any]) -> JobRecord:
+    """The record behind a video object; the API does not tell of crashes, nor when a worker took the job."""
+    manifest, done = video["manifest"], video["acceleration"]
+    return JobRecord(
+        job_id=video["id"],
+        state=JobState(video["state"]),
+        payload=json.dumps(video["request"]),
+        tenant=video["request"].get("tenant", ""),
+        attempts=video["attempts"],
+        crashes=0,
+        created_s=video["created_at"],
+        finished_s=video["completed_at"],
+        worker=manifest["worker"] if manifest else None,
+        progress=Progress(
+            phase=video["phase"] or "waiting",
+            step=video["step"],
+            steps=video["steps"],
+            evaluated=done["made"],
+            skipped=done["skipped"],
+            eta_s=video["eta_s"],
+        ),
+        result=manifest,
+        error=video["error"],
+        cancel_requested=video["cancel_requested"],
+    )
+
+
+def _message(answer: httpx.Response) -> str:
+    """The envelope's message, or what HTTP says by itself."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.reason_phrase or "no reason given"
+
+
+def _seconds(retry_after: str | None) -> float:
+    try:
+        return float(retry_after or "")
+    except ValueError:
+        return 5.0

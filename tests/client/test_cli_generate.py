@@ -1,0 +1,160 @@
+"""`generate` in one process, with a real pipeline of random weights, and `policy show` of what it learnt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from scripted_fleet import Answer, Fleet
+
+from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.cli.generation_display import report_line, shown
+from fastflow_ray.media.video import read_video
+from fastflow_ray.models.engine import StepReport
+from fastflow_ray.queue.statistics_store import StatisticsStore
+
+Command = Callable[..., Answer]
+SMALL = ("--size", "32x16", "--frames", 5, "--fps", 8, "--steps", 12, "--seed", 7)
+
+
+@pytest.fixture
+def generate(command: Command, small_checkpoint: Path) -> Command:
+    def run(*words: object) -> Answer:
+        return command("generate", "a circle", "--model", small_checkpoint, *SMALL, *words)
+
+    return run
+
+
+def test_a_video_with_every_step_evaluated(generate: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    out.write_bytes(b"an older video")
+    answer = generate("-o", out, "--acceleration", "off")
+    assert (answer.code, answer.err) == (0, "")
+    said = answer.out.splitlines()
+    assert said[0] == f"{out}  32x16, 5 frames, seed 7"
+    assert said[1].startswith("12 of 12 steps evaluated, 0 skipped (")
+    assert [word.split()[0] for word in said[2].removeprefix("seconds: ").split(", ")] == [
+        "load", "text_encode", "sample", "decode", "encode",
+    ]  # fmt: skip
+    assert len(said) == 3
+    assert read_video(out).shape == (5, 16, 32, 3)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_first_call_is_the_calibration_and_says_so(generate: Command, tmp_path: Path) -> None:
+    answer = generate("-o", tmp_path / "out.mp4")
+    assert "12 of 12 steps evaluated" in answer.out
+    assert answer.out.splitlines()[-1].startswith("this was the calibration: evaluated in full")
+    assert "give --policy FILE to keep what was learnt" in answer.out
+
+
+def test_a_policy_file_makes_the_next_call_skip(generate: Command, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    first = json.loads(generate("-o", tmp_path / "1.mp4", "--policy", policy, "--json").out)
+    assert (first["calibration"], first["evaluations"]["skipped"]) == (True, 0)
+    ArmStatistics.from_json(policy.read_text())
+    reports = [json.loads(generate("-o", tmp_path / "2.mp4", "--policy", policy, "--json").out) for _ in range(3)]
+    assert [report["calibration"] for report in reports] == [False] * 3
+    assert reports[-1]["evaluations"]["skipped"] > 0
+    assert len(reports[-1]["evaluated_steps"]) + reports[-1]["evaluations"]["skipped"] == 12
+    (table,) = ArmStatistics.from_json(policy.read_text()).tables.values()
+    assert (table.runs, table.scale_runs) == (4, 1)
+
+
+def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Path) -> None:
+    for words, message in (
+        (("-o", tmp_path / "no" / "out.mp4"), "name a file in a folder that exists"),
+        (("-o", tmp_path), "name a file in a folder that exists"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: name a file"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "p", "--acceleration", "off"), "leave it out with"),
+        (("-o", tmp_path / "o.mp4", "--frames", 16), "16 frames cannot be decoded"),
+        (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "guidance: must be a finite number"),
+        (("-o", tmp_path / "o.mp4", "--model", "sora"), "no model named 'sora'"),
+    ):
+        answer = command("generate", "a circle", *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert message in answer.err
+        assert answer.err.count("\n") == 1
+
+
+def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Command, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text("{}")
+    answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
+    assert (answer.code, "these are not arm statistics of version 1" in answer.err) == (2, True)
+
+
+def test_a_full_disk_is_one_line(generate: Command) -> None:
+    answer = generate("-o", "/dev/full")
+    assert (answer.code, answer.err) == (1, "error: cannot write /dev/full: No space left on device\n")
+
+
+def test_a_folder_without_a_model(command: Command, tmp_path: Path) -> None:
+    answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--model", tmp_path)
+    assert answer.code == 1
+    assert answer.err.startswith(f"error: cannot load the model '{tmp_path}'")
+
+
+def test_a_terminal_sees_every_phase() -> None:
+    screen = Console(file=StringIO(), force_terminal=True, width=120)
+    with shown(screen) as on_step:
+        on_step(StepReport("text_encode", 0, 12))
+    assert isinstance(screen.file, StringIO)
+    assert "text_encode" in screen.file.getvalue()
+    line = report_line(StepReport("sample", 6, 12, 2, 4), elapsed_s=1.25).plain
+    assert line == "sample      ████░░░░░░░░············ 6/12, 2 evaluated, 4 skipped  1.2 s"
+
+
+def learnt() -> ArmStatistics:
+    statistics = ArmStatistics()
+    table = statistics.table("shapes@r1:steps3", steps=3, arms=(0, 2), grid="g")
+    table.update(0, 2, 0.5)
+    table.update(0, 2, 0.25)
+    table.update(2, 0, 0.001)
+    table.runs = 2
+    return statistics
+
+
+def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
+    file, plot = tmp_path / "policy.json", tmp_path / "policy.png"
+    file.write_text(learnt().to_json())
+    answer = command("policy", "show", "--file", file, "--plot", plot)
+    assert answer.code == 0
+    key, counts, heading, *rows = (line.split() for line in answer.out.splitlines() if line.strip())
+    assert key == ["shapes@r1:steps3"]
+    assert " ".join(counts) == "2 generations, 0 of them calibrations, mu = 0"
+    assert heading == ["step", "skip", "0", "skip", "2"]
+    assert rows[1:] == [["0", "·", "2", "×", "3.75e-01"], ["2", "1", "×", "1.00e-03", "·"]]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_policy_show_of_a_fleet(on_fleet: Command, fleet: Fleet) -> None:
+    assert on_fleet("policy", "show").out == "nothing was learnt yet\n"
+    store = StatisticsStore(fleet.redis_url, "shapes")
+    store.save({key: ArmStatistics({key: table}).to_json() for key, table in learnt().tables.items()}, "w-0", 1)
+    store.close()
+    assert "shapes@r1:steps3" in on_fleet("policy", "show").out
+    shown_json = on_fleet("policy", "show", "--json").out
+    assert ArmStatistics.from_json(shown_json).to_json() == learnt().to_json()
+
+
+def test_policy_show_and_the_troubles_it_may_have(command: Command, tmp_path: Path) -> None:
+    missing = command("policy", "show", "--file", tmp_path / "no.json")
+    assert (missing.code, "cannot read statistics from" in missing.err) == (2, True)
+    (tmp_path / "video.mp4").write_bytes(b"\xff\xfe\x00")
+    wrong = command("policy", "show", "--file", tmp_path / "video.mp4")
+    assert (wrong.code, "cannot read statistics from" in wrong.err) == (2, True)
+    both = command("policy", "show", "--file", tmp_path / "p", "--redis", "redis://h")
+    assert (both.code, "give only one of them" in both.err) == (2, True)
+    nobody = command("policy", "show", "--redis", "redis://127.0.0.1:1")
+    assert (nobody.code, "cannot be reached" in nobody.err) == (1, True)
+
+
+def test_an_empty_policy_can_be_drawn_too(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(ArmStatistics().to_json())
+    assert command("policy", "show", "--file", tmp_path / "p.json", "--plot", tmp_path / "p.png").code == 0
+    assert (tmp_path / "p.png").stat().st_size > 0

@@ -1,0 +1,313 @@
+"""Commands about jobs, against a real Valkey and store: what they print, what they exit with, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from scripted_fleet import DEADLINE_S, THUMBNAIL, VIDEO, Answer, Fleet
+
+from fastflow_ray.cli.watch import exit_code, follow
+from fastflow_ray.client import Client
+from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobRecord, Progress
+
+Command = Callable[..., Answer]
+NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
+PROMPT = "a small red circle"
+
+
+def record_of(fleet: Fleet, job_id: str) -> JobRecord:
+    record = open_queue(fleet.redis_url, "shapes").get(job_id)
+    assert record is not None
+    return record
+
+
+def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) -> None:
+    answer = on_fleet(
+        "submit", PROMPT, "--size", "64x32", "--frames", 17, "--steps", 20, "--guidance", 1.5, "--shift", 2, "--seed",
+        7, "--fps", 9, "--acceleration", "off", "--audit", "--priority", 200, "--tenant", "ann",
+        "--negative-prompt", "blur",
+    )  # fmt: skip
+    assert (answer.code, answer.err) == (0, "")
+    record = record_of(fleet, answer.out.strip())
+    job = read_job(record.payload)
+    assert job.model_dump() == {
+        "prompt": PROMPT, "negative_prompt": "blur", "model": "shapes", "width": 64, "height": 32, "frames": 17,
+        "fps": 9, "steps": 20, "guidance": 1.5, "shift": 2.0, "seed": 7, "acceleration": "off", "audit": True,
+        "priority": 200, "tenant": "ann", "max_attempts": 3,
+    }  # fmt: skip
+
+
+def test_what_is_left_out_is_left_to_the_model(fleet: Fleet, on_fleet: Command) -> None:
+    payload = json.loads(record_of(fleet, on_fleet("submit", PROMPT).out.strip()).payload)
+    assert payload.keys().isdisjoint({"width", "height", "frames", "fps", "steps", "guidance", "shift"})
+    assert payload["acceleration"] == "fastflow"
+
+
+def test_many_videos_take_seeds_in_a_row(fleet: Fleet, on_fleet: Command) -> None:
+    ids = on_fleet("submit", PROMPT, "--count", 3, "--seed", 40).out.split()
+    assert [read_job(record_of(fleet, job_id).payload).seed for job_id in ids] == [40, 41, 42]
+
+
+def test_a_key_makes_submit_repeatable(on_fleet: Command) -> None:
+    first = on_fleet("submit", PROMPT, "--idempotency-key", "monday")
+    assert on_fleet("submit", PROMPT, "--idempotency-key", "monday").out == first.out
+    two = on_fleet("submit", PROMPT, "--count", 2, "--idempotency-key", "tuesday").out.split()
+    assert len(set(two)) == 2
+    other = on_fleet("submit", "a square", "--idempotency-key", "monday")
+    assert other.code == 2
+    assert "idempotency key" in other.err
+
+
+def test_submit_in_json_is_one_object_per_line(on_fleet: Command) -> None:
+    answer = on_fleet("submit", PROMPT, "--count", 2, "--seed", 1, "--json")
+    jobs = [json.loads(line) for line in answer.out.splitlines()]
+    assert [(job["state"], job["job"]["seed"]) for job in jobs] == [("queued", 1), ("queued", 2)]
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_submit_can_wait_for_the_video(fleet: Fleet, on_fleet: Command, extra: tuple[str, ...]) -> None:
+    worker = threading.Thread(target=fleet.work)
+    worker.start()
+    answer = on_fleet("submit", PROMPT, "--wait", *extra)
+    worker.join()
+    assert (answer.code, answer.err) == (0, "")
+    if extra:
+        assert json.loads(answer.out)["result"]["evaluations"]["made"] == 4
+    else:
+        job_id, *_, end = answer.out.splitlines()
+        assert end.startswith(f"{job_id}  succeeded  step 10/10, 4 evaluated, 6 skipped  in ")
+
+
+REFUSED = [
+    ((PROMPT, "--model", "sora"), "no model named 'sora'; there are: "),
+    (("",), "prompt: the prompt is empty; describe the video in a few words"),
+    ((" \n",), "prompt: the prompt is empty"),
+    (("x" * 100_000,), "prompt: too long; at most 2000 characters"),
+    ((PROMPT, "--frames", "16"), "16 frames cannot be decoded; use 4k+1, such as 13 or 17"),
+    ((PROMPT, "--size", "63x63"), "63 px is not a multiple of 16; use 48 or 64"),
+    ((PROMPT, "--width", "63", "--height", "64"), "width: 63 px is not a multiple of 16"),
+    ((PROMPT, "--size", "64"), "--size '64' is not WIDTHxHEIGHT in pixels, such as 64x64"),
+    ((PROMPT, "--size", "64x64", "--width", "64"), "leave --width and --height out"),
+    ((PROMPT, "--steps", "0"), "steps: too small; at least 4"),
+    ((PROMPT, "--steps", "10000"), "steps: too large; at most 200"),
+    ((PROMPT, "--guidance", "nan"), "guidance: must be a finite number"),
+    ((PROMPT, "--seed", "-1"), "seed: too small; at least 0"),
+    ((PROMPT, "--tenant", "a b"), "tenant: must match"),
+    ((PROMPT, "--redis", NOBODY, "--api", "http://127.0.0.1:1"), "give only one of them"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=[message[:24] for _, message in REFUSED])
+def test_a_mistake_is_one_line_and_exit_code_2(on_fleet: Command, words: tuple[str, ...], message: str) -> None:
+    answer = on_fleet("submit", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    assert message in answer.err
+    assert len(answer.err) < 400
+    assert on_fleet("list", "--json").out == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("submit",), "PROMPT"),
+        (("submit", PROMPT, "--steps", "many"), "--steps"),
+        (("submit", PROMPT, "--acceleration", "warp"), "fastflow"),
+        (("submit", PROMPT, "--count", "0"), "--count"),
+        (("submit", PROMPT, "--colour"), "--colour"),
+        (("sumbit", PROMPT), "submit"),
+        (("list", "--state", "lost"), "cancelled"),
+    ],
+)
+def test_a_misspelt_command_line_is_a_usage_error(on_fleet: Command, words: tuple[str, ...], message: str) -> None:
+    answer = on_fleet(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+
+
+@pytest.mark.parametrize(
+    "words", [("submit", PROMPT), ("status", "f" * 32), ("list",), ("watch",), ("cancel", "f" * 32)]
+)
+def test_without_a_server_every_command_says_so(command: Command, words: tuple[str, ...]) -> None:
+    answer = command(*words, "--redis", NOBODY)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("error: Redis at 127.0.0.1:1 cannot be reached; ")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_wrong_password_is_named_and_not_shown(command: Command, fleet: Fleet) -> None:
+    answer = command("list", "--redis", fleet.redis_url.replace("redis://", "redis://:hush-hush@"))
+    assert answer.code == 1
+    assert "refuses the password" in answer.err
+    assert "hush" not in answer.err
+
+
+def test_a_wrong_variable_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTFLOW_REDIS_URL", "localhost")
+    answer = command("list")
+    assert (answer.code, answer.err) == (
+        2, "error: FASTFLOW_REDIS_URL must begin with redis://, rediss:// or unix://\n"
+    )  # fmt: skip
+
+
+def test_errors_are_json_under_json(command: Command) -> None:
+    answer = command("list", "--json", "--redis", NOBODY)
+    assert (answer.code, answer.out) == (1, "")
+    error = json.loads(answer.err)["error"]
+    assert error["code"] == "queue_unavailable"
+    assert "cannot be reached" in error["message"]
+
+
+@pytest.mark.parametrize("words", [("status",), ("cancel",), ("get",), ("watch",)])
+@pytest.mark.parametrize("job_id", ["f" * 32, "../x"])
+def test_an_unknown_id(on_fleet: Command, words: tuple[str, ...], job_id: str) -> None:
+    answer = on_fleet(*words, job_id)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: there is no job '{job_id}'")
+
+
+def test_status_of_a_job_through_its_life(fleet: Fleet, on_fleet: Command) -> None:
+    job_id = on_fleet("submit", PROMPT, "--seed", 7).out.strip()
+    assert "queued" in on_fleet("status", job_id).out
+    claim = fleet.claim()
+    open_queue(fleet.redis_url, "shapes").heartbeat(claim, Progress("sample", 3, 10, 2, 1, eta_s=1.5))
+    assert "3 of 10: 2 evaluated, 1 skipped" in on_fleet("status", job_id).out
+    assert json.loads(on_fleet("status", job_id, "--json").out)["progress"]["phase"] == "sample"
+    fleet.finish(claim)
+    assert "8 of 20 evaluations, 2.50 times fewer" in on_fleet("status", job_id).out
+    record = json.loads(on_fleet("status", job_id, "--json").out)
+    assert (record["id"], record["state"], record["job"]["prompt"]) == (job_id, "succeeded", PROMPT)
+    assert record["result"]["files"]["video"]["size"] == len(VIDEO)
+
+
+def test_list_is_newest_first_limited_and_by_state(on_fleet: Command) -> None:
+    ids = [on_fleet("submit", PROMPT).out.strip() for _ in range(3)]
+    on_fleet("cancel", ids[0])
+    assert [line.split()[:2] for line in on_fleet("list").out.splitlines()] == [
+        [ids[2], "queued"], [ids[1], "queued"], [ids[0], "cancelled"],
+    ]  # fmt: skip
+    assert on_fleet("list", "--limit", 1).out.split()[0] == ids[2]
+    assert [job["id"] for job in json.loads(on_fleet("list", "--state", "cancelled", "--json").out)] == [ids[0]]
+
+
+def test_cancel_says_what_becomes_of_the_job(fleet: Fleet, on_fleet: Command) -> None:
+    waiting = on_fleet("submit", PROMPT).out.strip()
+    assert on_fleet("cancel", waiting).out == f"{waiting} is cancelled\n"
+    assert json.loads(on_fleet("cancel", waiting, "--json").out) == {"id": waiting, "state": "cancelled"}
+    running = on_fleet("submit", PROMPT).out.strip()
+    claim = fleet.claim()
+    assert on_fleet("cancel", running).out == f"{running} stops at its next step\n"
+    fleet.finish(claim)
+    assert on_fleet("cancel", running).out == f"{running} had already succeeded\n"
+
+
+def test_get_saves_the_proven_file(fleet: Fleet, on_fleet: Command, tmp_path: Path) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    fleet.work()
+    out = tmp_path / "out.mp4"
+    assert on_fleet("get", job_id, "-o", out).out == f"{out}\n"
+    assert out.read_bytes() == VIDEO
+    still = tmp_path / "out.png"
+    answer = on_fleet("get", job_id, "--thumbnail", "-o", still, "--json")
+    assert json.loads(answer.out) == {"id": job_id, "path": str(still)}
+    assert still.read_bytes() == THUMBNAIL
+
+
+def test_get_names_the_file_after_the_job(
+    fleet: Fleet, on_fleet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    fleet.work()
+    monkeypatch.chdir(tmp_path)
+    assert on_fleet("get", job_id).out == f"{job_id}.mp4\n"
+    assert (tmp_path / f"{job_id}.mp4").read_bytes() == VIDEO
+
+
+def test_get_and_the_troubles_it_may_have(fleet: Fleet, on_fleet: Command, tmp_path: Path) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    early = on_fleet("get", job_id, "-o", tmp_path / "out.mp4")
+    assert (early.code, "wait for it first" in early.err) == (2, True)
+    fleet.work()
+    full = on_fleet("get", job_id, "-o", "/dev/full")
+    assert (full.code, full.err) == (1, "error: cannot write /dev/full: No space left on device\n")
+    nowhere = on_fleet("get", job_id, "-o", tmp_path / "no" / "out.mp4")
+    assert (nowhere.code, "No such file or directory" in nowhere.err) == (1, True)
+    other_store = on_fleet("get", job_id, "-o", tmp_path / "out.mp4", "--store", (tmp_path / "empty").as_uri())
+    assert (other_store.code, "is it the workers' store?" in other_store.err) == (1, True)
+    assert list(tmp_path.glob("*out.mp4")) == []
+
+
+def test_all_of_it_over_http(
+    fleet: Fleet, command: Command, serve_api: Callable[[str | None], str], tmp_path: Path
+) -> None:
+    api = ("--api", serve_api(None))
+    job_id = command("submit", PROMPT, *api).out.strip()
+    fleet.work()
+    assert command("watch", job_id, *api).out.splitlines()[-1].startswith(f"{job_id}  succeeded")
+    assert command("list", *api).out.startswith(job_id)
+    assert command("get", job_id, "-o", tmp_path / "out.mp4", *api).code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == VIDEO
+
+
+def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_fleet: Command) -> None:
+    assert on_fleet("watch").out == "no job is waiting or running\n"
+    ended = on_fleet("submit", PROMPT).out.strip()
+    on_fleet("cancel", ended)
+    running = on_fleet("submit", PROMPT).out.strip()
+    claim = fleet.claim()
+    worker = threading.Thread(target=fleet.finish, args=(claim,))
+    worker.start()
+    answer = on_fleet("watch")
+    worker.join()
+    assert answer.code == 0
+    assert answer.out.splitlines()[-1].startswith(f"{running}  succeeded")
+    assert ended not in answer.out
+
+
+def test_watch_fails_if_a_job_has_no_video(on_fleet: Command) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    on_fleet("cancel", job_id)
+    assert on_fleet("watch", job_id).code == 1
+
+
+def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
+    with Client(fleet.redis_url, fleet.store_url) as client:
+        jobs = [client.submit(PROMPT, seed=seed) for seed in (1, 2)]
+        fleet.work()
+        jobs[1].cancel()
+        screen = Console(file=StringIO(), force_terminal=True, width=100)
+        records = follow(jobs, screen, poll_s=0.01)
+    assert [record.state for record in records] == [JobState.SUCCEEDED, JobState.CANCELLED]
+    assert exit_code(records) == 1
+    assert isinstance(screen.file, StringIO)
+    drawn = screen.file.getvalue()
+    assert jobs[0].id in drawn
+    assert "█" in drawn
+
+
+def test_ctrl_c_is_quiet(fleet: Fleet, tmp_path: Path) -> None:
+    job = Client(fleet.redis_url).submit(PROMPT)
+    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "watch", job.id]
+    environment = {**os.environ, "FASTFLOW_REDIS_URL": fleet.redis_url}
+    with subprocess.Popen(
+        program, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == f"{job.id}  queued\n"
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=DEADLINE_S)
+    assert (watching.returncode, errors) == (130, "")

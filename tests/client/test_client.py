@@ -1,0 +1,207 @@
+"""The client by both of its ways, against a real Valkey, a real store and the real HTTP API."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted_fleet import THUMBNAIL, VIDEO, Fleet
+
+from fastflow_ray.client import Client
+from fastflow_ray.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    JobCancelled,
+    JobFailed,
+    QueueUnavailable,
+    StorageFailed,
+    UnknownJob,
+    UnknownModel,
+)
+from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import Progress
+
+NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
+
+
+def test_six_lines_from_a_prompt_to_a_file(fleet: Fleet, client: Client, tmp_path: Path) -> None:
+    job = client.submit("a small red circle", steps=10, seed=7)
+    fleet.work()
+    record = job.wait(timeout_s=20, poll_s=0.01)
+    path = job.download(tmp_path / "circle.mp4")
+    assert path.read_bytes() == VIDEO
+    assert record.result is not None
+    assert record.result["seed"] == 7
+    assert job.download(tmp_path / "circle.png", "thumbnail").read_bytes() == THUMBNAIL
+    assert sorted(file.name for file in tmp_path.glob("*circle*")) == ["circle.mp4", "circle.png"]
+
+
+def test_the_record_of_a_job_shows_what_was_asked_and_the_seed_that_was_drawn(client: Client) -> None:
+    record = client.submit("a circle", negative_prompt="blur", width=64, audit=True, tenant="ann").status()
+    job = read_job(record.payload)
+    assert (job.prompt, job.negative_prompt, job.width, job.audit, job.tenant) == ("a circle", "blur", 64, True, "ann")
+    assert job.seed is not None
+    assert (record.state, record.tenant, record.attempts) == (JobState.QUEUED, "ann", 0)
+
+
+def test_every_change_is_seen_once_and_the_end_is_the_last(fleet: Fleet, client: Client) -> None:
+    job = client.submit("a circle")
+    looks = job.watch(poll_s=0.001)
+    assert next(looks).state is JobState.QUEUED
+    claim, queue = fleet.claim(), open_queue(fleet.redis_url, "shapes")
+    queue.heartbeat(claim, Progress("sample", 3, 10, 2, 1, eta_s=1.5))
+    running = next(looks)
+    assert (running.state, running.attempts) == (JobState.RUNNING, 1)
+    assert running.progress == Progress("sample", 3, 10, 2, 1, eta_s=1.5)
+    fleet.finish(claim)
+    assert [look.state for look in looks] == [JobState.SUCCEEDED]
+    assert [look.state for look in job] == [JobState.SUCCEEDED]
+
+
+def test_a_key_makes_submitting_repeatable_even_with_an_open_seed(client: Client) -> None:
+    first = client.submit("a circle", idempotency_key="monday")
+    assert client.submit("a circle", idempotency_key="monday").id == first.id
+    assert client.submit("a circle").id != first.id
+    with pytest.raises(IdempotencyConflict):
+        client.submit("a square", idempotency_key="monday")
+
+
+def test_waiting_has_a_limit_and_the_job_goes_on(client: Client) -> None:
+    job = client.submit("a circle")
+    with pytest.raises(TimeoutError, match=f"{job.id} is still queued after 0.05 s"):
+        job.wait(timeout_s=0.05, poll_s=0.01)
+    assert job.status().state is JobState.QUEUED
+
+
+def test_a_failed_job_says_why(fleet: Fleet, client: Client, tmp_path: Path) -> None:
+    job = client.submit("a circle")
+    open_queue(fleet.redis_url, "shapes").fail(fleet.claim(), "oom", "out of memory; use a smaller size", False)
+    with pytest.raises(JobFailed, match="attempt 1: out of memory; use a smaller size") as failed:
+        job.wait(timeout_s=20)
+    assert failed.value.code == "oom"
+    with pytest.raises(JobFailed):
+        job.download(tmp_path / "circle.mp4")
+    assert list(tmp_path.glob("*circle*")) == []
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_at_its_next_step(fleet: Fleet, client: Client) -> None:
+    waiting = client.submit("a circle")
+    assert waiting.cancel() is JobState.CANCELLED
+    with pytest.raises(JobCancelled, match=waiting.id):
+        waiting.wait()
+    running = client.submit("a square")
+    fleet.claim()
+    assert running.cancel() is JobState.RUNNING
+    assert running.status().cancel_requested
+
+
+def test_jobs_of_all_models_are_listed_newest_first(client: Client) -> None:
+    ids = [client.submit("a circle", model=model).id for model in ("shapes", "hunyuanvideo", "shapes")]
+    client.job(ids[0]).cancel()
+    listed = [record.job_id for record in client.jobs()]
+    assert sorted(listed) == sorted(ids)
+    assert listed.index(ids[2]) < listed.index(ids[0])
+    assert len(client.jobs(limit=2)) == 2
+    assert [record.job_id for record in client.jobs(state=JobState.CANCELLED)] == [ids[0]]
+
+
+def test_a_listing_goes_on_beyond_a_page(client: Client) -> None:
+    ids = {client.submit("a circle").id for _ in range(105)}
+    assert {record.job_id for record in client.jobs(limit=1000)} == ids
+
+
+def test_ids_of_no_job_are_refused(client: Client) -> None:
+    for job_id in ("f" * 32, "", "../../etc/passwd", "x" * 10_000):
+        with pytest.raises(UnknownJob) as unknown:
+            client.job(job_id).status()
+        assert len(str(unknown.value)) < 300
+    with pytest.raises(UnknownJob):
+        client.job("f" * 32).cancel()
+
+
+def test_there_is_nothing_to_fetch_before_the_end(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is queued, there is no video yet; wait for it first"):
+        client.submit("a circle").download(tmp_path / "circle.mp4")
+
+
+def test_a_file_that_the_job_does_not_have(fleet: Fleet, client: Client, tmp_path: Path) -> None:
+    job = client.submit("a circle")
+    fleet.work()
+    with pytest.raises(InvalidInput, match="no spritesheet; it has: thumbnail, video"):
+        job.download(tmp_path / "sheet.png", "spritesheet")
+
+
+def test_a_file_damaged_in_the_store_never_reaches_its_name(fleet: Fleet, client: Client, tmp_path: Path) -> None:
+    job = client.submit("a circle")
+    fleet.work()
+    (video,) = tmp_path.glob("store/jobs/*/*/video.mp4")
+    video.write_bytes(VIDEO[:-1] + b"X")
+    out = tmp_path / "circle.mp4"
+    out.write_bytes(b"an older video")
+    with pytest.raises(StorageFailed, match="arrived damaged"):
+        job.download(out)
+    assert out.read_bytes() == b"an older video"
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_file_gone_from_the_store(fleet: Fleet, client: Client, tmp_path: Path) -> None:
+    job = client.submit("a circle")
+    fleet.work()
+    (video,) = tmp_path.glob("store/jobs/*/*/video.mp4")
+    video.unlink()
+    with pytest.raises(StorageFailed, match=job.id):
+        job.download(tmp_path / "circle.mp4")
+
+
+def test_a_refused_field_names_itself(client: Client) -> None:
+    with pytest.raises(InvalidInput, match="16 frames cannot be decoded; use 4k\\+1, such as 13 or 17"):
+        client.submit("a circle", frames=16)
+
+
+def test_an_unknown_model_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(UnknownModel, match="no model named 'sora'; there are: hunyuanvideo, shapes"):
+        Client(NOBODY).submit("a circle", model="sora")
+
+
+def test_the_api_refuses_an_unknown_model_too(serve_api: Callable[[str | None], str]) -> None:
+    with Client(serve_api(None)) as client, pytest.raises(InvalidInput, match="no model named 'sora'; there are"):
+        client.submit("a circle", model="sora")
+
+
+@pytest.mark.parametrize("url", [NOBODY, "http://127.0.0.1:1"])
+def test_nobody_there(url: str) -> None:
+    with Client(url) as client, pytest.raises(QueueUnavailable, match=r"127\.0\.0\.1:1 cannot be reached"):
+        client.submit("a circle")
+
+
+def test_a_store_is_needed_only_for_files(fleet: Fleet, tmp_path: Path) -> None:
+    job = Client(fleet.redis_url).submit("a circle")
+    fleet.work()
+    with pytest.raises(InvalidInput, match="no store was given"):
+        job.download(tmp_path / "circle.mp4")
+
+
+def test_an_api_with_a_key(serve_api: Callable[[str | None], str]) -> None:
+    address = serve_api("secret")
+    with Client(address, api_key="secret") as client:
+        assert client.submit("a circle").status().state is JobState.QUEUED
+    with Client(address, api_key="guess") as stranger, pytest.raises(InvalidInput, match=r"refuses .*FASTFLOW_API_KEY"):
+        stranger.submit("a circle")
+
+
+def test_an_address_that_is_not_a_fleets(serve_api: Callable[[str | None], str]) -> None:
+    elsewhere = serve_api(None) + "/elsewhere"
+    with Client(elsewhere) as client, pytest.raises(QueueUnavailable, match="does not answer like a fleet's API"):
+        client.submit("a circle")
+
+
+def test_waiting_while_a_worker_works(fleet: Fleet, client: Client) -> None:
+    job = client.submit("a circle")
+    worker = threading.Thread(target=fleet.work)
+    worker.start()
+    assert job.wait(timeout_s=20, poll_s=0.01).state is JobState.SUCCEEDED
+    worker.join()

@@ -1,0 +1,124 @@
+"""Jobs as they are shown: pure functions of records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from fastflow_ray.display import Advance, advance, bar, job_card, job_line, jobs_table, prompt_of, seconds_text
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.contract import JobRecord, Progress
+
+WAITING = JobRecord("ab12", JobState.QUEUED, json.dumps({"prompt": "a small red circle"}), "default", 0, 0, 1.0)
+RUNNING = replace(
+    WAITING, state=JobState.RUNNING, attempts=1, worker="w-0", progress=Progress("sample", 20, 40, 8, 12, eta_s=4.2)
+)
+MANIFEST = {
+    "steps": 8,
+    "seed": 7,
+    "evaluations": {"planned": 3, "made": 3, "skipped": 5, "nfe": 6, "baseline_nfe": 16},
+    "evaluated_steps": [0, 1, 7],
+    "phase_s": {"sample": 1.5},
+    "audit": {"psnr_db": 31.25, "ssim": 0.9, "full_nfe": 16, "full_sample_s": 1.5},
+    "files": {"video": {"key": "jobs/ab12/9/video.mp4", "size": 12345}},
+}
+DONE = replace(RUNNING, state=JobState.SUCCEEDED, claimed_s=10.0, finished_s=197.0, result=MANIFEST)
+DEAD = replace(RUNNING, state=JobState.DEAD, error={"code": "oom", "message": "too large"})
+
+
+def printed(renderable: object, width: int = 140) -> str:
+    screen = Console(file=StringIO(), width=width)
+    screen.print(renderable)
+    assert isinstance(screen.file, StringIO)
+    return screen.file.getvalue()
+
+
+def test_a_running_job_in_a_row() -> None:
+    row = printed(jobs_table([RUNNING])).splitlines()[1]
+    assert row.split() == ["a", "small", "red", "circle", "sample", "█████░░░░░░░············", "20/40", "8", "12",
+                           "4.2", "s", "w-0"]  # fmt: skip
+
+
+def test_rows_keep_their_order_and_ids_stand_below_the_prompts() -> None:
+    records = [replace(DONE, job_id="second"), replace(WAITING, job_id="first")]
+    lines = printed(jobs_table(records, ids=True)).splitlines()
+    assert [line.split()[0] for line in lines] == ["prompt", "a", "second", "a", "first"]
+    assert "second" not in printed(jobs_table(records))
+
+
+def test_an_id_is_whole_even_on_a_narrow_terminal() -> None:
+    long = replace(DONE, job_id="0123456789abcdef" * 2)
+    assert long.job_id in printed(jobs_table([RUNNING, long], ids=True), width=80)
+
+
+def test_a_narrow_terminal_shortens_prompt_and_worker_and_no_number() -> None:
+    long = replace(RUNNING, payload=json.dumps({"prompt": "a small red circle moving left"}), worker="worker-gpu-17")
+    row = printed(jobs_table([long]), width=80).splitlines()[1]
+    assert "moving left" not in row
+    assert "gpu-17" not in row
+    assert "  20/40     8       12  4.2 s  " in row
+
+
+def test_a_finished_job_shows_which_steps_ran() -> None:
+    assert bar(advance(DONE), cells=8).plain == "██░░░░░█"
+    assert bar(advance(DONE), cells=16).plain == "████░░░░░░░░░░██"
+    assert bar(advance(DONE), cells=4).plain == "█░░█"
+
+
+@pytest.mark.parametrize("cells", [1, 7, 24, 100])
+@pytest.mark.parametrize(("made", "skipped"), [(0, 0), (1, 0), (17, 32), (50, 0), (20, 30)])
+def test_a_bar_is_as_long_as_it_says(cells: int, made: int, skipped: int) -> None:
+    strip = bar(Advance("sample", made + skipped, 50, made, skipped), cells).plain
+    assert len(strip) == cells
+    assert ("·" in strip) == (round(cells * (made + skipped) / 50) < cells)
+
+
+def test_lines_for_logs() -> None:
+    assert job_line(WAITING) == "ab12  queued"
+    assert job_line(RUNNING) == "ab12  running  sample  step 20/40, 8 evaluated, 12 skipped  ETA 4.2 s"
+    assert job_line(DONE) == "ab12  succeeded  step 8/8, 3 evaluated, 5 skipped  in 3:07"
+    assert job_line(DEAD).endswith("oom: too large")
+
+
+def test_a_card_tells_what_skipping_did() -> None:
+    card = printed(job_card(DONE))
+    for fact in ("8 of 8: 3 evaluated, 5 skipped", "6 of 16 evaluations, 2.67 times fewer", "PSNR 31.2 dB", "seed  7",
+                 "12,345 bytes at jobs/ab12/9/video.mp4", "sample 1.5", "took  3:07", "1 on w-0"):  # fmt: skip
+        assert fact in card
+
+
+def test_the_card_of_a_dead_job_tells_why() -> None:
+    assert "oom: too large" in printed(job_card(DEAD))
+
+
+def test_markup_in_a_prompt_is_text() -> None:
+    shown = replace(WAITING, payload=json.dumps({"prompt": "[red]a\n circle[/red] [/nope]"}))
+    assert "[red]a circle[/red] [/nope]" in printed(jobs_table([shown]))
+    assert "[red]a circle[/red] [/nope]" in printed(job_card(shown))
+
+
+def test_nothing_in_a_prompt_or_an_error_steers_the_terminal() -> None:
+    foul = replace(DEAD, payload=json.dumps({"prompt": "a\x1b[2Jcircle"}), error={"code": "oom", "message": "\x1b]0;x"})
+    for shown in (jobs_table([foul]), job_card(foul), job_line(foul)):
+        assert "\x1b" not in printed(shown)
+    assert prompt_of(foul) == "a?[2Jcircle"
+
+
+@pytest.mark.parametrize("payload", ["", "nonsense", "[]", "{}", "null"])
+def test_a_damaged_record_is_shown_all_the_same(payload: str) -> None:
+    damaged = replace(DONE, payload=payload, result={"odd": 1})
+    assert prompt_of(damaged) == "(unreadable)"
+    assert "succeeded" in printed(jobs_table([damaged]))
+    assert "succeeded" in printed(job_card(damaged))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1:00"), (3599.4, "59:59"), (3909.0, "1:05:09")],
+)
+def test_seconds_for_people(seconds: float | None, text: str) -> None:
+    assert seconds_text(seconds) == text

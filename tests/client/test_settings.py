@@ -1,0 +1,76 @@
+"""What the environment may say, and how it is told when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.settings import Settings
+
+
+def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment({})
+    assert settings.redis_url == "redis://127.0.0.1:6379/0"
+    assert settings.store_url == (tmp_path / ".fastflow-ray/store").as_uri()
+    assert (settings.api_url, settings.api_key) == (None, None)
+    assert (settings.lease_s, settings.beat_s, settings.grace_s, settings.stall_s) == (60, 10, 30, 300)
+
+
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTFLOW_STORE_URL", "s3://bucket/films")
+    assert Settings.from_environment().store_url == "s3://bucket/films"
+
+
+def test_every_field_has_its_variable() -> None:
+    given = {
+        "FASTFLOW_REDIS_URL": "rediss://u:p@host:7000/1",
+        "FASTFLOW_STORE_URL": "file:///tmp/store",
+        "FASTFLOW_API_URL": "https://fleet",
+        "FASTFLOW_API_KEY": "secret",
+        "FASTFLOW_LEASE_S": "6",
+        "FASTFLOW_BEAT_S": "0.5",
+        "FASTFLOW_GRACE_S": "2",
+        "FASTFLOW_STALL_S": "7",
+    }
+    read = Settings.from_environment(given).model_dump()
+    assert {f"FASTFLOW_{field.upper()}": str(value) for field, value in read.items()} == {
+        **given,
+        "FASTFLOW_LEASE_S": "6.0",
+        "FASTFLOW_GRACE_S": "2.0",
+        "FASTFLOW_STALL_S": "7.0",
+    }
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment({"FASTFLOW_REDIS_URL": "", "FASTFLOW_LEASE_S": ""}).lease_s == 60
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("FASTFLOW_REDIS_URL", "localhost:6379", "must begin with redis://, rediss:// or unix://"),
+        ("FASTFLOW_STORE_URL", "/tmp/store", "must begin with file:// or s3://"),
+        ("FASTFLOW_API_URL", "fleet:8000", "must begin with http:// or https://"),
+        ("FASTFLOW_LEASE_S", "a minute", "must be a number of seconds above 0"),
+        ("FASTFLOW_GRACE_S", "0", "must be a number of seconds above 0"),
+        ("FASTFLOW_STALL_S", "inf", "must be a number of seconds above 0"),
+        ("FASTFLOW_LEASE_S", "nan", "must be a number of seconds above 0"),
+        ("FASTFLOW_BEAT_S", "60", "FASTFLOW_BEAT_S=60 is not below FASTFLOW_LEASE_S=60"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable_and_its_remedy(variable: str, value: str, remedy: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({variable: value})
+    assert str(refused.value).startswith(variable)
+    assert remedy in str(refused.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = Settings.from_environment({"FASTFLOW_REDIS_URL": "redis://:hush@h/0", "FASTFLOW_API_KEY": "hush"})
+    assert "hush" not in repr(settings)
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({"FASTFLOW_REDIS_URL": "http://:hush@h/0"})
+    assert "hush" not in str(refused.value)
