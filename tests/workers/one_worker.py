@@ -1,0 +1,161 @@
+"""A worker's parts put together by hand, and the places where a test may interfere with a running job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
+from fastflow_ray.queue.contract import Claim, JobRecord, Progress, Verdict
+from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.queue.memory_queue import MemoryQueue
+from fastflow_ray.storage.folder import FolderStore
+from fastflow_ray.storage.publication import Publisher
+from workers.arm_feed import ArmFeed
+from workers.ending import Ending
+from workers.meter import NoMeter
+from workers.runner import Runner
+
+LEASE_S = 60.0
+STEPS = 12
+
+
+def wait_until(holds: Callable[[], object], within_s: float = 20.0) -> None:
+    """Look again and again until the predicate holds; fails after the deadline."""
+    deadline_s = monotonic() + within_s
+    while not holds():
+        assert monotonic() < deadline_s, f"not within {within_s} s"
+        threading.Event().wait(0.002)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.looks = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now_s
+
+
+class WatchedQueue(MemoryQueue):
+    """A queue that remembers the beats, and can be out of reach."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__("small", QueueLimits(), clock)
+        self.beats: list[Progress | None] = []
+        self.unreachable = 0  # so many calls of a worker fail
+
+    def _reach(self) -> None:
+        if self.unreachable > 0:
+            self.unreachable -= 1
+            raise QueueUnavailable("the cable is out; put it back")
+
+    def claim(self, worker: str, lease_s: float) -> Claim | None:
+        self._reach()
+        return super().claim(worker, lease_s)
+
+    def heartbeat(self, claim: Claim, progress: Progress | None = None) -> Verdict:
+        self._reach()
+        self.beats.append(progress)
+        return super().heartbeat(claim, progress)
+
+    def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
+        self._reach()
+        return super().complete(claim, result)
+
+
+class WatchedStore(FolderStore):
+    """A folder where something may happen right after a manifest was put."""
+
+    after_manifest: Callable[[], object] = staticmethod(lambda: None)
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        put = super().put_if_absent(key, data, content_type)
+        self.after_manifest()
+        return put
+
+
+class WatchedEngine:
+    """An engine whose reports pass a test before they reach the worker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.model, self.card = engine.model, engine.card
+        self.revision, self.versions = engine.revision, engine.versions
+        self._engine = engine
+        self.reports: list[StepReport] = []
+        self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
+
+    def generate(self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep) -> Generation:
+        def watched(report: StepReport) -> None:
+            self.reports.append(report)
+            self.interfere(report, on_step)
+            on_step(report)
+
+        return self._engine.generate(spec, fastflow, watched)
+
+
+class OneWorker:
+    """A runner with everything around it inside this process."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.clock = Clock()
+        self.queue = WatchedQueue(self.clock)
+        self.store = WatchedStore(folder)
+        self.engine = WatchedEngine(engine)
+        self.ledger = Ledger()
+        self.feed = ArmFeed(self.ledger, "worker-1")
+        self.draining = threading.Event()
+        self.runner = Runner(
+            self.queue, Publisher(self.store), self.engine, FastFlow(), self.feed, NoMeter(), self.draining,
+            beat_s=0.01, stall_s=300.0,
+        )  # fmt: skip
+
+    def submit(self, **changes: Any) -> str:
+        """Ask for a tiny video; its id."""
+        fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "fps": 8}
+        numbers = {"steps": STEPS, "guidance": 3.0, "shift": 3.0, "seed": 7}
+        return self.queue.submit(VideoJob.model_validate(fields | numbers | changes)).job_id
+
+    def claim(self, worker: str = "worker-1", lease_s: float = LEASE_S) -> Claim:
+        claim = self.queue.claim(worker, lease_s)
+        assert claim is not None
+        return claim
+
+    def run(self) -> Ending:
+        return self.runner.run(self.claim())
+
+    def record(self, job_id: str) -> JobRecord:
+        record = self.queue.get(job_id)
+        assert record is not None
+        return record
+
+    def objects(self) -> list[str]:
+        return sorted(self.store.list(""))
+
+    def lose_the_lease(self) -> Claim:
+        """What a reaper does to a worker that was silent for long, and what the next worker then gets."""
+        self.clock.now_s += 2 * LEASE_S
+        (seen,) = self.queue.expired()
+        assert self.queue.requeue(seen)
+        return self.claim("worker-2")
+
+
+def at(phase: str, step: int, act: Callable[[], object]) -> Callable[[StepReport, OnStep], None]:
+    """Act once at a step, then go on reporting it until the worker has heard of it and stops."""
+
+    def interfere(report: StepReport, on_step: OnStep) -> None:
+        if (report.phase, report.step) == (phase, step):
+            act()
+            wait_until(lambda: on_step(report))
+
+    return interfere

@@ -1,0 +1,163 @@
+"""The feed: everything a worker learnt arrives exactly once, however often the way to the fleet breaks."""
+
+from __future__ import annotations
+
+import threading
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_worker import wait_until
+
+from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.errors import StatisticsUnavailable
+from workers.arm_feed import ArmFeed
+
+GRID = {"steps": 4, "arms": (0, 2), "grid": "g"}
+
+
+def learnt(key: str, step: int, error: float) -> ArmStatistics:
+    statistics = ArmStatistics()
+    statistics.table(key, **GRID).update(step, 2, error)  # type: ignore[arg-type]  # three kinds of values
+    return statistics
+
+
+class BrokenWay:
+    """A ledger behind a way that breaks before or after the merge: a report is lost, or only its answer is."""
+
+    def __init__(self, ledger: Ledger, rng: Random, share: float) -> None:
+        self._ledger, self._rng, self._share = ledger, rng, share
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        self._travel()
+        answer = self._ledger.merge(worker, sequence, delta)
+        self._travel()
+        return answer
+
+    def snapshot(self) -> str:
+        self._travel()
+        return self._ledger.snapshot()
+
+    def _travel(self) -> None:
+        if self._rng.random() < self._share:
+            raise StatisticsUnavailable("the way is broken")
+
+
+class Gate:
+    """A ledger that answers only while it is open."""
+
+    def __init__(self) -> None:
+        self.ledger, self.is_open, self.calls = Ledger(), False, 0
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        self._pass()
+        return self.ledger.merge(worker, sequence, delta)
+
+    def snapshot(self) -> str:
+        self._pass()
+        return self.ledger.snapshot()
+
+    def _pass(self) -> None:
+        self.calls += 1
+        if not self.is_open:
+            raise StatisticsUnavailable("closed; come back later")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    share=st.floats(0.0, 0.8),
+    lessons=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(1, 8)), max_size=12),
+)
+def test_every_lesson_counts_exactly_once_over_a_broken_way(
+    seed: int, share: float, lessons: list[tuple[str, int, int]]
+) -> None:
+    ledger, expected = Ledger(), ArmStatistics()
+    feed = ArmFeed(BrokenWay(ledger, Random(seed), share), "worker-1", retry_s=0.0)
+    for key, step, eighths in lessons:
+        lesson = learnt(key, step, eighths / 8)  # sums of eighths are exact in any order
+        expected = expected.merge(lesson)
+        feed.give(lesson)
+    wait_until(lambda: ledger.statistics.to_json() == expected.to_json())
+    while not feed.close():  # the last answer may have been lost
+        pass
+    assert ledger.statistics.to_json() == expected.to_json()
+
+
+def test_nothing_waits_for_a_fleet_that_is_away_and_nothing_is_lost() -> None:
+    sink = Gate()
+    feed = ArmFeed(sink, "worker-1", retry_s=0.0)
+    for _ in range(1_000):
+        feed.give(learnt("a", 1, 0.5))
+    wait_until(lambda: feed.failures > 3)
+    assert feed.fresh() is None
+    sink.is_open = True
+    wait_until(lambda: "a" in sink.ledger.statistics.tables and sink.ledger.statistics.tables["a"].pulls.sum() == 1_000)
+    assert max(sink.ledger.seen.values()) <= 1, "what waited went as one report"
+    assert feed.close()
+
+
+def test_a_worker_begins_with_what_the_fleet_knows() -> None:
+    sink = Gate()
+    sink.is_open = True
+    sink.ledger.merge("worker-9", 0, learnt("a", 1, 0.5).to_json())
+    feed = ArmFeed(sink, "worker-1")
+    wait_until(lambda: (known := feed.fresh()) and known.tables["a"].pulls.sum() == 1)
+    assert feed.fresh() is None, "nothing new since"
+    assert feed.close()
+
+
+def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
+    sink, entered, go_on = Gate(), threading.Event(), threading.Event()
+    sink.is_open = True
+    feed = ArmFeed(sink, "worker-1")
+    wait_until(lambda: feed.fresh() is not None)
+    merge = sink.ledger.merge
+
+    def slowly(worker: str, sequence: int, delta: str) -> str:
+        answer = merge(worker, sequence, delta)
+        if sequence == 1:
+            entered.set()
+            assert go_on.wait(20)
+        return answer
+
+    sink.ledger.merge = slowly  # type: ignore[method-assign]  # holds the second report under way
+    feed.give(learnt("a", 1, 0.5))
+    wait_until(lambda: sink.ledger.seen)
+    feed.give(learnt("a", 2, 0.5))
+    assert entered.wait(20)
+    feed.give(learnt("a", 3, 0.5))
+    known = feed.fresh()
+    assert known is not None, "the first report has been answered"
+    assert known.tables["a"].pulls.sum() == 3
+    go_on.set()
+    assert feed.close()
+
+
+def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger(learnt("a", 1, 0.5))
+    feed = ArmFeed(ledger, "worker-1")
+    other_arms = ArmStatistics()
+    other_arms.table("a", steps=4, arms=(0, 3), grid="g").update(1, 3, 0.5)
+    feed.give(other_arms)
+    wait_until(lambda: "refuses" in caplog.text)
+    feed.give(learnt("b", 1, 0.5))
+    assert feed.close()
+    assert sorted(ledger.statistics.tables) == ["a", "b"]
+
+
+def test_a_worker_that_starts_anew_is_not_taken_for_its_former_self() -> None:
+    ledger = Ledger()
+    for _ in range(2):
+        feed = ArmFeed(ledger, "worker-1")
+        feed.give(learnt("a", 1, 0.5))
+        assert feed.close()
+    assert ledger.statistics.tables["a"].pulls.sum() == 2
+
+
+def test_closing_says_whether_everything_arrived() -> None:
+    feed = ArmFeed(Gate(), "worker-1")
+    feed.give(learnt("a", 1, 0.5))
+    assert not feed.close()

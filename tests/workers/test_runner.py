@@ -1,0 +1,283 @@
+"""The story of one job, and every way it can end. Each job has one end, and only a success leaves objects."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from one_worker import LEASE_S, STEPS, OneWorker, at, wait_until
+
+from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.media.video import read_video
+from fastflow_ray.models.engine import Engine
+from fastflow_ray.storage.manifest import Manifest
+from workers.ending import Fate
+from workers.video import seed_of
+
+
+def manifest(one: OneWorker, job_id: str) -> Manifest:
+    text = one.store.get_bytes(f"jobs/{job_id}/result.json")
+    assert text is not None
+    return Manifest.model_validate_json(text)
+
+
+def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
+    job_id = one.submit()
+    ending = one.run()
+    assert ending.fate is Fate.SUCCEEDED
+    assert set(ending.phase_s) == {"text_encode", "sample", "decode", "encode", "upload"}
+    record, made = one.record(job_id), manifest(one, job_id)
+    assert record.state is JobState.SUCCEEDED
+    assert record.result == made.model_dump(mode="json")
+    assert one.objects() == sorted([f"jobs/{job_id}/result.json", *(file.key for file in made.files.values())])
+    assert (made.worker, made.attempt, made.seed, made.revision) == ("worker-1", 1, 7, one.engine.revision)
+    assert (made.evaluations.made, made.evaluations.skipped) == (STEPS, 0), "the first run of a key evaluates all"
+    assert made.evaluations.nfe == made.evaluations.baseline_nfe == 2 * STEPS
+
+
+def test_the_published_file_is_the_video_that_was_made(one: OneWorker, tmp_path: Path) -> None:
+    job_id = one.submit(guidance=1.0)
+    one.run()
+    file = manifest(one, job_id).files["video"]
+    content = one.store.get_bytes(file.key)
+    assert content is not None
+    assert hashlib.sha256(content).hexdigest() == file.sha256
+    (tmp_path / "fetched.mp4").write_bytes(content)
+    assert read_video(tmp_path / "fetched.mp4").shape == (5, 16, 32, 3)
+
+
+def test_what_jobs_teach_lets_the_later_ones_skip(one: OneWorker) -> None:
+    skipped = []
+    for seed in range(5):
+        one.submit(seed=seed)
+        ending = one.run()
+        assert ending.evaluations is not None
+        skipped.append(ending.evaluations.skipped)
+        assert ending.evaluations.nfe == 2 * ending.evaluations.made
+    assert skipped[0] == 0
+    assert skipped[-1] > 0
+    (key,) = one.ledger.statistics.tables
+    wait_until(lambda: one.ledger.statistics.runs(key) == 5)
+
+
+def test_without_acceleration_every_step_is_evaluated_and_nothing_is_learnt(one: OneWorker) -> None:
+    for _ in range(3):
+        one.submit(acceleration="off")
+        ending = one.run()
+        assert ending.evaluations is not None
+        assert ending.evaluations.skipped == 0
+    assert one.feed.close()
+    assert not one.ledger.statistics.tables
+
+
+def test_an_audit_compares_the_same_seed_run_in_full(one: OneWorker) -> None:
+    ids = [one.submit(seed=seed, audit=seed == 4) for seed in range(5)]
+    for _ in ids:
+        one.run()
+    made = manifest(one, ids[-1])
+    assert made.audit is not None
+    assert made.audit.full_nfe == 2 * STEPS
+    assert 0.0 < made.audit.ssim <= 1.0
+    assert made.audit.full_sample_s > 0.0
+    assert made.evaluations.skipped > 0
+    assert made.audit.psnr_db is not None
+    assert 5 < made.audit.psnr_db < 120
+    steps = [beat.step for beat in one.queue.beats[-50:] if beat and beat.steps == 2 * STEPS]
+    assert steps == sorted(steps)
+    assert one.record(ids[-1]).progress.steps == 2 * STEPS
+
+
+def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one: OneWorker) -> None:
+    job_id = one.submit()
+    claim = one.claim()
+    one.runner.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
+    assert manifest(one, job_id).seed == seed_of(job_id)
+    assert seed_of(job_id) == seed_of(job_id) != seed_of("another")
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [
+        (OutOfMemory("no room; use a smaller size"), JobState.DELAYED, "oom"),
+        (StorageFailed("the disk is full; make room"), JobState.DELAYED, "storage"),
+        (ModelLoadFailed("no weights; fetch them"), JobState.DELAYED, "model_load"),
+        (ZeroDivisionError("a defect"), JobState.DELAYED, "internal"),
+        (InvalidInput("the size is wrong; use another"), JobState.DEAD, "invalid_input"),
+        (InvalidOutput("NaN; try another seed"), JobState.DEAD, "invalid_output"),
+    ],
+)
+def test_the_class_of_an_error_decides_whether_there_is_another_attempt(
+    one: OneWorker, error: Exception, state: JobState, code: str
+) -> None:
+    def fail(report: object, on_step: object) -> None:
+        raise error
+
+    one.engine.interfere = fail
+    job_id = one.submit()
+    ending = one.run()
+    record = one.record(job_id)
+    assert (record.state, ending.reason) == (state, code)
+    assert record.error is not None
+    assert record.error["code"] == code
+    assert str(error) in record.error["message"]
+    assert not one.objects()
+
+
+def test_a_defect_is_logged_with_its_place_and_the_next_job_runs(
+    one: OneWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(report: object, on_step: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    one.engine.interfere = fail
+    one.submit()
+    one.run()
+    assert "ZeroDivisionError" in caplog.text
+    assert "test_runner.py" in caplog.text
+    one.engine.interfere = lambda report, on_step: None
+    one.submit(seed=8)
+    assert one.run().fate is Fate.SUCCEEDED
+
+
+def test_a_failed_job_teaches_too(one: OneWorker) -> None:
+    def fail_late(report: Any, on_step: object) -> None:
+        if report.step == STEPS - 1:
+            raise OutOfMemory("no room; use a smaller size")
+
+    one.engine.interfere = fail_late
+    one.submit()
+    one.run()
+    wait_until(lambda: one.ledger.statistics.tables)
+    (table,) = one.ledger.statistics.tables.values()
+    assert table.pulls.sum() > 0
+    assert table.runs == 0
+
+
+def test_a_network_gone_wrong_is_never_published(one: OneWorker, small_engine: Engine) -> None:
+    bias = small_engine._pipe.transformer.proj_out.bias  # type: ignore[attr-defined]  # of the one engine there is
+    kept = bias.detach().clone()
+    with torch.no_grad():
+        bias.fill_(np.nan)
+    try:
+        job_id = one.submit()
+        one.run()
+    finally:
+        with torch.no_grad():
+            bias.copy_(kept)
+    assert one.record(job_id).state is JobState.DEAD
+    assert not one.objects()
+
+
+def test_a_job_of_another_model_is_not_made_by_this_one(one: OneWorker) -> None:
+    job_id = one.submit(model="shapes")
+    one.run()
+    assert one.record(job_id).state is JobState.DEAD
+    assert not one.engine.reports
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_a_cancelled_job_stops_at_the_next_step(one: OneWorker, step: int) -> None:
+    job_id = one.submit()
+    one.engine.interfere = at("sample", step, lambda: one.queue.cancel(job_id))
+    ending = one.run()
+    assert (ending.fate, ending.reason) == (Fate.CANCELLED, "cancelled")
+    assert one.record(job_id).state is JobState.CANCELLED
+    assert one.engine.reports[-1].step == step
+    assert not one.objects()
+
+
+def test_a_job_whose_lease_is_lost_is_left_alone(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.engine.interfere = at("sample", 5, one.lose_the_lease)
+    assert one.run().fate is Fate.LOST
+    assert one.engine.reports[-1].step == 5
+    record = one.record(job_id)
+    assert (record.state, record.worker) == (JobState.RUNNING, "worker-2")
+    assert not one.objects()
+
+
+def test_what_a_lost_attempt_uploaded_is_deleted_and_the_winner_stays(one: OneWorker, tmp_path: Path) -> None:
+    job_id = one.submit()
+    lost = one.claim()
+    prefix = f"jobs/{job_id}/{lost.fence}/"
+    one.engine.interfere = at("sample", 5, lambda: (one.store.put_bytes(prefix + "x", b"x", "text/plain"), take_over()))
+
+    def take_over() -> None:
+        one.store.put_bytes(f"jobs/{job_id}/{one.lose_the_lease().fence}/y", b"y", "text/plain")
+
+    assert one.runner.run(lost).fate is Fate.LOST
+    (left,) = one.objects()
+    assert left.endswith("/y")
+    assert not left.startswith(prefix)
+
+
+def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -> None:
+    job_id, others = one.submit(), []
+    one.store.after_manifest = lambda: others.append(one.lose_the_lease())
+    assert one.run().fate is Fate.LOST
+    published = manifest(one, job_id)
+    one.engine.reports.clear()
+    ending = one.runner.run(others[0])
+    assert (ending.fate, ending.evaluations, ending.phase_s) == (Fate.SUCCEEDED, None, {})
+    assert not one.engine.reports
+    assert one.record(job_id).result == published.model_dump(mode="json")
+    assert published.fence < others[0].fence
+    assert manifest(one, job_id) == published
+
+
+def test_a_leaving_worker_gives_the_job_back_and_the_attempt_does_not_count(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.engine.interfere = at("sample", 5, one.draining.set)
+    assert one.run().fate is Fate.RELEASED
+    record = one.record(job_id)
+    assert (record.state, record.attempts) == (JobState.QUEUED, 0)
+    assert not one.objects()
+
+
+def test_a_leaving_worker_finishes_what_is_nearly_done(one: OneWorker) -> None:
+    def drain(report: Any, on_step: object) -> None:
+        if report.phase == "decode":
+            one.draining.set()
+
+    one.engine.interfere = drain
+    one.submit()
+    assert one.run().fate is Fate.SUCCEEDED
+
+
+def test_a_completion_waits_for_the_queue_to_come_back(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.store.after_manifest = lambda: setattr(one.queue, "unreachable", 2)
+    assert one.run().fate is Fate.SUCCEEDED
+    assert one.record(job_id).state is JobState.SUCCEEDED
+
+
+def test_a_queue_away_for_longer_than_the_lease_leaves_the_end_to_the_next_attempt(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.store.after_manifest = lambda: setattr(one.queue, "unreachable", 1_000_000)
+    ending = one.runner.run(one.claim(lease_s=0.01))
+    assert ending.fate is Fate.UNKNOWN
+    one.queue.unreachable = 0
+    one.store.after_manifest = lambda: None
+    one.engine.reports.clear()
+    one.clock.now_s += LEASE_S
+    assert one.queue.requeue(one.queue.expired()[0])
+    assert one.run().fate is Fate.SUCCEEDED
+    assert not one.engine.reports
+    assert one.record(job_id).state is JobState.SUCCEEDED
+
+
+def test_the_log_tells_the_story(one: OneWorker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    job_id = one.submit()
+    one.run()
+    first, last = (record.getMessage() for record in caplog.records if record.name == "workers.runner")
+    assert first == f"-> {job_id} attempt 1"
+    assert last.startswith(f"<- {job_id} attempt 1: done in ")
+    assert last.endswith("12 of 12 steps evaluated, 24 of 24 network runs")

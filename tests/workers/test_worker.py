@@ -1,0 +1,153 @@
+"""The claim loop: one model loaded once, job after job, a queue that may go away, and a polite leave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from one_worker import Clock, WatchedEngine, WatchedQueue, WatchedStore, wait_until
+
+from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.errors import ModelLoadFailed, StorageFailed
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.engine import Engine
+from workers.config import WorkerConfig
+from workers.ending import Ending, Fate
+from workers.worker import Worker, WorkerState
+
+
+class Sums:
+    """A meter that can be read."""
+
+    def __init__(self) -> None:
+        self.jobs_begun = 0
+        self.endings: list[Ending] = []
+        self.load_s = self.busy_s = self.idle_s = 0.0
+
+    def began(self) -> None:
+        self.jobs_begun += 1
+
+    def ended(self, ending: Ending) -> None:
+        self.endings.append(ending)
+
+    def loaded(self, seconds: float) -> None:
+        self.load_s += seconds
+
+    def was_busy(self, seconds: float) -> None:
+        self.busy_s += seconds
+
+    def was_idle(self, seconds: float) -> None:
+        self.idle_s += seconds
+
+
+class Shop:
+    """A worker with its queue, store and engine; its loop runs in a thread."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.queue = WatchedQueue(Clock())
+        self.engine = WatchedEngine(engine)
+        self.loads: list[str] = []
+        self.ledger = Ledger()
+        self.sums = Sums()
+        config = WorkerConfig("worker-1", "small", "redis://unused", "file:///unused", beat_s=0.01)
+        self.worker = Worker(config, self.queue, WatchedStore(folder), self.ledger, self.sums, self.load)
+        self.thread = threading.Thread(target=self.worker.run)
+
+    def load(self, model: str) -> Engine:
+        self.loads.append(model)
+        return self.engine
+
+    def submit(self, **changes: object) -> str:
+        fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "steps": 6}
+        return self.queue.submit(VideoJob.model_validate(fields | changes)).job_id
+
+    def state(self, job_id: str) -> JobState:
+        record = self.queue.get(job_id)
+        assert record is not None
+        return record.state
+
+
+@pytest.fixture
+def shop(small_engine: Engine, tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(small_engine, tmp_path / "store")
+    yield shop
+    shop.worker.drain()
+    if shop.thread.is_alive():
+        shop.thread.join(30)
+    assert not shop.thread.is_alive()
+
+
+def test_it_loads_once_and_runs_job_after_job(shop: Shop) -> None:
+    ids = [shop.submit(seed=seed) for seed in range(3)]
+    shop.worker.run(jobs=3)
+    assert [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3
+    assert shop.loads == ["small"]
+    assert shop.sums.jobs_begun == 3
+    assert [ending.fate for ending in shop.sums.endings] == [Fate.SUCCEEDED] * 3
+    (key,) = shop.ledger.statistics.tables
+    assert shop.ledger.statistics.runs(key) == 3, "the feed delivered before the worker left"
+
+
+def test_its_status_follows_its_day(shop: Shop) -> None:
+    seen: list[tuple[WorkerState, str | None]] = []
+    look: Callable[[object, object], None] = lambda *_: seen.append((status().state, status().job_id))  # noqa: E731
+    status = shop.worker.status
+    shop.engine.interfere = look
+    assert status().state is WorkerState.LOADING
+    shop.thread.start()
+    wait_until(lambda: status().state is WorkerState.IDLE)
+    job_id = shop.submit()
+    wait_until(lambda: shop.state(job_id) is JobState.SUCCEEDED)
+    assert set(seen) == {(WorkerState.BUSY, job_id)}
+    wait_until(lambda: status().state is WorkerState.IDLE)
+    assert status().job_id is None
+    shop.worker.drain()
+    assert status().state is WorkerState.DRAINING
+    shop.thread.join(30)
+    assert status().busy_s == pytest.approx(shop.sums.busy_s)
+    assert status().idle_s == pytest.approx(shop.sums.idle_s)
+    assert min(shop.sums.busy_s, shop.sums.idle_s, shop.sums.load_s) > 0
+
+
+def test_asked_to_leave_it_gives_the_job_back_and_takes_no_other(shop: Shop) -> None:
+    first, second = shop.submit(), shop.submit(seed=8)
+
+    def drain_midway(report: object, on_step: object) -> None:
+        if getattr(report, "step", 0) == 3:
+            shop.worker.drain()
+
+    shop.engine.interfere = drain_midway
+    shop.worker.run()
+    assert [shop.state(first), shop.state(second)] == [JobState.QUEUED, JobState.QUEUED]
+    assert [ending.fate for ending in shop.sums.endings] == [Fate.RELEASED]
+
+
+def test_a_queue_that_comes_back_is_served_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    shop.queue.unreachable = 3
+    job_id = shop.submit()
+    shop.worker.run(jobs=1)
+    assert shop.state(job_id) is JobState.SUCCEEDED
+    assert caplog.text.count("the cable is out; put it back") == 3
+
+
+def test_without_a_model_it_ends_at_once(shop: Shop) -> None:
+    def fail(model: str) -> Engine:
+        raise ModelLoadFailed("no weights; fetch them")
+
+    shop.worker._load = fail
+    with pytest.raises(ModelLoadFailed):
+        shop.worker.run()
+    assert shop.worker.status().state is WorkerState.DRAINING
+
+
+def test_without_a_store_it_ends_before_it_takes_a_job(small_engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    shop = Shop(small_engine, tmp_path / "store")
+    job_id = shop.submit()
+    with pytest.raises(StorageFailed):
+        shop.worker.run()
+    assert shop.state(job_id) is JobState.QUEUED
+    assert not shop.loads

@@ -1,0 +1,142 @@
+"""`python -m workers`: on a real Redis and a real folder, ended by real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from one_worker import wait_until
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.embedded import EmbeddedValkey
+from workers.__main__ import main
+
+# The command in a process of its own, with one model more in the catalogue than it comes with.
+COMMAND = """
+import sys
+from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+CATALOGUE["small"] = ModelCard("small", sys.argv.pop(1), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
+from workers.__main__ import main
+sys.exit(main())
+"""
+SHORT = VideoJob(prompt="a red circle", model="small", seed=7)
+LONG = VideoJob(prompt="a red circle", model="small", seed=7, steps=200, width=256, height=256)
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def queue(redis_url: str) -> JobQueue:
+    return open_queue(redis_url, "small")
+
+
+@pytest.fixture
+def arguments(redis_url: str, tmp_path: Path) -> list[str]:
+    return ["--model", "small", "--redis", redis_url, "--store", (tmp_path / "store").as_uri()]
+
+
+@pytest.fixture
+def small(small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The small model in this process's catalogue, fast beats, and the signal handlers put back afterwards."""
+    card = ModelCard("small", str(small_checkpoint), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
+    monkeypatch.setitem(CATALOGUE, "small", card)
+    monkeypatch.setenv("FASTFLOW_BEAT_S", "0.1")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def record(queue: JobQueue, job_id: str) -> JobRecord:
+    found = queue.get(job_id)
+    assert found is not None
+    return found
+
+
+def is_under_way(queue: JobQueue, job_id: str) -> bool:
+    return record(queue, job_id).progress.step > 0
+
+
+def assert_given_back(queue: JobQueue, job_id: str) -> None:
+    found = record(queue, job_id)
+    assert (found.state, found.attempts) == (JobState.QUEUED, 0)
+    assert queue.cancel(job_id) is JobState.CANCELLED  # out of the next test's way
+
+
+@pytest.mark.usefixtures("small")
+def test_once_makes_one_video_and_leaves(queue: JobQueue, arguments: list[str], tmp_path: Path) -> None:
+    job_id = queue.submit(SHORT).job_id
+    assert main([*arguments, "--once"]) == 0
+    assert record(queue, job_id).state is JobState.SUCCEEDED
+    assert (tmp_path / "store" / "jobs" / job_id / "result.json").is_file()
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_is_polite_and_the_second_is_not(
+    queue: JobQueue, arguments: list[str], number: signal.Signals
+) -> None:
+    job_id = queue.submit(LONG).job_id
+
+    def send_when_under_way() -> None:
+        wait_until(lambda: is_under_way(queue, job_id), within_s=60)
+        os.kill(os.getpid(), number)
+
+    sender = threading.Thread(target=send_when_under_way)
+    sender.start()
+    assert main(arguments) == 0
+    sender.join()
+    assert_given_back(queue, job_id)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.timeout(300)  # a process that imports torch takes its time on a busy machine
+def test_a_process_of_its_own_leaves_politely(queue: JobQueue, arguments: list[str], small_checkpoint: Path) -> None:
+    job_id = queue.submit(LONG).job_id
+    command = [sys.executable, "-c", COMMAND, str(small_checkpoint), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FASTFLOW_BEAT_S": "0.1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            wait_until(lambda: is_under_way(queue, job_id), within_s=240)
+            worker.terminate()
+            _, log = worker.communicate(timeout=20)
+        finally:
+            worker.kill()
+    assert worker.returncode == 0, log
+    assert f"-> {job_id} attempt 1" in log
+    assert f"! {job_id} attempt 1: released after" in log
+    assert_given_back(queue, job_id)
+
+
+def test_what_it_cannot_do_it_says_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    assert main(["--redis", "nonsense"]) == 2
+    nowhere = ModelCard("small", str(tmp_path / "nowhere"), 32, 16, 5, 8, 6, 3.0, 3.0, 32)
+    monkeypatch.setitem(CATALOGUE, "small", nowhere)
+    assert main(arguments) == 1
+    refused, failed = capsys.readouterr().err.splitlines()
+    assert refused.startswith("error: ")
+    assert failed.startswith("error: cannot load the model 'small'")
+    assert "there is no such folder" in failed
+
+
+def test_a_model_that_is_not_in_the_catalogue_is_a_mistake_in_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--model", "shapez"])
+    assert left.value.code == 2
+    assert "shapes" in capsys.readouterr().err

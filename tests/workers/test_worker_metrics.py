@@ -1,0 +1,65 @@
+"""The figures: each has a reason to move, and no job and no worker is a label."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from ray.util import metrics
+
+from fastflow_ray.storage.publication import Evaluations
+from workers.ending import Ending, Fate
+from workers.metrics import RayMeter
+
+WORK = Evaluations(planned=50, made=20, skipped=30, nfe=40, baseline_nfe=100)
+PHASES = {"sample": 8.0, "upload": 0.5}
+
+
+@pytest.fixture
+def sums(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], float]:
+    """What Ray was told: sums by name and labels."""
+    told: dict[tuple[str, ...], float] = defaultdict(float)
+
+    def record(metric: metrics.Metric, value: float, tags: dict[str, str] | None = None) -> None:
+        assert set(tags or {}) == set(metric._tag_keys)
+        told[metric.info["name"], *(tags or {}).values()] += value
+
+    monkeypatch.setattr(metrics.Metric, "_record", record)
+    return told
+
+
+def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
+    meter = RayMeter("small")
+    meter.loaded(30.0)
+    meter.was_idle(2.0)
+    meter.began()
+    meter.ended(Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK))
+    meter.ended(Ending(Fate.LOST, "worker_lost", duration_s=1.0))
+    meter.ended(Ending(Fate.RETRIED, "storage", duration_s=1.0))
+    meter.was_busy(11.0)
+    assert sums == {
+        ("fastflow_job_phase_seconds", "small", "load"): 30.0,
+        ("fastflow_gpu_idle_seconds", "small"): 2.0,
+        ("fastflow_jobs_started", "small"): 1,
+        ("fastflow_jobs_finished", "small", "succeeded", ""): 1,
+        ("fastflow_jobs_finished", "small", "lost", "worker_lost"): 1,
+        ("fastflow_jobs_finished", "small", "retried", "storage"): 1,
+        ("fastflow_job_phase_seconds", "small", "sample"): 8.0,
+        ("fastflow_job_phase_seconds", "small", "upload"): 0.5,
+        ("fastflow_job_duration_sum_seconds", "small"): 9.0,
+        ("fastflow_job_duration_seconds", "small"): 9.0,
+        ("fastflow_nfe", "small"): 40,
+        ("fastflow_baseline_nfe", "small"): 100,
+        ("fastflow_steps", "small"): 50,
+        ("fastflow_skipped_steps", "small"): 30,
+        ("fastflow_lease_lost", "small"): 1,
+        ("fastflow_upload_errors", "small"): 1,
+        ("fastflow_gpu_busy_seconds", "small"): 11.0,
+    }
+    figures = [figure for figure in vars(meter).values() if isinstance(figure, metrics.Metric)]
+    assert {figure.info["name"] for figure in figures} == {name for name, *_ in sums}
+
+
+def test_nothing_is_no_figure(sums: dict[tuple[str, ...], float]) -> None:
+    RayMeter("small").was_idle(0.0)
+    assert not sums

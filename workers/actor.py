@@ -1,0 +1,106 @@
+"""A worker as a Ray actor pinned to one GPU: a shell around `Worker`, which knows nothing of Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.bandit.sink import ObservationSink
+from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
+from workers.config import WorkerConfig
+from workers.metrics import RayMeter
+from workers.node_drain import node_is_draining
+from workers.worker import WorkerStatus, open_worker
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 30.0  # for the statistics actor, before a report is sent again
+LOOK_S = 1.0  # between two looks whether the node is draining
+
+OPTIONS: dict[str, Any] = {
+    "num_gpus": 1,
+    "max_restarts": 0,  # the supervisor replaces a dead worker
+    "max_task_retries": 0,  # the queue tries a job again
+    "lifetime": "detached",  # a supervisor that starts anew finds its workers where they were
+    "concurrency_groups": {"ctl": 4},  # so that a busy worker still answers
+    # Several workers on one machine's cores would otherwise fight for all of them; a GPU's worker needs one.
+    "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}},
+}
+
+
+class ActorSink:
+    """The fleet's statistics behind the name of their actor: an `ObservationSink` for any thread."""
+
+    def __init__(self, name: str, namespace: str | None) -> None:
+        self._name = name
+        self._namespace = namespace
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        """Report; raises StatisticsUnavailable if the answer did not come, StatisticsMismatch if it is a refusal."""
+        return self._ask("merge", worker, sequence, delta)
+
+    def snapshot(self) -> str:
+        """All the fleet knows; raises StatisticsUnavailable."""
+        return self._ask("snapshot")
+
+    def _ask(self, method: str, *arguments: Any) -> str:
+        try:
+            # By name each time: an actor that was made anew has another handle.
+            actor = ray.get_actor(self._name, self._namespace)
+            answer: str = ray.get(getattr(actor, method).remote(*arguments), timeout=ANSWER_S)
+            return answer
+        except StatisticsMismatch:
+            raise
+        except (ValueError, RayError) as error:  # ValueError: there is no actor of this name
+            raise StatisticsUnavailable(f"no answer from the actor {self._name!r}: {error}") from error
+
+
+class GpuWorker:
+    """The actor's methods. Whoever creates it calls `run` once; it is gone when `run` ends."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        sink: ObservationSink = Ledger()
+        if config.statistics_actor:
+            sink = ActorSink(config.statistics_actor, config.namespace)
+        self._worker = open_worker(config, sink, RayMeter(config.model))
+
+    async def run(self) -> None:
+        """Work until drained, then leave the node: the actor ends, and with it the hold on the GPU."""
+        watch = asyncio.create_task(self._leave_with_the_node())
+        (defect,) = await asyncio.gather(asyncio.to_thread(self._worker.run), return_exceptions=True)
+        watch.cancel()
+        if defect:
+            log.error("! worker %s ends: %s", self._worker.status().name, defect, exc_info=defect)
+        ray.actor.exit_actor()
+
+    @ray.method(concurrency_group="ctl")  # type: ignore[untyped-decorator]  # Ray has no types
+    async def status(self) -> WorkerStatus:
+        """What the worker is doing, answered at once."""
+        return self._worker.status()
+
+    @ray.method(concurrency_group="ctl")  # type: ignore[untyped-decorator]  # Ray has no types
+    async def drain(self) -> None:
+        """Ask the worker to leave; the job in hand is given back at its next step."""
+        self._worker.drain()
+
+    async def _leave_with_the_node(self) -> None:
+        while not await asyncio.to_thread(node_is_draining):
+            await asyncio.sleep(LOOK_S)
+        self._worker.drain()
+
+
+def spawn_worker(config: WorkerConfig) -> Any:
+    """Begin a worker under its name and answer its handle; it stays pending until there is a GPU for it.
+
+    Raises ValueError if there is an actor of this name.
+    """
+    options = OPTIONS | {"name": config.name, "namespace": config.namespace}
+    handle = ray.remote(**options)(GpuWorker).remote(config)
+    handle.run.remote()
+    return handle

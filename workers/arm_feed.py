@@ -1,0 +1,106 @@
+"""Carries what a worker learnt to the fleet and what the fleet knows back, from a thread of its own.
+
+The GPU never waits for it. Every report is counted exactly once: it is sent again, unchanged and under the same number,
+until it is answered; what is learnt meanwhile adds up to one next report, for statistics merge by addition. So nothing
+is lost while the fleet's statistics are away, and what waits is never more than two reports. Knows no job and no Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+
+from fastflow_ray.bandit.sink import ObservationSink
+from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.errors import Retryable, StatisticsMismatch
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 2.0  # between two attempts to reach a sink that is away
+
+
+class ArmFeed:
+    """The one who reports for one worker. `give` and `fresh` are for the worker's thread and return at once."""
+
+    def __init__(self, sink: ObservationSink, worker: str, retry_s: float = RETRY_S) -> None:
+        # A worker that starts anew under its old name counts from 0 again; the sink must not take its reports for
+        # repetitions. Hence the random part.
+        self.worker = f"{worker}-{secrets.token_hex(4)}"
+        self.failures = 0  # attempts to reach the sink in vain
+        self._sink = sink
+        self._retry_s = retry_s
+        self._sequence = 0
+        self._sending = ArmStatistics()
+        self._waiting = ArmStatistics()
+        self._snapshot: ArmStatistics | None = None
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._carry, name=f"feed-{worker}", daemon=True)
+        self._thread.start()
+
+    def give(self, delta: ArmStatistics) -> None:
+        """Report what was learnt."""
+        if delta.tables:
+            with self._changed:
+                self._waiting = self._waiting.merge(delta)
+                self._changed.notify()
+
+    def fresh(self) -> ArmStatistics | None:
+        """What the fleet knows, with what is still on the way to it, if there was an answer since the last call."""
+        with self._changed:
+            snapshot, self._snapshot = self._snapshot, None
+            return snapshot.merge(self._sending).merge(self._waiting) if snapshot else None
+
+    def close(self, patience_s: float = 5.0) -> bool:
+        """Send what is left, once, and end; whether all of it arrived in time."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify()
+        self._thread.join(patience_s)
+        with self._changed:
+            return not (self._sending.tables or self._waiting.tables)
+
+    def _carry(self) -> None:
+        self._fetch()
+        while self._take():
+            while not self._deliver():
+                if self._closing.wait(self._retry_s):
+                    return
+            self._sequence += 1
+
+    def _take(self) -> bool:
+        """Wait for something to report; False: there is nothing left, and there will be no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting.tables or self._closing.is_set())
+            self._sending, self._waiting = self._waiting, ArmStatistics()
+            return bool(self._sending.tables)
+
+    def _fetch(self) -> None:
+        """What the fleet knew before this worker came; without an answer, the first report brings it."""
+        try:
+            self._settle(ArmStatistics.from_json(self._sink.snapshot()))
+        except Retryable as error:
+            self._count_failure(error)
+
+    def _deliver(self) -> bool:
+        """Whether the report in hand needs no further attempt: it was merged, or refused for good."""
+        try:
+            answer = self._sink.merge(self.worker, self._sequence, self._sending.to_json())
+            self._settle(ArmStatistics.from_json(answer))
+        except StatisticsMismatch as error:
+            log.warning("! the fleet refuses what %s learnt: %s", self.worker, error)
+            self._settle(None)
+        except Retryable as error:
+            self._count_failure(error)
+            return False
+        return True
+
+    def _settle(self, snapshot: ArmStatistics | None) -> None:
+        with self._changed:
+            self._sending, self._snapshot = ArmStatistics(), snapshot
+
+    def _count_failure(self, error: Retryable) -> None:
+        if not self.failures:
+            log.warning("! %s cannot reach the fleet's statistics, will go on trying: %s", self.worker, error)
+        self.failures += 1

@@ -1,0 +1,121 @@
+"""Keeps one claim's lease alive from a thread of its own, and tells the job at its next step when to stop.
+
+The beat shares neither the GPU's loop nor its fate: it goes on while Python is busy, and falls silent when the step
+counter stands still, so that a hung kernel loses its job like a dead machine. Knows nothing of models or stores.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from fastflow_ray.errors import Draining, JobCancelled, LeaseLost, QueueUnavailable
+from fastflow_ray.models.engine import StepReport
+from fastflow_ray.queue.contract import Claim, JobQueue, Progress, Verdict
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.5  # at least this long between two beats, however fast the steps
+RETRY_S = 2.0  # between two attempts to reach a queue that is away
+WORTH_GIVING_BACK = frozenset({"load", "text_encode", "sample"})  # later phases end sooner than they are done again
+
+
+class LeaseKeeper:
+    """A context manager around one attempt: beats inside, is silent outside."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        claim: Claim,
+        draining: threading.Event,
+        beat_s: float = 10.0,
+        stall_s: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`draining` is set when this worker has to leave; it outlives the attempt."""
+        self._queue = queue
+        self._claim = claim
+        self._draining = draining
+        self._beat_s = beat_s
+        self._stall_s = stall_s
+        self._clock = clock
+        self._progress = Progress()
+        self._moved_s = clock()
+        self._sampling_since_s: float | None = None
+        self._verdict = Verdict.MINE
+        self._reachable = True
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{claim.job_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._news.set()
+        self._thread.join()
+
+    def on_step(self, report: StepReport) -> None:
+        """Take note of the progress; raises LeaseLost, JobCancelled or Draining when the attempt has to end here."""
+        self._moved_s = self._clock()
+        self._progress = self._progress_of(report)
+        self._news.set()
+        if self._verdict is Verdict.LOST:
+            raise LeaseLost(f"job {self._claim.job_id} was given to another worker")
+        if self._verdict is Verdict.CANCEL:
+            raise JobCancelled("cancelled on request")
+        if self._draining.is_set() and report.phase in WORTH_GIVING_BACK:
+            raise Draining(f"this worker leaves; job {self._claim.job_id} goes back to the queue")
+
+    def _progress_of(self, report: StepReport) -> Progress:
+        if not report.steps:  # encode and upload have none: what sampling did stays on the display
+            before = self._progress
+            return Progress(report.phase, before.step, before.steps, before.evaluated, before.skipped, 0.0)
+        eta_s = self._eta_s(report)
+        return Progress(report.phase, report.step, report.steps, report.evaluated, report.skipped, eta_s)
+
+    def _eta_s(self, report: StepReport) -> float | None:
+        """Time left if the steps to come take as long as those behind us did on average."""
+        if not report.step:
+            self._sampling_since_s = self._moved_s if report.phase == "sample" else None
+            return None
+        if self._sampling_since_s is None:
+            return None
+        return (self._moved_s - self._sampling_since_s) / report.step * (report.steps - report.step)
+
+    def _keep(self) -> None:
+        pause_s = min(PAUSE_S, self._beat_s)
+        while not self._over.wait(pause_s):
+            patience_s = self._beat_s if self._reachable else min(self._beat_s, RETRY_S)
+            self._news.wait(patience_s - pause_s)
+            self._news.clear()
+            if self._over.is_set() or self._verdict is Verdict.LOST:
+                return
+            if not self._stalled():
+                self._beat()
+
+    def _stalled(self) -> bool:
+        """Silence is not the end: should the steps go on before anybody took the job, so do the beats."""
+        return self._clock() - self._moved_s >= self._stall_s
+
+    def _beat(self) -> None:
+        # A queue out of reach says nothing about the lease. Nobody can take the job while the queue is away, a lease
+        # that ran out revives with the next beat if no reaper saw it twice, and if one did, the fence refuses our
+        # result. So the job computes on, whatever the clock says: the worst that can happen is work done in vain,
+        # while stopping would waste it for certain.
+        try:
+            self._verdict = self._queue.heartbeat(self._claim, self._progress)
+        except QueueUnavailable as error:
+            if self._reachable:
+                log.warning("! %s cannot beat, will go on trying: %s", self._claim.job_id, error)
+            self._reachable = False
+        else:
+            self._reachable = True

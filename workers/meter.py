@@ -1,0 +1,45 @@
+"""What a worker counts about itself, as the worker sees it; who reads the figures is no concern of its."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from workers.ending import Ending
+
+
+class Meter(Protocol):
+    """The sums behind dashboards and alerts."""
+
+    def began(self) -> None:
+        """A job was claimed."""
+
+    def ended(self, ending: Ending) -> None:
+        """Its attempt is over."""
+
+    def loaded(self, seconds: float) -> None:
+        """The model has been read."""
+
+    def was_busy(self, seconds: float) -> None:
+        """So long the device had a job."""
+
+    def was_idle(self, seconds: float) -> None:
+        """So long it had none."""
+
+
+class NoMeter:
+    """For a worker that nobody watches."""
+
+    def began(self) -> None:
+        """Not counted."""
+
+    def ended(self, ending: Ending) -> None:
+        """Not counted."""
+
+    def loaded(self, seconds: float) -> None:
+        """Not counted."""
+
+    def was_busy(self, seconds: float) -> None:
+        """Not counted."""
+
+    def was_idle(self, seconds: float) -> None:
+        """Not counted."""

@@ -1,0 +1,76 @@
+"""What a worker tells Prometheus; Ray exports each name with `ray_` in front.
+
+Counters are named without `_total`, which Ray adds. No job and no worker is a label: the series of all workers of a
+model are summed. Ray's histograms estimate their sum, so the seconds are counted beside them.
+"""
+
+from __future__ import annotations
+
+from ray.util.metrics import Counter, Histogram
+
+from workers.ending import Ending, Fate
+
+DURATION_BOUNDS_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 2700, 3600]
+UPLOAD_FAILED = "storage"  # the code of StorageFailed
+
+
+class RayMeter:
+    """A `Meter` on Ray's metrics, for the workers of one model."""
+
+    def __init__(self, model: str) -> None:
+        self._model = {"model": model}
+        self._started = _counter("jobs_started", "Attempts begun")
+        self._finished = _counter("jobs_finished", "Attempts ended, by what became of them", "outcome", "reason")
+        self._lease_lost = _counter("lease_lost", "Attempts whose job was given to somebody else")
+        self._uploads_failed = _counter("upload_errors", "Attempts that the store ended")
+        self._phase_s = _counter("job_phase_seconds", "Seconds by phase of a job", "phase")
+        self._duration_s = _counter("job_duration_sum_seconds", "Seconds from claim to end, of succeeded jobs")
+        self._durations = Histogram(
+            "fastflow_job_duration_seconds", "From claim to end, of succeeded jobs", DURATION_BOUNDS_S, ("model",)
+        )
+        self._nfe = _counter("nfe", "Network evaluations made, each guidance branch counted")
+        self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
+        self._steps = _counter("steps", "Steps of the grids walked")
+        self._skipped = _counter("skipped_steps", "Steps of them without the network")
+        self._busy_s = _counter("gpu_busy_seconds", "Seconds with a job in hand")
+        self._idle_s = _counter("gpu_idle_seconds", "Seconds waiting for a job")
+
+    def began(self) -> None:
+        """A job was claimed."""
+        self._add(self._started, 1)
+
+    def ended(self, ending: Ending) -> None:
+        """Its attempt is over."""
+        self._add(self._finished, 1, outcome=ending.fate.value, reason=ending.reason)
+        self._add(self._lease_lost, ending.fate is Fate.LOST)
+        self._add(self._uploads_failed, ending.reason == UPLOAD_FAILED)
+        for phase, seconds in ending.phase_s.items():
+            self._add(self._phase_s, seconds, phase=phase)
+        if ending.fate is Fate.SUCCEEDED:
+            self._add(self._duration_s, ending.duration_s)
+            self._durations.observe(ending.duration_s, self._model)
+        if done := ending.evaluations:
+            self._add(self._nfe, done.nfe)
+            self._add(self._baseline_nfe, done.baseline_nfe)
+            self._add(self._steps, done.made + done.skipped)
+            self._add(self._skipped, done.skipped)
+
+    def loaded(self, seconds: float) -> None:
+        """The model has been read."""
+        self._add(self._phase_s, seconds, phase="load")
+
+    def was_busy(self, seconds: float) -> None:
+        """So long the device had a job."""
+        self._add(self._busy_s, seconds)
+
+    def was_idle(self, seconds: float) -> None:
+        """So long it had none."""
+        self._add(self._idle_s, seconds)
+
+    def _add(self, counter: Counter, amount: float, **tags: str) -> None:
+        if amount > 0:  # Ray refuses to count nothing
+            counter.inc(amount, self._model | tags)
+
+
+def _counter(name: str, description: str, *tags: str) -> Counter:
+    return Counter(f"fastflow_{name}", description, ("model", *tags))

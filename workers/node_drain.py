@@ -1,0 +1,34 @@
+"""Whether the machine under a worker is about to leave the cluster: a spot notice, a scale-down, an upgrade.
+
+Ray has no public call for it; Ray Train and Ray Serve use the private one below. It is touched here alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import ray
+
+log = logging.getLogger(__name__)
+
+
+def node_is_draining() -> bool:
+    """True from the moment Ray was asked to drain this process's node.
+
+    On a Ray without the private call it is always False: the worker then leaves when its node does, and its job comes
+    back by its lease instead of being handed over.
+    """
+    try:
+        from ray._private.state import state
+
+        draining = state.get_draining_nodes()
+    except (ImportError, AttributeError) as missing:
+        _warn_once(str(missing))
+        return False
+    return ray.get_runtime_context().get_node_id() in draining
+
+
+@cache
+def _warn_once(missing: str) -> None:
+    log.error("! this Ray does not tell that a node is draining (%s); install ray>=2.60,<2.61", missing)

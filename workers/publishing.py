@@ -1,0 +1,59 @@
+"""From a video in memory to the job's one published result: files encoded, described and handed to the publisher."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fastflow_ray.media.thumbnail import write_thumbnail
+from fastflow_ray.media.video import write_video
+from fastflow_ray.models.engine import Engine, OnStep, StepReport
+from fastflow_ray.queue.contract import Claim
+from fastflow_ray.storage.publication import Manifest, Outcome, Publisher
+from workers.video import Video
+
+
+def publish_video(
+    video: Video, claim: Claim, engine: Engine, publisher: Publisher, on_step: OnStep
+) -> tuple[Manifest, dict[str, float]]:
+    """Encode, upload, and win or lose against other attempts: the job's result, and the seconds of every phase.
+
+    `on_step` may end it before the upload begins. Raises StorageFailed.
+    """
+    with TemporaryDirectory(prefix="fastflow-") as folder:
+        on_step(StepReport("encode"))
+        began_s = time.perf_counter()
+        files = _encode(video, Path(folder))
+        encoded_s = time.perf_counter()
+        phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
+        on_step(StepReport("upload"))
+        manifest = publisher.publish(_describe(video, claim, engine, phase_s), files)
+        return manifest, phase_s | {"upload": time.perf_counter() - encoded_s}
+
+
+def _encode(video: Video, folder: Path) -> dict[str, tuple[Path, str]]:
+    film, thumbnail = folder / "video.mp4", folder / "thumbnail.png"
+    write_video(video.generation.frames, film, video.spec.fps)
+    write_thumbnail(video.generation.frames, thumbnail)
+    return {"video": (film, "video/mp4"), "thumbnail": (thumbnail, "image/png")}
+
+
+def _describe(video: Video, claim: Claim, engine: Engine, phase_s: dict[str, float]) -> Outcome:
+    return Outcome(
+        job_id=claim.job_id,
+        fence=claim.fence,
+        attempt=claim.attempt,
+        worker=claim.worker,
+        model=engine.model,
+        revision=engine.revision,
+        **asdict(video.spec),
+        acceleration=video.job.acceleration,
+        evaluations=video.evaluations,
+        evaluated_steps=tuple(video.generation.trace.evaluated),
+        phase_s=phase_s,
+        audit=video.audit,
+        versions=dict(engine.versions),
+        created_s=time.time(),
+    )
