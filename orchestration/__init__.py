@@ -1,0 +1,1 @@
+"""One fleet: shared statistics, the supervisor, the scaling policy, the HTTP API, and raising it all."""

@@ -1,0 +1,54 @@
+"""The application: who may ask, what may be asked, and one shape for every refusal. Knows no server and no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import Depends, FastAPI
+
+import fastflow_ray
+from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.statistics_store import StatisticsStore
+from fastflow_ray.storage import open_store
+from fastflow_ray.storage.contract import Store
+from orchestration.api.access import BearerKey
+from orchestration.api.errors import install_error_answers
+from orchestration.api.fleet_view import FleetView
+from orchestration.api.health import Health
+from orchestration.api.metrics import ApiMetrics, CountedRequests
+from orchestration.api.queues import Queues
+from orchestration.api.videos import Videos
+
+
+def open_app(redis_url: str, store_url: str, api_key: str | None = None) -> FastAPI:
+    """The application over a fleet's Redis and store, one queue per model of the catalogue.
+
+    Opens without asking either: a server that starts before its Redis says so at /readyz. Raises InvalidInput for a
+    URL that is none.
+    """
+    queues = {model: open_queue(redis_url, model) for model in CATALOGUE}
+    statistics = {model: StatisticsStore(redis_url, model) for model in CATALOGUE}
+    return create_app(queues, statistics, open_store(store_url), api_key)
+
+
+def create_app(
+    queues: Mapping[str, JobQueue],
+    statistics: Mapping[str, StatisticsStore],
+    store: Store,
+    api_key: str | None = None,
+) -> FastAPI:
+    """The application over each model's queue and statistics and one store; with a key, `/v1` demands it."""
+    app = FastAPI(
+        title="fastflow-ray", version=fastflow_ray.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    known, metrics = Queues(queues), ApiMetrics()
+    guarded = [Depends(BearerKey(api_key))]
+    app.include_router(Videos(known, store, metrics).router(), dependencies=guarded)
+    app.include_router(FleetView(known, statistics).router(), dependencies=guarded)
+    app.include_router(Health(known, store).router())
+    app.add_api_route("/metrics", metrics.exposition, methods=["GET"], include_in_schema=False)
+    app.add_middleware(CountedRequests, metrics=metrics)
+    install_error_answers(app)
+    return app

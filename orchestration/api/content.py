@@ -1,0 +1,51 @@
+"""The bytes of a finished video: from a folder by this server, from S3 by S3 itself under a presigned URL.
+
+Knows the store's contract and the manifest; a client names a job and a variant, never a key or a path.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from fastapi.responses import FileResponse, RedirectResponse, Response
+
+from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.manifest import Manifest, StoredFile
+from orchestration.api.errors import Refusal
+
+
+class Variant(StrEnum):
+    """The files a video may have."""
+
+    VIDEO = "video"
+    THUMBNAIL = "thumbnail"
+    SPRITESHEET = "spritesheet"
+
+
+def content_answer(record: JobRecord, variant: Variant, store: Store) -> Response:
+    """The file, in pieces and by ranges, or a redirection to it; raises Refusal 404 when there is none."""
+    file = _file_of(record, variant)
+    if store.size(file.key) is None:
+        raise Refusal(404, "gone", f"the {variant} of {record.job_id} is no longer in the store", "video_id")
+    link = store.link(file.key)
+    if not link.startswith("file:"):
+        return RedirectResponse(link, status_code=307)
+    path = url2pathname(urlsplit(link).path)
+    suffix = file.key.rpartition(".")[2]
+    return FileResponse(path, media_type=file.content_type, filename=f"{record.job_id}.{suffix}")
+
+
+def _file_of(record: JobRecord, variant: Variant) -> StoredFile:
+    if record.state is not JobState.SUCCEEDED:
+        what = "has failed and has no content" if record.state in TERMINAL else "is not ready yet; poll its status"
+        raise Refusal(404, "no_content", f"video {record.job_id} {what}", "video_id")
+    files = Manifest.model_validate(record.result).files
+    if variant not in files:
+        raise Refusal(
+            404, "no_content", f"video {record.job_id} has no {variant}; it has {', '.join(files)}", "variant"
+        )
+    return files[variant]

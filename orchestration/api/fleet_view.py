@@ -1,0 +1,65 @@
+"""What the fleet knows of itself: its queues, its models, and what it has learnt about skipping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.queue.statistics_store import StatisticsStore
+from orchestration.api.queues import Queues
+
+
+class FleetView:
+    """Read-only routes over the queues and the statistics."""
+
+    def __init__(self, queues: Queues, statistics: Mapping[str, StatisticsStore]) -> None:
+        self._queues = queues
+        self._statistics = dict(statistics)
+
+    def router(self) -> APIRouter:
+        """All routes."""
+        router = APIRouter(prefix="/v1", tags=["fleet"])
+        router.add_api_route("/models", self.models, methods=["GET"])
+        router.add_api_route("/fleet", self.fleet, methods=["GET"])
+        router.add_api_route("/policy", self.policy, methods=["GET"])
+        return router
+
+    def models(self) -> dict[str, Any]:
+        """The models that may be asked for, each with the numbers a video takes where the request leaves them open."""
+        return {"object": "list", "data": [_model_view(model) for model in self._queues.models]}
+
+    def fleet(self) -> dict[str, Any]:
+        """Per model, how many videos are in which state and how long the oldest has waited."""
+        return {"object": "fleet", "queues": {model: asdict(depth) for model, depth in self._queues.depths().items()}}
+
+    def policy(self) -> dict[str, Any]:
+        """What was learnt about skipping: per model and policy key, pulls and summed errors per step and arm.
+
+        The tables are passed on as they are kept, so that this server needs no numpy.
+        """
+        return {"object": "policy", "models": {model: _tables(store) for model, store in self._statistics.items()}}
+
+
+def _tables(store: StatisticsStore) -> dict[str, Any]:
+    """Policy key → table. What is kept under a key is a statistics document of its own, holding that one key."""
+    documents, _ = store.load()
+    return {key: table for text in documents.values() for key, table in json.loads(text)["tables"].items()}
+
+
+def _model_view(model: str) -> dict[str, Any]:
+    card = model_card(model)
+    defaults = {
+        "size": f"{card.width}x{card.height}",
+        "seconds": f"{(card.frames - 1) / card.fps:g}",
+        "num_frames": card.frames,
+        "fps": card.fps,
+        "num_inference_steps": card.steps,
+        "guidance_scale": card.guidance,
+        "flow_shift": card.shift,
+    }
+    return {"id": model, "object": "model", "created": 0, "owned_by": "fastflow-ray", "defaults": defaults}

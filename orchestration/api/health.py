@@ -1,0 +1,44 @@
+"""Two questions that are not the same: is this process alive, and can it accept a video now?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from fastflow_ray.errors import FastFlowError
+from fastflow_ray.storage.contract import Store
+from orchestration.api.queues import Queues
+
+
+class Health:
+    """For the probes of Kubernetes; needs no key and says no address."""
+
+    def __init__(self, queues: Queues, store: Store) -> None:
+        self._queues = queues
+        self._store = store
+
+    def router(self) -> APIRouter:
+        """Both probes."""
+        router = APIRouter(tags=["health"])
+        router.add_api_route("/healthz", self.alive, methods=["GET"])
+        router.add_api_route("/readyz", self.ready, methods=["GET"])
+        return router
+
+    async def alive(self) -> dict[str, str]:
+        """The event loop turns."""
+        return {"status": "alive"}
+
+    def ready(self) -> JSONResponse:
+        """Redis answers, and the store can be written, read and cleared; status 503 if either cannot."""
+        parts = {"queue": _works(self._queues.depths), "store": _works(self._store.check)}
+        return JSONResponse(parts, status_code=200 if all(parts.values()) else 503)
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except FastFlowError:
+        return False
+    return True

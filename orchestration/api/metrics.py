@@ -1,0 +1,53 @@
+"""What this server counts of itself, for `/metrics`. The fleet's own figures are exported by the supervisor.
+
+A label holds a route's template, never a path: an id in a label would make a new series per video.
+"""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class ApiMetrics:
+    """Counters of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.submitted = Counter(
+            "fastflow_jobs_submitted", "Videos asked for", ("model", "outcome"), registry=self._registry
+        )
+        self.answered = Counter(
+            "fastflow_http_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
+        )
+        self.latency_s = Histogram(
+            "fastflow_http_first_byte_seconds", "From request to first byte", ("route",), registry=self._registry
+        )
+
+    def exposition(self) -> Response:
+        """All of it in Prometheus' text format."""
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class CountedRequests:
+    """A layer around the application that counts each answer when it begins; a stream may go on for hours."""
+
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        started_s = time.monotonic()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "unmatched")
+                self._metrics.answered.labels(scope["method"], route, message["status"]).inc()
+                self._metrics.latency_s.labels(route).observe(time.monotonic() - started_s)
+            await send(message)
+
+        await self._app(scope, receive, counted)

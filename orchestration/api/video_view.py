@@ -1,0 +1,120 @@
+"""A job as the video object that clients read. Pure functions of a record; knows neither queue nor store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastflow_ray.errors import CorruptPayload
+from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.limits import QueueLimits
+
+STATUS = {
+    JobState.QUEUED: "queued",
+    JobState.DELAYED: "queued",
+    JobState.RUNNING: "in_progress",
+    JobState.SUCCEEDED: "completed",
+    JobState.DEAD: "failed",
+    JobState.CANCELLED: "failed",
+}
+CANCELLED = {"code": "cancelled", "message": "the video was cancelled"}
+# Written by us for the one who asked; what other codes carry is the system's own text and may name paths.
+CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost", "deadline"})
+SHORTEST_POLL_MS, LONGEST_POLL_MS = 250, 10_000
+
+
+def video_view(record: JobRecord, model: str) -> dict[str, Any]:
+    """The video object; an unreadable payload shows as such and is no error. It expires with the queue's record."""
+    job = _job_of(record, model)
+    card = model_card(model)
+    expires_s = None if record.finished_s is None else record.finished_s + QueueLimits.result_ttl_s
+    frames, fps = job.frames or card.frames, job.fps or card.fps
+    return {
+        "id": record.job_id,
+        "object": "video",
+        "model": model,
+        "status": STATUS[record.state],
+        "progress": _progress_percent(record),
+        "created_at": int(record.created_s),
+        "completed_at": _whole(record.finished_s) if record.state is JobState.SUCCEEDED else None,
+        "expires_at": _whole(expires_s),
+        "size": f"{job.width or card.width}x{job.height or card.height}",
+        "seconds": f"{(frames - 1) / fps:g}",
+        "prompt": job.prompt,
+        "remixed_from_video_id": None,
+        "error": _error(record),
+        **_beyond_the_contract(record, job),
+    }
+
+
+def poll_after_ms(record: JobRecord, now_s: float) -> int | None:
+    """When it pays to look again: after a tenth of the wait so far, or after one step; None once nothing changes."""
+    progress = record.progress
+    if STATUS[record.state] == "queued":
+        wait_s = (now_s - record.created_s) / 10
+    elif record.state is not JobState.RUNNING:
+        return None
+    elif progress.eta_s is not None and progress.step < progress.steps:
+        wait_s = progress.eta_s / (progress.steps - progress.step)
+    else:
+        wait_s = 1.0
+    return round(min(max(wait_s * 1000, SHORTEST_POLL_MS), LONGEST_POLL_MS))
+
+
+def _job_of(record: JobRecord, model: str) -> VideoJob:
+    try:
+        return read_job(record.payload)
+    except CorruptPayload:
+        return VideoJob(prompt="(unreadable)", model=model)
+
+
+def _progress_percent(record: JobRecord) -> int:
+    """Steps behind us; 100 is said only of a video that is there."""
+    if record.state is JobState.SUCCEEDED:
+        return 100
+    steps = record.progress.steps
+    return min(99, 100 * record.progress.step // steps) if steps and STATUS[record.state] != "queued" else 0
+
+
+def _error(record: JobRecord) -> dict[str, str] | None:
+    if record.state is JobState.CANCELLED:
+        return CANCELLED
+    if record.state is not JobState.DEAD:
+        return None
+    error = {"code": "internal", "message": "", **(record.error or {})}
+    if error["code"] not in CODES_WITH_A_MESSAGE_FOR_USERS:
+        error["message"] = f"the worker could not make this video ({error['code']}); its log says more"
+    return {"code": error["code"], "message": error["message"]}
+
+
+def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
+    """What our own page and client read; the openai client keeps fields it does not know."""
+    progress = record.progress
+    return {
+        "state": record.state.value,
+        "attempts": record.attempts,
+        "cancel_requested": record.cancel_requested,
+        "phase": progress.phase if record.state is JobState.RUNNING else None,
+        "step": progress.step,
+        "steps": progress.steps,
+        "eta_s": progress.eta_s if record.state is JobState.RUNNING else None,
+        "request": job.model_dump(mode="json", exclude_none=True),
+        "acceleration": _acceleration(record, job),
+        "manifest": record.result,
+    }
+
+
+def _acceleration(record: JobRecord, job: VideoJob) -> dict[str, Any]:
+    """What skipping really did: so far while the job runs, exactly and with the audit once it is done."""
+    if record.result is None:
+        done = {"made": record.progress.evaluated, "skipped": record.progress.skipped}
+        return {"mode": job.acceleration.value, **done, "audit": None}
+    result = record.result
+    return {"mode": result["acceleration"], **result["evaluations"], "audit": result["audit"]}
+
+
+def _whole(time_s: float | None) -> int | None:
+    return None if time_s is None else int(time_s)

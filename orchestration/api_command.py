@@ -1,0 +1,68 @@
+"""`fastflow-ray serve`: the HTTP API on this machine, under uvicorn or as a Ray Serve application."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.settings import Settings
+from orchestration.api.app import open_app
+
+GRACE_S = 10  # for answers under way when the server is asked to stop; an event stream would never end by itself
+log = logging.getLogger(__name__)
+
+Host = Annotated[str, typer.Option(help="Address to listen on; the default is this machine alone.")]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Default: FASTFLOW_REDIS_URL.")]
+StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="Default: FASTFLOW_STORE_URL.")]
+ApiKeyFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Demand the key in this file. Default: FASTFLOW_API_KEY, if set.")
+]
+OnRay = Annotated[bool, typer.Option("--ray", help="As a Ray Serve application, in the Ray that runs here or its own.")]
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    redis: RedisUrl = None,
+    store: StoreUrl = None,
+    api_key_file: ApiKeyFile = None,
+    ray: OnRay = False,
+) -> None:
+    """Answer the HTTP API (/v1/videos, as the openai client speaks it) until interrupted."""
+    settings = Settings.from_environment()
+    redis_url, store_url = redis or settings.redis_url, store or settings.store_url
+    api_key = _key_in(api_key_file) if api_key_file else settings.api_key
+    if api_key is None and not _is_loopback(host):
+        log.warning("anybody who reaches %s:%d may use this server; demand a key with --api-key-file", host, port)
+    if ray:
+        from orchestration.serve_app import serve_on_ray  # importing Ray takes seconds that uvicorn need not wait
+
+        serve_on_ray(redis_url, store_url, api_key, host, port)
+    else:
+        app = open_app(redis_url, store_url, api_key)
+        uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_S)
+
+
+def _key_in(file: Path) -> str:
+    """The key, without the newline that editors add; raises InvalidInput."""
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read the API key from {file}: {error}") from None
+    if not key:
+        raise InvalidInput(f"{file} holds no API key; write one into it, such as the output of `openssl rand -hex 32`")
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

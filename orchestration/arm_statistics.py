@@ -1,0 +1,69 @@
+"""What the whole fleet has learnt about skipping: the sink all its workers report to.
+
+Redis holds the truth and this keeps a copy: a report is answered only after it was written down. Knows nothing of
+Ray; `statistics_actor.py` puts it into an actor.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import reduce
+
+from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.queue.statistics_store import StatisticsStore
+
+
+class FleetStatistics:
+    """An `ObservationSink` that outlives its process; one model's fleet has one."""
+
+    def __init__(self, store: StatisticsStore) -> None:
+        self._store = store
+        self._copy: Ledger | None = None  # None: to be read from the store
+        self.pulls = 0  # learnt since this object was made
+        self.persist_errors = 0
+        self.updated_s: float | None = None  # when something was last learnt, since the epoch
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        """Add a delta once per (worker, sequence) and answer the snapshot after it.
+
+        Raises QueueUnavailable if it could not be written down: send it again, it will not count twice. Raises
+        StatisticsMismatch, changing nothing, if it is damaged or of another grid.
+        """
+        ledger = self._ledger()
+        if sequence <= ledger.seen.get(worker, -1):
+            return ledger.snapshot()
+        pulls = _pulls(ledger)
+        snapshot = ledger.merge(worker, sequence, delta)
+        self._write_down(ledger, worker, delta)
+        self.pulls += _pulls(ledger) - pulls
+        self.updated_s = time.time()
+        return snapshot
+
+    def snapshot(self) -> str:
+        """All statistics as they are now; raises QueueUnavailable if they have to be read and cannot be."""
+        return self._ledger().snapshot()
+
+    def _ledger(self) -> Ledger:
+        if self._copy is None:
+            tables, seen = self._store.load()
+            known = map(ArmStatistics.from_json, tables.values())
+            self._copy = Ledger(reduce(ArmStatistics.merge, known, ArmStatistics()), seen)
+        return self._copy
+
+    def _write_down(self, ledger: Ledger, worker: str, delta: str) -> None:
+        changed = ArmStatistics.from_json(delta).tables
+        tables = {key: ArmStatistics({key: ledger.statistics.tables[key]}).to_json() for key in changed}
+        try:
+            self._store.save(tables, worker, ledger.seen[worker])
+        except QueueUnavailable:
+            # Whether the write took place is unknown. Kept in memory, this report would be saved along with the next
+            # worker's, without its own sequence, and count twice if this process then died. So: read anew.
+            self._copy = None
+            self.persist_errors += 1
+            raise
+
+
+def _pulls(ledger: Ledger) -> int:
+    return sum(int(table.pulls.sum()) for table in ledger.statistics.tables.values())

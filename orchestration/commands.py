@@ -1,0 +1,94 @@
+"""`fastflow-ray up`: a whole fleet on this machine, in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fastflow_ray.errors import FleetUnavailable, InvalidInput
+from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.settings import Settings
+from orchestration.autoscale import Limits
+from orchestration.fleet import Fleet
+from orchestration.fleet_plan import TIMES, FleetPlan
+from orchestration.local_fleet import LocalFleet
+
+LOOK_S = 1.0
+
+ModelName = Annotated[str, typer.Option(help="A name of the catalogue.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="This many, whatever there is to do. Default: 1.")]
+Floor = Annotated[int | None, typer.Option(min=0, help="Instead of --workers: at least this many.")]
+Ceiling = Annotated[int | None, typer.Option(min=1, help="And at most this many, as the queue demands.")]
+Data = Annotated[Path, typer.Option(help="Folder for queue and videos; a later fleet goes on with it.")]
+RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help="A Redis, instead of an embedded one.")]
+StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="s3://… or file://…, instead of --data.")]
+DashboardPort = Annotated[int | None, typer.Option("--dashboard", min=1024, help="Also serve Ray's dashboard here.")]
+
+
+def up(
+    model: ModelName = "shapes",
+    workers: Workers = None,
+    floor: Floor = None,
+    ceiling: Ceiling = None,
+    data: Data = Path(".fastflow-ray"),
+    redis: RedisUrl = None,
+    store: StoreUrl = None,
+    dashboard: DashboardPort = None,
+) -> None:
+    """Run a fleet on this machine: queue, store, statistics, supervisor and workers. Ctrl-C ends it in good order."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    screen, limits = Console(), _limits(workers, floor, ceiling)
+    times = Settings.from_environment().model_dump(include=TIMES)
+    local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **times)
+    with screen.status("Raising the fleet …") as note, local as fleet:
+        try:
+            # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            note.stop()
+            _say_how_to_use(screen, fleet.plan, redis, store, dashboard)
+            note.start()
+            while True:
+                note.update(_now(fleet))
+                time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            note.update("The workers give their jobs back and leave …")
+    screen.print("The fleet has ended. Its queue and its videos are kept.")
+
+
+def _limits(workers: int | None, floor: int | None, ceiling: int | None) -> Limits:
+    if workers is not None and (floor is not None or ceiling is not None):
+        raise InvalidInput("--workers fixes the number; give either it, or --floor and --ceiling")
+    highest = ceiling or workers or max(floor or 0, 1)
+    lowest = floor if floor is not None else 0 if ceiling else highest
+    return Limits(lowest, highest)
+
+
+def _say_how_to_use(
+    screen: Console, plan: FleetPlan, redis: str | None, store: str | None, dashboard: int | None
+) -> None:
+    """What to paste into another terminal; URLs that were given to us may hold a password and are not repeated."""
+    redis_url = "<the same as here>" if redis else plan.redis_url
+    store_url = "<the same as here>" if store else plan.store_url
+    screen.print(f"The fleet of {plan.model} is up. In another terminal:\n", highlight=False)
+    for line in (
+        f"  export FASTFLOW_REDIS_URL={redis_url} FASTFLOW_STORE_URL={store_url}",
+        f'  fastflow-ray submit "a small red circle moving left on a navy background" --model {plan.model}',
+        "  fastflow-ray serve    # the HTTP API, and a page to look at",
+    ):
+        screen.print(line, highlight=False, soft_wrap=True)
+    if dashboard is not None:
+        screen.print(f"\nRay's dashboard: http://127.0.0.1:{dashboard}, its token: `ray get-auth-token`")
+    screen.print("\nCtrl-C ends the fleet.")
+
+
+def _now(fleet: Fleet) -> str:
+    try:
+        return fleet.status().in_one_line()
+    except FleetUnavailable as passing:  # Ray is starting the supervisor anew
+        return str(passing)

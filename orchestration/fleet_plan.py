@@ -1,0 +1,61 @@
+"""What one model's fleet is to be: plain values that all its actors get, and the names they find each other by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastflow_ray.queue import open_queue
+from fastflow_ray.storage import open_store
+from orchestration.autoscale import Limits
+from workers.config import WorkerConfig
+
+NAMESPACE = "fastflow"  # Ray's; all fleets of one cluster share it
+TIMES = {"lease_s", "beat_s", "grace_s", "stall_s"}  # the fields that are settings too
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """One model, where its jobs come from and its videos go, and how many workers there may be."""
+
+    model: str  # of the catalogue; also its queue's name
+    redis_url: str = field(repr=False)  # may hold a password
+    store_url: str
+    limits: Limits
+    lease_s: float = 60.0
+    beat_s: float = 10.0
+    grace_s: float = 30.0
+    stall_s: float = 300.0
+
+    def check(self) -> None:
+        """Raise InvalidInput unless queue and store have URLs one can make something of; asks neither."""
+        open_queue(self.redis_url, self.model)
+        open_store(self.store_url)
+
+    @property
+    def statistics_name(self) -> str:
+        """The statistics actor."""
+        return f"{self.model}-statistics"
+
+    @property
+    def supervisor_name(self) -> str:
+        """The supervisor."""
+        return f"{self.model}-supervisor"
+
+    @property
+    def worker_prefix(self) -> str:
+        """Workers are this and a number, so that a supervisor that starts anew finds those it has."""
+        return f"{self.model}-worker-"
+
+    def worker(self, name: str) -> WorkerConfig:
+        """What a worker of this name is told."""
+        return WorkerConfig(
+            name=name,
+            model=self.model,
+            redis_url=self.redis_url,
+            store_url=self.store_url,
+            lease_s=self.lease_s,
+            beat_s=self.beat_s,
+            stall_s=self.stall_s,
+            statistics_actor=self.statistics_name,
+            namespace=NAMESPACE,
+        )

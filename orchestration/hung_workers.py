@@ -1,0 +1,33 @@
+"""Which workers are there and yet do nothing: frozen processes, and kernels that never return.
+
+Knows no Ray; times are the caller's monotonic clock, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from orchestration.worker_pool import WorkerSight
+
+SILENCE_S = 120.0  # without an answer; a healthy worker answers within milliseconds, however busy
+CLING_S = 60.0  # a healthy worker notices at its next step that its job was given to somebody else
+
+
+class HungWorkers:
+    """Watches those that do not answer, and those that hold on to a job that was taken from them."""
+
+    def __init__(self) -> None:
+        self._robbed: dict[str, tuple[str, float]] = {}  # name → the job that was taken, and when
+
+    def robbed(self, job_ids: Collection[str], holders: Iterable[WorkerSight], now_s: float) -> None:
+        """These jobs were just taken from whoever held them at the look before."""
+        for worker in holders:
+            if worker.job_id in job_ids and worker.job_id is not None:
+                self._robbed[worker.name] = (worker.job_id, now_s)
+
+    def among(self, workers: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
+        """Those that should be ended."""
+        job_of = {worker.name: worker.job_id for worker in workers}
+        self._robbed = {name: (job, since) for name, (job, since) in self._robbed.items() if job_of.get(name) == job}
+        clinging = {name for name, (_, since_s) in self._robbed.items() if now_s - since_s > CLING_S}
+        return [worker for worker in workers if worker.silent_s > SILENCE_S or worker.name in clinging]

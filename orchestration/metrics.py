@@ -1,0 +1,83 @@
+"""What the supervisor and the statistics actor tell Prometheus; Ray exports each name with `ray_` in front.
+
+Counters are named without `_total`, which Ray adds. No job and no worker is a label. A gauge set by several processes
+would be several series, so whatever describes the whole fleet is set here, by the one supervisor alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from ray.util.metrics import Counter, Gauge
+
+from fastflow_ray.jobs.states import JobState
+from orchestration.arm_statistics import FleetStatistics
+from orchestration.supervisor import FleetStatus
+from orchestration.worker_pool import WorkerState
+
+
+class FleetMetrics:
+    """The supervisor's figures of one model's fleet."""
+
+    def __init__(self, model: str) -> None:
+        self._model = {"model": model}
+        self._depth = _gauge("queue_depth", "Jobs that wait for a worker")
+        self._oldest = _gauge("queue_oldest_age_seconds", "How long the first job of the queue has waited")
+        self._jobs = _gauge("jobs", "Jobs by state", "state")
+        self._workers = _gauge("workers", "Workers by state", "state")
+        self._wanted = _gauge("workers_wanted", "Workers there should be")
+        self._backlog = _gauge("backlog_gpu_seconds", "Worker seconds of work queued or running")
+        self._tick = _gauge("supervisor_last_tick_timestamp_seconds", "When the supervisor last finished a tick")
+        self._exits = _counter("worker_exits", "Workers that ended", "cause")
+        self._exits_told: dict[str, int] = {}
+
+    def publish(self, status: FleetStatus) -> None:
+        """Show what a tick saw."""
+        self._depth.set(status.depth.queued + status.depth.delayed, self._model)
+        self._oldest.set(status.depth.oldest_queued_age_s, self._model)
+        for state in JobState:
+            self._jobs.set(asdict(status.depth)[state], self._model | {"state": state.value})
+        for worker_state in WorkerState:
+            if worker_state is not WorkerState.GONE:
+                self._workers.set(status.count(worker_state), self._model | {"state": worker_state.value})
+        self._wanted.set(status.wanted, self._model)
+        work = status.depth.queued + status.depth.delayed + status.depth.running
+        self._backlog.set(work * (status.job_s or 0.0), self._model)
+        self._tick.set(status.ticked_s, self._model)
+        self._count_exits(status)
+
+    def _count_exits(self, status: FleetStatus) -> None:
+        for cause, total in status.exits.items():
+            if news := total - self._exits_told.get(cause, 0):
+                self._exits.inc(news, self._model | {"cause": cause})
+        self._exits_told = dict(status.exits)
+
+
+class StatisticsMetrics:
+    """The statistics actor's figures of one model's bandit."""
+
+    def __init__(self, model: str) -> None:
+        self._model = {"model": model}
+        self._pulls = _counter("bandit_pulls", "Skips and evaluations whose error the fleet has learnt")
+        self._errors = _counter("bandit_persist_errors", "Reports that could not be written to Redis")
+        self._updated = _gauge("bandit_last_update_timestamp_seconds", "When the fleet last learnt something")
+        self._told = (0, 0)  # pulls and errors already counted
+
+    def publish(self, statistics: FleetStatistics) -> None:
+        """Show what is new since the last call."""
+        pulls, errors = statistics.pulls - self._told[0], statistics.persist_errors - self._told[1]
+        self._told = (statistics.pulls, statistics.persist_errors)
+        if pulls:  # Ray refuses to count nothing
+            self._pulls.inc(pulls, self._model)
+        if errors:
+            self._errors.inc(errors, self._model)
+        if statistics.updated_s is not None:
+            self._updated.set(statistics.updated_s, self._model)
+
+
+def _gauge(name: str, description: str, *tags: str) -> Gauge:
+    return Gauge(f"fastflow_{name}", description, ("model", *tags))
+
+
+def _counter(name: str, description: str, *tags: str) -> Counter:
+    return Counter(f"fastflow_{name}", description, ("model", *tags))

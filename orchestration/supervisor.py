@@ -1,0 +1,160 @@
+"""One fleet's caretaker: each tick reaps lost jobs, replaces dead workers and fits their number to the queue.
+
+It keeps nothing that matters: jobs are in the queue and workers are found again by name, so it may die at any moment.
+Knows neither Ray nor Redis; `supervisor_actor.py` puts it into an actor.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, islice
+
+from fastflow_ray.queue.contract import JobQueue, QueueDepth
+from fastflow_ray.queue.reaper import Reaper
+from orchestration.autoscale import Limits, workers_wanted
+from orchestration.creation_backoff import CreationBackoff
+from orchestration.hung_workers import HungWorkers
+from orchestration.load_history import LoadHistory
+from orchestration.worker_pool import WorkerPool, WorkerSight, WorkerState
+
+log = logging.getLogger(__name__)
+
+READY = frozenset({WorkerState.IDLE, WorkerState.BUSY})
+HANDS_EMPTY = frozenset({WorkerState.PENDING, WorkerState.LOADING})
+SPARE = (WorkerState.PENDING, WorkerState.LOADING, WorkerState.IDLE)  # who goes first; the busy are never too many
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """What one tick saw and decided."""
+
+    model: str
+    wanted: int = 0  # workers
+    workers: tuple[WorkerSight, ...] = ()
+    depth: QueueDepth = field(default_factory=QueueDepth)
+    job_s: float | None = None  # worker seconds per job, once one has ended
+    exits: Mapping[str, int] = field(default_factory=dict)  # cause → workers that ended since the supervisor began
+    ticked_s: float = 0.0  # since the epoch; 0: not yet
+    closing: bool = False  # every worker has been told to leave
+
+    def count(self, *states: WorkerState) -> int:
+        """How many workers are in one of these states."""
+        return sum(worker.state in states for worker in self.workers)
+
+    def in_one_line(self) -> str:
+        """For people."""
+        states = Counter(worker.state.value for worker in self.workers)
+        workers = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"
+        jobs = f"{self.depth.queued} queued, {self.depth.running} running, {self.depth.succeeded} done"
+        return f"workers: {workers}; jobs: {jobs}"
+
+
+class Supervisor:
+    """Drives one pool of workers from one queue. Workers are called `worker_prefix` and a number."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        pool: WorkerPool,
+        limits: Limits,
+        reaper: Reaper,
+        worker_prefix: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._pool = pool
+        self._limits = limits
+        self._reaper = reaper
+        self._worker_prefix = worker_prefix
+        self._clock = clock
+        self._history = LoadHistory(limits)
+        self._backoff = CreationBackoff()
+        self._hung = HungWorkers()
+        self._last: dict[str, WorkerSight] = {}  # by name, at the last look
+        self._proven: set[str] = set()  # names of workers that have been ready for jobs
+        self._ending: dict[str, str] = {}  # name → cause, of those that were told to go
+        self._exits: Counter[str] = Counter()
+        self._closing = False
+
+    def close(self) -> None:
+        """From the next tick on, dismiss every worker, the busy ones too, and make none."""
+        self._closing = True
+
+    def tick(self) -> FleetStatus:
+        """Look once and act once.
+
+        Raises QueueUnavailable or FleetUnavailable; the next tick looks anew, so nothing is lost by it.
+        """
+        now_s = self._clock()
+        reaped = self._reaper.tick()
+        self._hung.robbed({one.seen.job_id for one in reaped}, self._last.values(), now_s)
+        depth = self._queue.depth()
+        present = self._take_stock(self._pool.look(), now_s)
+        for worker in self._hung.among(present, now_s):
+            self._end(worker, "hung")
+        staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]
+        load = self._history.load(depth, len(staying), now_s)
+        closing = self._closing
+        wanted = 0 if closing else workers_wanted(load, self._limits)
+        if wanted > len(staying) and self._backoff.over(now_s):
+            self._create(wanted - len(staying), taken={worker.name for worker in present})
+        elif wanted < len(staying):
+            self._dismiss(staying, len(staying) - wanted)
+        return FleetStatus(
+            self._queue.name,
+            wanted,
+            tuple(present),
+            depth,
+            self._history.job_s,
+            dict(self._exits),
+            time.time(),
+            closing,
+        )
+
+    def _take_stock(self, sights: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
+        """Note who ended and who became ready; answers those who are there."""
+        for worker in sights:
+            if worker.state is WorkerState.GONE:
+                self._note_exit(worker.name, now_s)
+            elif worker.state in READY and worker.name not in self._proven:
+                self._proven.add(worker.name)
+                self._backoff.reset()
+        present = [worker for worker in sights if worker.state is not WorkerState.GONE]
+        self._last = {worker.name: worker for worker in present}
+        return present
+
+    def _note_exit(self, name: str, now_s: float) -> None:
+        cause = self._ending.pop(name, None)
+        if cause is None and name in self._last and self._last[name].state is WorkerState.DRAINING:
+            cause = "drained"  # by itself: its node is going away
+        if cause is None:
+            cause = "died"
+            log.warning("! worker %s died", name)
+            if name not in self._proven:
+                self._backoff.failed(now_s)
+        self._proven.discard(name)
+        self._exits[cause] += 1
+
+    def _create(self, number: int, taken: Collection[str]) -> None:
+        names = (f"{self._worker_prefix}{n}" for n in count())
+        for name in islice((name for name in names if name not in taken), number):
+            log.info("-> worker %s", name)
+            self._pool.create(name)
+
+    def _dismiss(self, staying: Sequence[WorkerSight], number: int) -> None:
+        spare = tuple(WorkerState) if self._closing else SPARE
+        going = sorted((one for one in staying if one.state in spare), key=lambda one: spare.index(one.state))
+        for worker in going[:number]:
+            self._end(worker, "dismissed")
+
+    def _end(self, worker: WorkerSight, cause: str) -> None:
+        log.info("<- worker %s, %s: %s", worker.name, worker.state, cause)
+        if worker.state in HANDS_EMPTY or cause == "hung":
+            self._pool.kill(worker.name)  # asked to drain, it would first get its node and load its model
+        else:
+            self._pool.drain(worker.name)
+        self._ending[worker.name] = cause

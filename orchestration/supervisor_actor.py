@@ -1,0 +1,69 @@
+"""The supervisor as a Ray actor: a thread that ticks, and answers for displays. A shell around `Supervisor`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+from fastflow_ray.errors import FastFlowError
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.reaper import Reaper
+from orchestration.fleet_plan import FleetPlan
+from orchestration.metrics import FleetMetrics
+from orchestration.ray_pool import RayPool
+from orchestration.supervisor import FleetStatus, Supervisor
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+class SupervisorActor:
+    """Begins to work when it is made; start it with `start_caretaker`."""
+
+    def __init__(self, plan: FleetPlan) -> None:
+        self._plan = plan
+        queue = open_queue(plan.redis_url, plan.model)
+        reaper = Reaper(queue, plan.grace_s)
+        self._supervisor = Supervisor(queue, RayPool(plan), plan.limits, reaper, plan.worker_prefix)
+        self._metrics = FleetMetrics(plan.model)
+        self._status = FleetStatus(plan.model)
+        self._trouble = ""
+        threading.Thread(target=self._tick_for_ever, name="ticks", daemon=True).start()
+
+    def plan(self) -> FleetPlan:
+        """What this supervisor was told."""
+        return self._plan
+
+    def status(self) -> FleetStatus:
+        """What the last tick saw and decided."""
+        return self._status
+
+    def trouble(self) -> str:
+        """Why the last tick failed, if it did."""
+        return self._trouble
+
+    def close(self) -> None:
+        """Dismiss every worker; `status` shows when they have left."""
+        self._supervisor.close()
+
+    def _tick_for_ever(self) -> None:
+        try:
+            while True:
+                self._tick()
+                time.sleep(TICK_S)
+        finally:
+            # A defect of ours: an actor that lives and does nothing would be worse than one Ray starts anew.
+            log.critical("! the supervisor of %s stumbled", self._plan.model, exc_info=True)
+            os._exit(1)
+
+    def _tick(self) -> None:
+        try:
+            self._status = self._supervisor.tick()
+            self._trouble = ""
+            self._metrics.publish(self._status)
+        except FastFlowError as passing:
+            self._trouble = str(passing)
+            log.warning("! tick: %s", passing)

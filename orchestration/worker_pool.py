@@ -1,0 +1,48 @@
+"""The workers of one fleet as its supervisor sees them, whatever runs them.
+
+Knows nothing of Ray, of the queue, or of how many workers there should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class WorkerState(StrEnum):
+    """The states a worker reports of itself, and the two in which it cannot."""
+
+    PENDING = "pending"  # created; waits for a GPU, or its process is starting
+    LOADING = "loading"  # reads the model
+    IDLE = "idle"  # waits for a job
+    BUSY = "busy"  # has a job
+    DRAINING = "draining"  # takes no more jobs and leaves
+    GONE = "gone"  # left or died
+
+
+@dataclass(frozen=True)
+class WorkerSight:
+    """One worker at one look."""
+
+    name: str
+    state: WorkerState
+    job_id: str | None = None  # in hand
+    silent_s: float = 0.0  # since a question that is still unanswered; a pending worker is not asked
+
+
+class WorkerPool(Protocol):
+    """Every method may raise FleetUnavailable."""
+
+    def look(self) -> Sequence[WorkerSight]:
+        """All workers there are, those made by a predecessor too; whoever ended since the last look, once, as GONE."""
+
+    def create(self, name: str) -> None:
+        """Begin a worker; it stays pending until there is a GPU for it."""
+
+    def drain(self, name: str) -> None:
+        """Ask a worker to leave: it takes no more jobs, and gives back the one it has."""
+
+    def kill(self, name: str) -> None:
+        """End a worker at once; its job, if any, comes back when its lease has run out."""

@@ -1,0 +1,45 @@
+"""Alive is not ready: what the probes say when Redis or the store is gone, and that nothing else stops for it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from live_server import DEADLINE_S, serving
+
+from fastflow_ray.queue.embedded import EmbeddedValkey
+from orchestration.api.app import open_app
+
+NOBODY = "redis://:secret@127.0.0.1:1/0"
+
+
+def test_ready_means_that_redis_and_the_store_were_tried(http: httpx.Client):
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"queue": True, "store": True})
+
+
+def test_a_redis_that_dies_makes_it_unready_but_holds_nothing_up(tmp_path: Path, store_url: str):
+    with EmbeddedValkey(tmp_path / "own") as own, serving(open_app(own.url, store_url)) as url:
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        own.stop()
+        with ThreadPoolExecutor() as others:
+            ready = others.submit(httpx.get, f"{url}/readyz", timeout=DEADLINE_S)
+            assert httpx.get(f"{url}/healthz").status_code == 200
+            assert not ready.done()  # it still hopes for Redis to come back
+            answer = ready.result()
+        assert (answer.status_code, answer.json()) == (503, {"queue": False, "store": True})
+
+
+def test_a_store_that_cannot_be_written_makes_it_unready(redis_url: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with serving(open_app(redis_url, (tmp_path / "file" / "store").as_uri())) as url:
+        answer = httpx.get(f"{url}/readyz")
+        assert (answer.status_code, answer.json()) == (503, {"queue": True, "store": False})
+
+
+def test_without_redis_requests_are_told_so_and_no_address(store_url: str):
+    with serving(open_app(NOBODY, store_url)) as url:
+        for answer in (httpx.get(f"{url}/v1/videos"), httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"})):
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "queue_unavailable"
+            assert "127.0.0.1" not in answer.text
+            assert "secret" not in answer.text

@@ -1,0 +1,86 @@
+"""`fastflow-ray serve` as a process of its own, under uvicorn and on Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+from live_server import free_port, until
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.queue.contract import JobQueue
+from orchestration.api_command import serve
+
+COMMAND = "import typer; from orchestration.api_command import serve; typer.run(serve)"
+START_DEADLINE_S = 150.0  # Ray takes ten seconds where nothing else runs
+Start = Callable[..., tuple[str, subprocess.Popen[bytes]]]
+
+
+@pytest.fixture
+def start(redis_url: str, store_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts the command with more arguments; returns its address once it answers."""
+    processes: list[subprocess.Popen[bytes]] = []
+    ray_folder = TemporaryDirectory(prefix="ray-")  # Ray's socket names leave no room for pytest's long paths
+
+    def launch(*arguments: str) -> tuple[str, subprocess.Popen[bytes]]:
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        places = ["--port", str(port), "--redis", redis_url, "--store", store_url]
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", COMMAND, *places, *arguments],
+                env={
+                    **os.environ,
+                    "RAY_AUTH_MODE": "disabled",
+                    "RAY_TMPDIR": ray_folder.name,
+                    "RAY_raylet_start_wait_time_s": "90",
+                },
+                stdout=log,
+                stderr=log,
+            )
+        processes.append(process)
+        until(lambda: _answers(url) or process.poll() is not None, START_DEADLINE_S)
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        return url, process
+
+    yield launch
+    for process in processes:
+        process.kill()
+        process.wait()
+    ray_folder.cleanup()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--ray"]], ids=["uvicorn", "ray"])
+@pytest.mark.timeout(240)
+def test_it_answers_demands_its_key_and_leaves_when_told(
+    start: Start, arguments: list[str], queue: JobQueue, tmp_path: Path
+):
+    (tmp_path / "key").write_text("sesame\n")
+    url, process = start("--api-key-file", str(tmp_path / "key"), *arguments)
+    assert httpx.get(f"{url}/v1/videos").status_code == 401
+    headers = {"Authorization": "Bearer sesame"}
+    video = httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}, headers=headers).raise_for_status().json()
+    assert queue.get(video["id"]) is not None
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on once it has finished
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
+def test_a_key_file_without_a_key_starts_no_open_server(tmp_path: Path, content: bytes | None):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidInput, match="key"):
+        serve(api_key_file=file)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,44 @@
+"""The embedded server of a local fleet comes back by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+
+from waiting import wait_for
+
+from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.connection import Connection
+from orchestration.kept_valkey import KeptValkey
+
+
+def test_a_killed_server_comes_back_where_it_was_with_what_it_had(tmp_path: Path, model: str) -> None:
+    with KeptValkey(tmp_path) as server:
+        url, first = server.url, process_at(server.url)
+        queue = open_queue(url, model)
+        job_id = queue.submit(VideoJob(prompt="a red circle", model=model)).job_id
+        os.kill(first, signal.SIGKILL)
+        second = process_at(url)
+        assert second != first
+        assert server.url == url
+        record = queue.get(job_id)
+        assert record is not None
+        assert record.job_id == job_id
+    assert not Path(f"/proc/{second}").exists()
+
+
+def process_at(url: str) -> int:
+    """The process id of the server, as soon as it answers."""
+
+    def answered() -> int | None:
+        with closing(Connection(url)) as connection:
+            try:
+                return int(connection.ask(lambda client: client.info("server"))["process_id"])
+            except QueueUnavailable:
+                return None
+
+    return wait_for(answered) or 0

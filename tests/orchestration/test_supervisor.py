@@ -1,0 +1,223 @@
+"""The supervisor's decisions, over a real queue and workers on paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from paper_pool import PaperCluster, PaperPool
+from waiting import wait_for
+
+from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.reaper import Reaper
+from orchestration.autoscale import Limits
+from orchestration.hung_workers import CLING_S, SILENCE_S
+from orchestration.supervisor import FleetStatus, Supervisor
+from orchestration.worker_pool import WorkerState
+
+
+@dataclass
+class Scene:
+    """A supervisor, the cluster it looks after, and a clock that only the test moves."""
+
+    queue: JobQueue
+    cluster: PaperCluster
+    limits: Limits
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.supervisor = self.successor()
+
+    def successor(self) -> Supervisor:
+        """A supervisor that starts with nothing in its head."""
+        reaper = Reaper(self.queue, grace_s=0.0)
+        return Supervisor(self.queue, PaperPool(self.cluster), self.limits, reaper, "w-", lambda: self.now_s)
+
+    def submit(self, jobs: int) -> None:
+        """Put jobs on the queue."""
+        for _ in range(jobs):
+            self.queue.submit(VideoJob(prompt="a red circle", model=self.queue.name))
+
+    def ticks(self, number: int, apart_s: float = 1.0) -> FleetStatus:
+        """Let time pass; answers the last status."""
+        for _ in range(number):
+            self.now_s += apart_s
+            status = self.supervisor.tick()
+        return status
+
+    def states(self) -> Counter[str]:
+        """How many workers are in which state."""
+        return Counter(worker.state.value for worker in self.cluster.workers.values())
+
+
+@pytest.fixture
+def scene(valkey: EmbeddedValkey, model: str) -> Callable[..., Scene]:
+    def begin(gpus: int = 99, **limits: float) -> Scene:
+        return Scene(open_queue(valkey.url, model), PaperCluster(gpus), Limits(**limits))  # type: ignore[arg-type]
+
+    return begin
+
+
+def test_a_fleet_begins_with_its_floor_and_grows_to_its_ceiling(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=2, ceiling=4)
+    fleet.ticks(3)
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1"]
+    fleet.submit(40)
+    assert fleet.ticks(1).wanted == 4
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1", "w-2", "w-3"]
+
+
+def test_without_work_it_shrinks_to_its_floor_when_patience_ends_and_not_before(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=0, ceiling=4, patience_s=60)
+    fleet.submit(3)
+    fleet.ticks(3)
+    for record in fleet.queue.list():
+        fleet.queue.cancel(record.job_id)
+    assert fleet.ticks(59).count(WorkerState.IDLE) == 3
+    assert fleet.ticks(4).workers == ()
+    assert fleet.ticks(1).exits == {"dismissed": 3}
+
+
+def test_a_busy_worker_is_never_too_many(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=0, ceiling=3, patience_s=1)
+    fleet.submit(3)
+    fleet.ticks(3)
+    for record in fleet.queue.list():
+        fleet.queue.cancel(record.job_id)
+    fleet.cluster.become("w-0", WorkerState.BUSY, "job")
+    fleet.ticks(10)
+    assert fleet.states() == {"busy": 1}
+
+
+def test_who_is_not_there_yet_goes_before_who_is_idle(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=3, floor=0, ceiling=4, patience_s=1)
+    fleet.submit(4)
+    fleet.ticks(3)
+    for name in ("w-0", "w-2"):
+        claim = fleet.queue.claim(name, lease_s=60)
+        assert claim is not None
+        fleet.cluster.become(name, WorkerState.BUSY, claim.job_id)
+    waiting = [record.job_id for record in fleet.queue.list() if record.state is JobState.QUEUED]
+    fleet.queue.cancel(waiting[0])
+    fleet.ticks(4)
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1", "w-2"]
+    fleet.queue.cancel(waiting[1])
+    fleet.ticks(4)
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-2"]
+
+
+def test_a_dead_worker_is_replaced_at_once_under_its_name(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=2, ceiling=2)
+    fleet.ticks(4)
+    fleet.cluster.crash("w-0")
+    status = fleet.ticks(1)
+    assert status.exits == {"died": 1}
+    assert fleet.cluster.workers["w-0"].state is WorkerState.PENDING
+
+
+def test_workers_that_die_before_they_are_ready_are_made_ever_more_slowly(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    made_at_s = []
+    while fleet.now_s < 200:
+        fleet.ticks(1)
+        if "w-0" in fleet.cluster.workers:
+            made_at_s.append(fleet.now_s)
+            fleet.cluster.crash("w-0")
+    pauses_s = [later - sooner for sooner, later in pairwise(made_at_s)]
+    assert pauses_s == sorted(pauses_s)
+    assert len(made_at_s) < 12
+    assert pauses_s[-1] >= 60
+
+
+def test_a_successor_adopts_the_workers_it_finds(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=3, ceiling=3)
+    fleet.ticks(4)
+    before = dict(fleet.cluster.workers)
+    fleet.supervisor = fleet.successor()
+    status = fleet.ticks(3)
+    assert fleet.cluster.workers == before
+    assert {worker.name for worker in status.workers} == {"w-0", "w-1", "w-2"}
+    assert status.exits == {}
+
+
+def test_a_worker_that_leaves_with_its_node_is_replaced_while_it_still_drains(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    fleet.ticks(4)
+    fleet.cluster.become("w-0", WorkerState.DRAINING, "job")
+    fleet.ticks(1)
+    assert fleet.cluster.workers["w-1"].state is WorkerState.PENDING
+    fleet.cluster.become("w-0", WorkerState.DRAINING)
+    assert fleet.ticks(2).exits == {"drained": 1}
+    assert sorted(fleet.cluster.workers) == ["w-1"]
+
+
+def test_a_silent_worker_is_ended_and_replaced(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    fleet.ticks(4)
+    fleet.cluster.become("w-0", WorkerState.IDLE, silent_s=SILENCE_S + 1)
+    assert fleet.ticks(3).exits == {"hung": 1}
+    assert sorted(fleet.cluster.workers) == ["w-1"]
+
+
+def lose_a_job(fleet: Scene, worker: str) -> str:
+    """Let a worker be seen with a job that the queue then takes from it."""
+    fleet.ticks(4)
+    job_id = fleet.queue.submit(VideoJob(prompt="a red circle", model=fleet.queue.name)).job_id
+    fleet.cluster.become(worker, WorkerState.BUSY, job_id)
+    fleet.ticks(1)
+    assert fleet.queue.claim(worker, lease_s=0.01) is not None
+    wait_for(lambda: fleet.ticks(1).depth.running == 0)
+    return job_id
+
+
+def test_lost_jobs_are_queued_again_and_who_clings_to_one_is_ended(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=2, ceiling=2)
+    job_id = lose_a_job(fleet, "w-0")
+    job = fleet.queue.get(job_id)
+    assert job is not None
+    assert (job.state, job.crashes) == (JobState.QUEUED, 1)
+    assert fleet.ticks(1, apart_s=CLING_S).exits == {}
+    assert fleet.ticks(2, apart_s=CLING_S).exits == {"hung": 1}
+
+
+def test_who_lets_go_of_a_lost_job_stays(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    lose_a_job(fleet, "w-0")
+    fleet.cluster.become("w-0", WorkerState.IDLE)
+    assert fleet.ticks(3, apart_s=CLING_S).exits == {}
+
+
+def test_closing_dismisses_everybody_and_makes_nobody(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=2, ceiling=4)
+    fleet.ticks(4)
+    fleet.submit(4)
+    fleet.cluster.become("w-0", WorkerState.BUSY, "job")
+    fleet.supervisor.close()
+    status = fleet.ticks(3)
+    assert status.workers == ()
+    assert status.exits == {"dismissed": 2}
+
+
+def test_a_tick_without_redis_changes_nothing_and_the_next_goes_on(own_valkey: EmbeddedValkey, model: str) -> None:
+    fleet = Scene(open_queue(own_valkey.url, model), PaperCluster(), Limits(floor=2, ceiling=2))
+    fleet.ticks(4)
+    own_valkey.stop()
+    with pytest.raises(QueueUnavailable):
+        fleet.ticks(1)
+    assert fleet.states() == {"idle": 2}
+    with EmbeddedValkey(own_valkey.directory, own_valkey.port):
+        assert fleet.ticks(1).count(WorkerState.IDLE) == 2
+
+
+def test_a_job_that_waits_for_its_time_finds_a_worker(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=0, ceiling=4)
+    fleet.queue.submit(VideoJob(prompt="a red circle", model=fleet.queue.name), delay_s=3600)
+    assert fleet.ticks(3).count(WorkerState.IDLE) == 1

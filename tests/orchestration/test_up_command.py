@@ -1,0 +1,154 @@
+"""`fastflow-ray up` and `python -m orchestration` as people and clusters run them: as processes, ended by signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import ray
+from waiting import wait_for
+
+from fastflow_ray.cli import main
+from fastflow_ray.queue.connection import Connection
+from fastflow_ray.queue.embedded import EmbeddedValkey
+from orchestration.autoscale import Limits
+from orchestration.fleet import Fleet
+from orchestration.fleet_plan import NAMESPACE, FleetPlan
+
+UP = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "up", "--floor", "0", "--ceiling", "1"]
+KEEP = [sys.executable, "-m", "orchestration", "--floor", "0", "--ceiling", "1"]
+RAYS_AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}  # after a SIGKILL they try for a minute to reach their raylet
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Begin a process of ours; whatever the test leaves of it is killed."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(command: list[str]) -> subprocess.Popen[str]:
+        environment = os.environ | {"RAY_AUTH_MODE": "disabled", "COLUMNS": "200"}
+        log = (tmp_path / "log").open("w")
+        process = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment, process_group=0)
+        log.close()
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+def family_of(pid: int) -> set[int]:
+    """A process's children, their children, and so on."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we were reading
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
+
+
+def alive(pids: set[int]) -> list[str]:
+    """Who of them is still there, by name."""
+    return [path.read_text().strip() for pid in pids if (path := Path(f"/proc/{pid}/comm")).exists()]
+
+
+def said(tmp_path: Path) -> str:
+    return (tmp_path / "log").read_text()
+
+
+def wait_until_said(words: str, process: subprocess.Popen[str], tmp_path: Path) -> None:
+    wait_for(lambda: words in said(tmp_path) or process.poll() is not None)
+    assert words in said(tmp_path), said(tmp_path)
+
+
+@pytest.mark.timeout(400)
+def test_a_fleet_survives_its_redis_and_leaves_nothing_behind_when_interrupted(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, "--data", str(tmp_path / "data")])
+    wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+    (url,) = re.findall(r"FASTFLOW_REDIS_URL=(\S+)", said(tmp_path))
+    with closing(Connection(url)) as connection:
+        server = connection.ask(lambda client: client.info("server"))["process_id"]
+        os.kill(server, signal.SIGKILL)
+        assert connection.ask(lambda client: client.info("server"))["process_id"] != server
+    family = family_of(process.pid)
+    assert {"raylet", "gcs_server"} <= set(alive(family))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=200) == 0
+    assert "The fleet has ended" in said(tmp_path)
+    wait_for(lambda: not alive(family))
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(400)
+def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, "--data", str(tmp_path / "data")])
+    wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+    family = family_of(process.pid)
+    process.kill()
+    wait_for(lambda: set(alive(family)) <= RAYS_AGENTS)
+
+
+@pytest.mark.timeout(400)
+def test_an_interrupted_start_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, "--data", str(tmp_path / "data")])
+    wait_for(lambda: "gcs_server" in alive(family_of(process.pid)), poll_s=0.01)
+    family = family_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=200) != 0
+    wait_for(lambda: not alive(family))
+
+
+@pytest.mark.timeout(400)
+def test_a_fleet_in_a_cluster_is_raised_and_goes_on_without_its_starter(
+    start: Start, ray_cluster: str, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    places = ["--redis", valkey.url, "--store", (tmp_path / "store").as_uri()]
+    starter = start([*KEEP, "--address", ray_cluster, *places])
+    wait_until_said("-> the fleet of shapes", starter, tmp_path)
+    starter.send_signal(signal.SIGTERM)
+    assert starter.wait(timeout=200) == 0
+    left = ray.get_actor("shapes-supervisor", NAMESPACE)
+    plan: FleetPlan = ray.get(left.plan.remote())
+    assert plan.limits == Limits(floor=0, ceiling=1)
+    fleet = Fleet(plan)
+    wait_for(lambda: fleet.status().ticked_s > 0)
+    assert fleet.dissolve()
+
+
+@pytest.mark.timeout(400)
+def test_a_cluster_that_is_not_there_is_named(start: Start, tmp_path: Path) -> None:
+    starter = start([*KEEP, "--address", "127.0.0.1:9"])
+    assert starter.wait(timeout=200) == 1
+    assert "error: no Ray cluster answers at 127.0.0.1:9" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--model", "none-such"], "there are:"),
+        (["--workers", "2", "--floor", "1"], "give either it"),
+        (["--floor", "3", "--ceiling", "2"], "a floor between 0 and the ceiling"),
+        (["--redis", "http://nowhere"], "redis://"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_started(
+    words: list[str], remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["up", "--data", str(tmp_path), *words])
+    assert end.value.code == 2
+    assert remedy in " ".join(capsys.readouterr().err.split())
