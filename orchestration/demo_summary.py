@@ -19,7 +19,7 @@ Manifest = dict[str, Any]
 def summary_table(records: Sequence[JobRecord]) -> Table:
     """One row per video: network evaluations, seconds per phase, and the audit where there was one."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("video", max_width=22, no_wrap=True, overflow="ellipsis")
+    table.add_column("video", max_width=13, no_wrap=True, overflow="ellipsis")
     for heading in ("plan", "made", "skip", "fewer", *PHASES.values(), "PSNR"):
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records:
