@@ -13,7 +13,7 @@ import threading
 
 from fastflow_ray.bandit.sink import ObservationSink
 from fastflow_ray.bandit.statistics import ArmStatistics
-from fastflow_ray.errors import Retryable, StatisticsMismatch
+from fastflow_ray.errors import FastFlowError, Retryable, StatisticsMismatch
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class ArmFeed:
         # A worker that starts anew under its old name counts from 0 again; the sink must not take its reports for
         # repetitions. Hence the random part.
         self.worker = f"{worker}-{secrets.token_hex(4)}"
-        self.failures = 0  # attempts to reach the sink in vain
+        self.failures = 0  # questions and reports without a legible answer; refused reports are not among them
         self._sink = sink
         self._retry_s = retry_s
         self._sequence = 0
@@ -77,10 +77,10 @@ class ArmFeed:
             return bool(self._sending.tables)
 
     def _fetch(self) -> None:
-        """What the fleet knew before this worker came; without an answer, the first report brings it."""
+        """What the fleet knew before this worker came; without a legible answer, the first report brings it."""
         try:
             self._settle(ArmStatistics.from_json(self._sink.snapshot()))
-        except Retryable as error:
+        except (Retryable, StatisticsMismatch) as error:
             self._count_failure(error)
 
     def _deliver(self) -> bool:
@@ -100,7 +100,7 @@ class ArmFeed:
         with self._changed:
             self._sending, self._snapshot = ArmStatistics(), snapshot
 
-    def _count_failure(self, error: Retryable) -> None:
+    def _count_failure(self, error: FastFlowError) -> None:
         if not self.failures:
-            log.warning("! %s cannot reach the fleet's statistics, will go on trying: %s", self.worker, error)
+            log.warning("! %s cannot have the fleet's statistics, will go on trying: %s", self.worker, error)
         self.failures += 1

@@ -12,7 +12,7 @@ from one_worker import wait_until
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.statistics import ArmStatistics
-from fastflow_ray.errors import StatisticsUnavailable
+from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
 from workers.arm_feed import ArmFeed
 
 GRID = {"steps": 4, "arms": (0, 2), "grid": "g"}
@@ -146,6 +146,27 @@ def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.L
     feed.give(learnt("b", 1, 0.5))
     assert feed.close()
     assert sorted(ledger.statistics.tables) == ["a", "b"]
+
+
+class Unreadable(Ledger):
+    """Statistics that somebody damaged, until somebody mends them."""
+
+    is_damaged = True
+
+    def snapshot(self) -> str:
+        if self.is_damaged:
+            self.is_damaged = False
+            raise StatisticsMismatch("these are not arm statistics of version 1")
+        return super().snapshot()
+
+
+def test_statistics_that_cannot_be_read_at_first_do_not_silence_a_worker(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Unreadable()
+    feed = ArmFeed(ledger, "worker-1")
+    feed.give(learnt("a", 1, 0.5))
+    assert feed.close()
+    assert ledger.statistics.tables["a"].pulls.sum() == 1
+    assert "not arm statistics of version 1" in caplog.text
 
 
 def test_a_worker_that_starts_anew_is_not_taken_for_its_former_self() -> None:
