@@ -100,24 +100,27 @@ class FastFlow:
     def sample(self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey = "") -> tuple[Tensor, Trace]:
         """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x of any shape.
 
-        Calls with the same `key` learn from each other; without one, those with the same grid and shape of x.
-        Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, StatisticsMismatch, InvalidOutput.
+        Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
+        of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
+        float32, and what was done. Raises InvalidInput and InvalidOutput too.
         """
         check_grid(sigmas)
-        return fastflow(velocity, x, sigmas, self._policy(str(key) or _key_of(sigmas, x.shape), sigmas))
+        return fastflow(velocity, x, sigmas, self._policy(key, sigmas, _shape(x.shape)))
 
     @contextmanager
     def attach(self, pipe: Any, key: str | PolicyKey = "") -> Iterator[Attachment]:
         """Accelerate every call of a diffusers flow pipeline inside the `with`; on leaving, it is as it was.
 
-        The object given has the `trace` of the latest call. Without a `key`, calls with the same grid, shape and
-        guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
+        The object given has the `trace` of the latest call. `key` as in `sample`; without one, calls with the same
+        grid, shape and guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if
+        attached twice.
         """
         from fastflow_ray.models.attachment import attach  # only here is diffusers needed
 
         def policy_for(sigmas: Tensor, shape: Sequence[int]) -> BanditPolicy:
             guidance = getattr(pipe, "guidance_scale", None)
-            return self._policy(str(key) or _key_of(sigmas, shape, guidance), sigmas)
+            of_guidance = "" if guidance is None else f"guidance{guidance:g}:"
+            return self._policy(key, sigmas, of_guidance + _shape(shape))
 
         with attach(pipe, policy_for) as attachment:
             yield attachment
@@ -131,14 +134,20 @@ class FastFlow:
         """Decide from what the fleet knows and what was learnt here since the last take. Call between generations."""
         self.statistics = snapshot.merge(self._delta)
 
-    def _policy(self, key: str, sigmas: Tensor) -> BanditPolicy:
+    def _policy(self, key: str | PolicyKey, sigmas: Tensor, call: str) -> BanditPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
-        known = self.statistics.table(key, steps=steps, arms=self.arms, grid=grid)
-        learnt = self._delta.table(key, steps=steps, arms=self.arms, grid=grid)
+        name = self._table_name(key, call, grid)
+        known = self.statistics.table(name, steps=steps, arms=self.arms, grid=grid)
+        learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
         return BanditPolicy(known, learnt, self.gamma)
 
+    def _table_name(self, key: str | PolicyKey, call: str, grid: str) -> str:
+        """Names we make tell arms and grids apart. So workers of two versions in one fleet never meet in one table,
+        and none of their jobs dies of it."""
+        if isinstance(key, str) and key:
+            return key
+        return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
 
-def _key_of(sigmas: Tensor, shape: Sequence[int], guidance: float | None = None) -> str:
-    """A key for calls that were given none."""
-    of_guidance = "" if guidance is None else f":guidance{guidance:g}"
-    return f"grid{fingerprint(sigmas)}{of_guidance}:{'x'.join(map(str, shape))}"
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

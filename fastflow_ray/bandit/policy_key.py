@@ -1,4 +1,7 @@
-"""Which generations may learn from each other: those for which skipping costs about the same."""
+"""Which generations may learn from each other: those for which skipping costs about the same.
+
+What they learn is kept per set of arms and grid of sigmas, which `FastFlow` adds to the name of their table.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PolicyKey:
-    """One bandit per key. `str(key)` names its table in `ArmStatistics`: keys with the same text share one."""
+    """Keys with the same text, `str(key)`, share what they learn."""
 
     model: str
     revision: str  # what the weights are

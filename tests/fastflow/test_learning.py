@@ -18,6 +18,7 @@ from fastflow_ray.sampling.grid import fingerprint, flow_sigmas
 
 SIGMAS = flow_sigmas(10, 3.0)
 NOISE = torch.linspace(-1, 1, 6)
+KEY = PolicyKey("m", "r", steps=10, shift=3.0, guidance=1.0, width=16, height=16, frames=1)
 
 
 def velocity(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -137,15 +138,26 @@ def test_without_a_key_grid_and_shape_tell_calls_apart():
     assert sorted(table.runs for table in fast.statistics.tables.values()) == [1, 1, 2]
 
 
-def test_a_policy_key_names_its_table():
+def test_a_policy_key_its_arms_and_its_grid_name_a_table():
     fast = FastFlow()
-    key = PolicyKey("m", "r", steps=10, shift=3.0, guidance=1.0, width=16, height=16, frames=1)
-    run(fast, key=key)
-    assert list(fast.statistics.tables) == [str(key)]
-    assert fast.statistics.tables[str(key)].grid == fingerprint(SIGMAS)
+    run(fast, key=KEY)
+    assert list(fast.statistics.tables) == [f"{KEY}:arms0-2-4-6:grid{fingerprint(SIGMAS)}"]
 
 
-def test_statistics_of_another_grid_or_other_arms_are_refused():
+@pytest.mark.parametrize("key", [KEY, ""], ids=["policy key", "no key"])
+def test_other_arms_and_another_grid_learn_apart_and_never_mismatch(key):
+    fleet = FastFlow()
+    run(fleet, times=3, key=key)
+    newer = FastFlow(arms=(0, 1), statistics=fleet.statistics)
+    assert run(newer, key=key).skipped == 0, "a calibration of its own"
+    assert run(newer, key=key).skipped > 0
+    newer.sample(velocity, NOISE, flow_sigmas(10, 4.0), key)
+    assert sorted(table.runs for table in newer.statistics.tables.values()) == [1, 2, 3]
+    fleet.adopt(newer.statistics)
+    assert run(fleet, key=key).skipped > 0
+
+
+def test_under_a_key_of_ones_own_another_grid_and_other_arms_are_refused():
     fast = FastFlow()
     run(fast)
     with pytest.raises(StatisticsMismatch, match="'k'"):
