@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fastflow_ray.jobs.payload import digest
 from fastflow_ray.media.thumbnail import write_thumbnail
 from fastflow_ray.media.video import write_video
 from fastflow_ray.models.engine import Engine, OnStep, StepReport
@@ -43,6 +44,7 @@ def _encode(video: Video, folder: Path) -> dict[str, tuple[Path, str]]:
 def _describe(video: Video, claim: Claim, engine: Engine, phase_s: dict[str, float]) -> Outcome:
     return Outcome(
         job_id=claim.job_id,
+        payload_sha256=digest(claim.payload),
         fence=claim.fence,
         attempt=claim.attempt,
         worker=claim.worker,

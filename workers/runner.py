@@ -7,8 +7,9 @@ import threading
 import time
 from dataclasses import replace
 
-from fastflow_ray.errors import FastFlowError, LeaseLost
+from fastflow_ray.errors import FastFlowError, IdempotencyConflict, LeaseLost
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.jobs.payload import digest
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.publication import Manifest, Publisher
@@ -57,7 +58,7 @@ class Runner:
             self._fastflow.adopt(known)
         with LeaseKeeper(self._queue, claim, self._draining, self._beat_s, self._stall_s) as lease:
             try:
-                published = self._publisher.find(claim.job_id)
+                published = self._published(claim)
                 ending = self._complete(claim, published) if published else self._make(claim, lease)
             except Exception as error:  # noqa: BLE001  # the one place: no job may end its worker
                 ending = self._end_early(claim, error)
@@ -66,6 +67,17 @@ class Runner:
         self._meter.ended(ending)
         _log_ending(claim, ending)
         return ending
+
+    def _published(self, claim: Claim) -> Manifest | None:
+        """What an earlier attempt published; never the video of another job that had the same id."""
+        manifest = self._publisher.find(claim.job_id)
+        if manifest and manifest.payload_sha256 != digest(claim.payload):
+            # The queue forgets an idempotency key with its job's record; the store keeps what was made under it.
+            raise IdempotencyConflict(
+                f"the idempotency key of job {claim.job_id} was used before, for another video that is still in the"
+                " store; use a new key for a new video"
+            )
+        return manifest
 
     def _make(self, claim: Claim, lease: LeaseKeeper) -> Ending:
         video = make_video(claim, self._engine, self._fastflow, lease.on_step)

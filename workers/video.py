@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import Acceleration, VideoJob
 from fastflow_ray.media.fidelity import psnr_db, ssim
 from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
@@ -50,11 +50,6 @@ def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep
         return Video(job, spec, engine.generate(spec, skipping, on_step), None)
     generation = engine.generate(spec, skipping, lambda report: on_step(replace(report, steps=2 * spec.steps)))
     return Video(job, spec, generation, _audit(engine, spec, generation, on_step))
-
-
-def seed_of(job_id: str) -> int:
-    """A seed for a job that has none: every attempt has to make the same video."""
-    return int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:7], "big")
 
 
 def _audit(engine: Engine, spec: GenerationSpec, made: Generation, on_step: OnStep) -> Audit:

@@ -7,10 +7,9 @@ import secrets
 from dataclasses import dataclass
 
 from fastflow_ray.errors import IdempotencyConflict, InvalidInput, QueueFull
-from fastflow_ray.jobs.payload import write_job
+from fastflow_ray.jobs.payload import digest, write_job
+from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import VideoJob
-
-SEEDS = 2**32  # a drawn seed stays short enough to be read out and typed again
 
 
 @dataclass(frozen=True)
@@ -19,14 +18,14 @@ class Submission:
 
     job_id: str
     payload: str  # with its seed settled, so that every attempt makes the same video
-    digest: str  # of the request as it came: a repeated request matches although its seed would be drawn anew
+    digest: str  # of the payload, by which a key's second use for another job is noticed
 
 
 def settle(queue: str, job: VideoJob, idempotency_key: str | None) -> Submission:
-    """Derive the id from (queue, tenant, key), or draw one; draw the seed if the job leaves it open."""
-    digest = hashlib.sha256(write_job(job).encode()).hexdigest()
-    seeded = job if job.seed is not None else job.model_copy(update={"seed": secrets.randbelow(SEEDS)})
-    return Submission(_job_id(queue, job.tenant, idempotency_key), write_job(seeded), digest)
+    """Derive the id from (queue, tenant, key), or draw one; the seed from the id if the job leaves it open."""
+    job_id = _job_id(queue, job.tenant, idempotency_key)
+    payload = write_job(job if job.seed is not None else job.model_copy(update={"seed": seed_of(job_id)}))
+    return Submission(job_id, payload, digest(payload))
 
 
 def _job_id(queue: str, tenant: str, idempotency_key: str | None) -> str:

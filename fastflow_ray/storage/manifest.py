@@ -33,12 +33,15 @@ class _Value(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class StoredFile(_Value):
     """One file of a result, as it was read back after the upload."""
 
     key: str
     size: Annotated[int, Field(ge=0)]  # bytes
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     content_type: str
 
 
@@ -70,6 +73,7 @@ class Outcome(_Value):
     """What one attempt made and how; a manifest before its files have a place."""
 
     job_id: str
+    payload_sha256: Sha256  # of the job as it was queued: an id may be used again once the queue has forgotten it
     fence: Annotated[int, Field(ge=0)]  # of the attempt that made it
     attempt: Annotated[int, Field(ge=1)]
     worker: str

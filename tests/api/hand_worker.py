@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from live_server import until
 
-from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.payload import digest, read_job
 from fastflow_ray.media.thumbnail import write_thumbnail
 from fastflow_ray.media.video import write_video
 from fastflow_ray.models.catalogue import model_card
@@ -55,6 +55,7 @@ def _outcome(claim: Claim) -> Outcome:
     job, card = read_job(claim.payload), model_card("shapes")
     return Outcome(
         job_id=claim.job_id,
+        payload_sha256=digest(claim.payload),
         fence=claim.fence,
         attempt=claim.attempt,
         worker=claim.worker,

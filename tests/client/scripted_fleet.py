@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastflow_ray.jobs.payload import read_job
+from fastflow_ray.jobs.payload import digest, read_job
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.storage import open_store
@@ -53,6 +53,7 @@ def _outcome(claim: Claim) -> Outcome:
     assert job.seed is not None
     return Outcome(
         job_id=claim.job_id,
+        payload_sha256=digest(claim.payload),
         fence=claim.fence,
         attempt=claim.attempt,
         worker=claim.worker,

@@ -42,6 +42,11 @@ def test_an_open_seed_is_drawn_once_and_for_all(queue: JobQueue) -> None:
     first = queue.submit(open_seed, "key")
     assert read_job(first.payload).seed is not None
     assert queue.submit(open_seed, "key") == first
+    assert queue.cancel(first.job_id)
+    assert queue.forget(first.job_id)
+    assert queue.submit(open_seed, "key").payload == first.payload
+    seeds = {read_job(queue.submit(open_seed).payload).seed for _ in range(20)}
+    assert len(seeds) == 20, "every other job draws its own"
 
 
 def test_the_same_key_and_job_answers_the_job_as_it_is(queue: JobQueue) -> None:

@@ -119,6 +119,7 @@ def make_outcome() -> Callable[..., Outcome]:
     def make(fence: int = 1, job_id: str = "job-1", **changes: object) -> Outcome:
         values: dict[str, object] = {
             "job_id": job_id,
+            "payload_sha256": "0" * 64,
             "fence": fence,
             "attempt": 1,
             "worker": f"worker-{fence}",

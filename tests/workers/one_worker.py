@@ -120,11 +120,11 @@ class OneWorker:
             beat_s=0.01, stall_s=300.0,
         )  # fmt: skip
 
-    def submit(self, **changes: Any) -> str:
+    def submit(self, idempotency_key: str | None = None, **changes: Any) -> str:
         """Ask for a tiny video; its id."""
         fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "fps": 8}
         numbers = {"steps": STEPS, "guidance": 3.0, "shift": 3.0, "seed": 7}
-        return self.queue.submit(VideoJob.model_validate(fields | numbers | changes)).job_id
+        return self.queue.submit(VideoJob.model_validate(fields | numbers | changes), idempotency_key).job_id
 
     def claim(self, worker: str = "worker-1", lease_s: float = LEASE_S) -> Claim:
         claim = self.queue.claim(worker, lease_s)

@@ -14,12 +14,13 @@ import torch
 from one_worker import LEASE_S, STEPS, OneWorker, at, wait_until
 
 from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.engine import Engine
+from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.storage.manifest import Manifest
 from workers.ending import Fate
-from workers.video import seed_of
 
 
 def manifest(one: OneWorker, job_id: str) -> Manifest:
@@ -229,6 +230,33 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     assert not one.engine.reports
     assert one.record(job_id).result == published.model_dump(mode="json")
     assert published.fence < others[0].fence
+    assert manifest(one, job_id) == published
+
+
+def test_a_key_used_again_when_the_queue_has_forgotten_it_finds_the_video_in_the_store(one: OneWorker) -> None:
+    job_id = one.submit("monday", seed=None)
+    one.run()
+    published = manifest(one, job_id)
+    one.clock.now_s += QueueLimits().result_ttl_s
+    assert one.submit("monday", seed=None) == job_id
+    one.engine.reports.clear()
+    assert one.run().fate is Fate.SUCCEEDED
+    assert not one.engine.reports
+    assert one.record(job_id).result == published.model_dump(mode="json")
+
+
+def test_a_forgotten_key_never_passes_off_its_old_video_as_another(one: OneWorker) -> None:
+    job_id = one.submit("monday")
+    one.run()
+    published = manifest(one, job_id)
+    one.clock.now_s += QueueLimits().result_ttl_s
+    assert one.submit("monday", prompt="a blue square") == job_id
+    assert one.run().fate is Fate.DEAD
+    record = one.record(job_id)
+    assert record.result is None
+    assert record.error is not None
+    assert record.error["code"] == "invalid_input"
+    assert "use a new key for a new video" in record.error["message"]
     assert manifest(one, job_id) == published
 
 
