@@ -36,8 +36,10 @@ class Client:
     def submit(self, prompt: str, *, idempotency_key: str | None = None, **fields: Any) -> Job:
         """Acknowledge one video; `fields` are those of `VideoJob`. Once this returns, the job cannot be lost.
 
-        The same `idempotency_key` with the same fields answers the job there is. Raises InvalidInput (a field),
-        UnknownModel, IdempotencyConflict, QueueFull and QueueUnavailable.
+        The same `idempotency_key` with the same fields answers the job there is, and a day after its end, when the
+        queue has forgotten it, the same video again; with other fields it raises IdempotencyConflict, and after that
+        day the new job fails for as long as the old video is in the store. Raises InvalidInput (a field), UnknownModel,
+        QueueFull and QueueUnavailable too.
         """
         record = self._transport.submit(parse_job({"prompt": prompt, **fields}), idempotency_key)
         return Job(record.job_id, self._transport)
@@ -115,7 +117,7 @@ class Job:
         return state
 
     def download(self, path: str | Path, kind: str = "video") -> Path:
-        """Save the "video" (mp4) or its "thumbnail" (png), whole or not at all, once its sha256 is proven.
+        """Save the "video" (mp4), its "thumbnail" or "spritesheet" (png), whole or not at all, its sha256 proven.
 
         Raises InvalidInput while there is no result yet, JobFailed, JobCancelled and StorageFailed.
         """

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fastflow_ray.jobs.payload import digest
+from fastflow_ray.media.spritesheet import write_spritesheet
 from fastflow_ray.media.thumbnail import write_thumbnail
 from fastflow_ray.media.video import write_video
 from fastflow_ray.models.engine import Engine, OnStep, StepReport
@@ -35,10 +36,15 @@ def publish_video(
 
 
 def _encode(video: Video, folder: Path) -> dict[str, tuple[Path, str]]:
-    film, thumbnail = folder / "video.mp4", folder / "thumbnail.png"
+    film, thumbnail, spritesheet = folder / "video.mp4", folder / "thumbnail.png", folder / "spritesheet.png"
     write_video(video.generation.frames, film, video.spec.fps)
     write_thumbnail(video.generation.frames, thumbnail)
-    return {"video": (film, "video/mp4"), "thumbnail": (thumbnail, "image/png")}
+    write_spritesheet(video.generation.frames, spritesheet)
+    return {
+        "video": (film, "video/mp4"),
+        "thumbnail": (thumbnail, "image/png"),
+        "spritesheet": (spritesheet, "image/png"),
+    }
 
 
 def _describe(video: Video, claim: Claim, engine: Engine, phase_s: dict[str, float]) -> Outcome:

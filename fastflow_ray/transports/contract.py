@@ -26,7 +26,7 @@ class Transport(Protocol):
         """Cancel now, or at the next step of a running job; the state it then has; None: no such job."""
 
     def read(self, record: JobRecord, kind: str) -> Iterator[bytes]:
-        """The bytes of a succeeded job's file ("video" or "thumbnail"), in pieces. Raises StorageFailed."""
+        """The bytes of a succeeded job's file, such as "video" or "thumbnail", in pieces. Raises StorageFailed."""
 
     def close(self) -> None:
         """Let the connections go."""

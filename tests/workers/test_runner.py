@@ -46,7 +46,11 @@ def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
 def test_the_published_file_is_the_video_that_was_made(one: OneWorker, tmp_path: Path) -> None:
     job_id = one.submit(guidance=1.0)
     one.run()
-    file = manifest(one, job_id).files["video"]
+    files = manifest(one, job_id).files
+    assert {name: file.content_type for name, file in files.items()} == {
+        "video": "video/mp4", "thumbnail": "image/png", "spritesheet": "image/png",
+    }  # fmt: skip
+    file = files["video"]
     content = one.store.get_bytes(file.key)
     assert content is not None
     assert hashlib.sha256(content).hexdigest() == file.sha256
