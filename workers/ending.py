@@ -50,6 +50,7 @@ class Ending:
     duration_s: float = 0.0
     phase_s: Mapping[str, float] = field(default_factory=dict)  # of what this attempt itself made
     evaluations: Evaluations | None = None
+    published_bytes: int = 0  # of the files this attempt uploaded as the job's result
 
 
 FATE_OF = {

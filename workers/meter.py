@@ -10,8 +10,8 @@ from workers.ending import Ending
 class Meter(Protocol):
     """The sums behind dashboards and alerts."""
 
-    def began(self) -> None:
-        """A job was claimed."""
+    def began(self, waited_s: float) -> None:
+        """A job was claimed that had been ready for so long."""
 
     def ended(self, ending: Ending) -> None:
         """Its attempt is over."""
@@ -29,7 +29,7 @@ class Meter(Protocol):
 class NoMeter:
     """For a worker that nobody watches."""
 
-    def began(self) -> None:
+    def began(self, waited_s: float) -> None:
         """Not counted."""
 
     def ended(self, ending: Ending) -> None:

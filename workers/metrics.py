@@ -22,27 +22,31 @@ class RayMeter:
         self._started = _counter("jobs_started", "Attempts begun")
         self._finished = _counter("jobs_finished", "Attempts ended, by what became of them", "outcome", "reason")
         self._lease_lost = _counter("lease_lost", "Attempts whose job was given to somebody else")
+        self._uploaded_bytes = _counter("upload_bytes", "Bytes of the results published")
         self._uploads_failed = _counter("upload_errors", "Attempts that the store ended")
+        self._queue_s = _counter("job_queue_sum_seconds", "Seconds from ready to claimed, of attempts")
+        self._queue_waits = _histogram("job_queue_seconds", "From ready to claimed, of attempts")
         self._phase_s = _counter("job_phase_seconds", "Seconds by phase of a job", "phase")
         self._duration_s = _counter("job_duration_sum_seconds", "Seconds from claim to end, of succeeded jobs")
-        self._durations = Histogram(
-            "fastflow_job_duration_seconds", "From claim to end, of succeeded jobs", DURATION_BOUNDS_S, ("model",)
-        )
-        self._nfe = _counter("nfe", "Network evaluations made, each guidance branch counted")
+        self._durations = _histogram("job_duration_seconds", "From claim to end, of succeeded jobs")
+        self._nfe = _counter("nfe", "Network evaluations made, each guidance branch counted, audits' full runs not")
         self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
         self._steps = _counter("steps", "Steps of the grids walked")
         self._skipped = _counter("skipped_steps", "Steps of them without the network")
         self._busy_s = _counter("gpu_busy_seconds", "Seconds with a job in hand")
         self._idle_s = _counter("gpu_idle_seconds", "Seconds waiting for a job")
 
-    def began(self) -> None:
-        """A job was claimed."""
+    def began(self, waited_s: float) -> None:
+        """A job was claimed that had been ready for so long."""
         self._add(self._started, 1)
+        self._add(self._queue_s, waited_s)
+        self._queue_waits.observe(waited_s, self._model)
 
     def ended(self, ending: Ending) -> None:
         """Its attempt is over."""
         self._add(self._finished, 1, outcome=ending.fate.value, reason=ending.reason)
         self._add(self._lease_lost, ending.fate is Fate.LOST)
+        self._add(self._uploaded_bytes, ending.published_bytes)
         self._add(self._uploads_failed, ending.reason == UPLOAD_FAILED)
         for phase, seconds in ending.phase_s.items():
             self._add(self._phase_s, seconds, phase=phase)
@@ -74,3 +78,7 @@ class RayMeter:
 
 def _counter(name: str, description: str, *tags: str) -> Counter:
     return Counter(f"fastflow_{name}", description, ("model", *tags))
+
+
+def _histogram(name: str, description: str) -> Histogram:
+    return Histogram(f"fastflow_{name}", description, DURATION_BOUNDS_S, ("model",))

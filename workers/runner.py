@@ -52,7 +52,7 @@ class Runner:
     def run(self, claim: Claim) -> Ending:
         """Make the job's video unless an earlier attempt published it, complete it, and report what it taught."""
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
-        self._meter.began()
+        self._meter.began(claim.waited_s)
         began_s = time.monotonic()
         if known := self._feed.fresh():
             self._fastflow.adopt(known)
@@ -82,7 +82,9 @@ class Runner:
     def _make(self, claim: Claim, lease: LeaseKeeper) -> Ending:
         video = make_video(claim, self._engine, self._fastflow, lease.on_step)
         manifest, phase_s = publish_video(video, claim, self._engine, self._publisher, lease.on_step)
-        return replace(self._complete(claim, manifest), phase_s=phase_s, evaluations=video.evaluations)
+        ending = replace(self._complete(claim, manifest), phase_s=phase_s, evaluations=video.evaluations)
+        is_ours = manifest.fence == claim.fence
+        return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
 
     def _complete(self, claim: Claim, manifest: Manifest) -> Ending:
         result = manifest.model_dump(mode="json")

@@ -45,6 +45,7 @@ class Claim:
     fence: int  # rises with every claim; microseconds, never reissued
     worker: str
     lease_s: float
+    waited_s: float = 0.0  # from when the job became ready to this claim
 
 
 @dataclass(frozen=True)
@@ -140,3 +141,6 @@ class JobQueue(Protocol):
 
     def depth(self) -> QueueDepth:
         """How many jobs are in which state."""
+
+    def close(self) -> None:
+        """Let the connections go, if there are any; the next call opens them again."""

@@ -1,4 +1,4 @@
-"""The in-memory twin: the same promise inside one process, for tests and for a worker without Redis.
+"""The in-memory twin: the same promise inside one process, for tests of whoever uses a queue.
 
 Thread-safe; the clock is injected. It reads like the scripts, whose every rule it repeats.
 """
@@ -50,6 +50,7 @@ class _Job:
         return (-self.job.priority, self.turn, self.new.job_id)
 
     def record(self) -> JobRecord:
+        """As `RedisQueue` shows it."""
         failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
         return JobRecord(
             self.new.job_id, self.state, self.new.payload, self.job.tenant, self.attempts, self.crashes,
@@ -107,12 +108,15 @@ class MemoryQueue:
                     self._turns.clear()
                 return None
             self._served[job.job.priority] = max(self._served.get(job.job.priority, 0), job.turn)
+            waited_s = max(0.0, now_s - job.until_s)
             self._last_fence = job.fence = max(self._last_fence + 1, int(now_s * 1e6))
             job.attempts += 1
             job.heartbeats, job.worker, job.claimed_s = 0, worker, now_s
             job.error, job.progress = None, Progress()
             self._move(job, JobState.RUNNING, now_s + lease_s)
-            return Claim(job.new.job_id, job.new.payload, job.attempts, job.crashes, job.fence, worker, lease_s)
+            return Claim(
+                job.new.job_id, job.new.payload, job.attempts, job.crashes, job.fence, worker, lease_s, waited_s
+            )
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something becomes ready or due."""
@@ -248,6 +252,9 @@ class MemoryQueue:
             return QueueDepth(
                 **counts, submitted=self._submitted, oldest_queued_age_s=max(0.0, self._clock() - since_s)
             )
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
     def _in(self, state: JobState) -> Iterator[_Job]:
         return (job for job in self._jobs.values() if job.state is state)

@@ -55,8 +55,8 @@ class RedisQueue:
         taken = self._run("claim", worker, _ms(lease_s), repeat=False)
         if taken is None:
             return None
-        job_id, payload, attempt, crashes, fence = taken
-        return Claim(job_id, payload, int(attempt), int(crashes), int(fence), worker, lease_s)
+        job_id, payload, attempt, crashes, fence, waited_ms = taken
+        return Claim(job_id, payload, int(attempt), int(crashes), int(fence), worker, lease_s, int(waited_ms) / 1000)
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a job becomes ready or due; answers after 2.5 s at the latest, a false wake-up."""
@@ -128,7 +128,7 @@ class RedisQueue:
         return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Let the connections go; the next call opens them again."""
         self._connection.close()
 
     @property

@@ -121,6 +121,11 @@ class Manifest(Outcome):
                 raise ValueError(f"the file {name!r} is at {file.key}, outside {own}")
         return self
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.size for file in self.files.values())
+
     def to_json(self) -> bytes:
         """UTF-8 JSON, indented for people."""
         return self.model_dump_json(indent=2).encode()

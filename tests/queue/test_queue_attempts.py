@@ -39,11 +39,23 @@ def reap(queue: JobQueue, stage) -> JobState | None:
 def test_a_claim_says_who_runs_what(queue: JobQueue) -> None:
     record = queue.submit(JOB)
     claim = take(queue, "gpu-1")
-    assert claim == Claim(record.job_id, record.payload, 1, 0, claim.fence, "gpu-1", LEASE_S)
+    assert claim == Claim(record.job_id, record.payload, 1, 0, claim.fence, "gpu-1", LEASE_S, claim.waited_s)
     running = job_of(queue, claim)
     assert (running.state, running.attempts, running.worker) == (JobState.RUNNING, 1, "gpu-1")
     assert running.claimed_s is not None
     assert queue.claim("w", LEASE_S) is None
+
+
+def test_a_claim_says_how_long_the_job_was_ready(stage) -> None:
+    queue = stage.open()
+    queue.submit(JOB)
+    stage.elapse(40)
+    first = take(queue)
+    assert 40 <= first.waited_s < 50
+    stage.elapse(30)
+    assert queue.release(first)
+    stage.elapse(20)
+    assert 20 <= take(queue).waited_s < 30, "not counting the attempt before"
 
 
 def test_fences_rise_with_every_claim(queue: JobQueue) -> None:

@@ -231,6 +231,7 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     one.engine.reports.clear()
     ending = one.runner.run(others[0])
     assert (ending.fate, ending.evaluations, ending.phase_s) == (Fate.SUCCEEDED, None, {})
+    assert ending.published_bytes == 0
     assert not one.engine.reports
     assert one.record(job_id).result == published.model_dump(mode="json")
     assert published.fence < others[0].fence

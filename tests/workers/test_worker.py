@@ -23,12 +23,12 @@ class Sums:
     """A meter that can be read."""
 
     def __init__(self) -> None:
-        self.jobs_begun = 0
+        self.waits_s: list[float] = []  # of jobs begun
         self.endings: list[Ending] = []
         self.load_s = self.busy_s = self.idle_s = 0.0
 
-    def began(self) -> None:
-        self.jobs_begun += 1
+    def began(self, waited_s: float) -> None:
+        self.waits_s.append(waited_s)
 
     def ended(self, ending: Ending) -> None:
         self.endings.append(ending)
@@ -47,7 +47,8 @@ class Shop:
     """A worker with its queue, store and engine; its loop runs in a thread."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.queue = WatchedQueue(Clock())
+        self.clock = Clock()
+        self.queue = WatchedQueue(self.clock)
         self.engine = WatchedEngine(engine)
         self.loads: list[str] = []
         self.ledger = Ledger()
@@ -85,10 +86,22 @@ def test_it_loads_once_and_runs_job_after_job(shop: Shop) -> None:
     shop.worker.run(jobs=3)
     assert [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3
     assert shop.loads == ["small"]
-    assert shop.sums.jobs_begun == 3
+    assert len(shop.sums.waits_s) == 3
     assert [ending.fate for ending in shop.sums.endings] == [Fate.SUCCEEDED] * 3
     (key,) = shop.ledger.statistics.tables
     assert shop.ledger.statistics.runs(key) == 3, "the feed delivered before the worker left"
+
+
+def test_it_counts_how_long_a_job_waited_and_how_much_it_published(shop: Shop) -> None:
+    job_id = shop.submit()
+    shop.clock.now_s += 25.0
+    shop.worker.run(jobs=1)
+    assert shop.sums.waits_s == [25.0]
+    record = shop.queue.get(job_id)
+    assert record is not None
+    assert record.result is not None
+    (ending,) = shop.sums.endings
+    assert ending.published_bytes == sum(file["size"] for file in record.result["files"].values()) > 0
 
 
 def test_its_status_follows_its_day(shop: Shop) -> None:

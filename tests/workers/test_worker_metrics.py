@@ -32,8 +32,8 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
     meter = RayMeter("small")
     meter.loaded(30.0)
     meter.was_idle(2.0)
-    meter.began()
-    meter.ended(Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK))
+    meter.began(waited_s=4.0)
+    meter.ended(Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345))
     meter.ended(Ending(Fate.LOST, "worker_lost", duration_s=1.0))
     meter.ended(Ending(Fate.RETRIED, "storage", duration_s=1.0))
     meter.was_busy(11.0)
@@ -41,6 +41,8 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
         ("fastflow_job_phase_seconds", "small", "load"): 30.0,
         ("fastflow_gpu_idle_seconds", "small"): 2.0,
         ("fastflow_jobs_started", "small"): 1,
+        ("fastflow_job_queue_sum_seconds", "small"): 4.0,
+        ("fastflow_job_queue_seconds", "small"): 4.0,
         ("fastflow_jobs_finished", "small", "succeeded", ""): 1,
         ("fastflow_jobs_finished", "small", "lost", "worker_lost"): 1,
         ("fastflow_jobs_finished", "small", "retried", "storage"): 1,
@@ -53,6 +55,7 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
         ("fastflow_steps", "small"): 50,
         ("fastflow_skipped_steps", "small"): 30,
         ("fastflow_lease_lost", "small"): 1,
+        ("fastflow_upload_bytes", "small"): 12_345,
         ("fastflow_upload_errors", "small"): 1,
         ("fastflow_gpu_busy_seconds", "small"): 11.0,
     }

@@ -1,4 +1,4 @@
--- queued → running, after promoting what is due. Answers false or {id, payload, attempt, crashes, fence}.
+-- queued → running, after promoting what is due. Answers false or {id, payload, attempt, crashes, fence, waited ms}.
 -- A worker that dies at any later point finds its job in `running`, where the reaper looks.
 local worker, lease_ms = unpack(ARGV)
 
@@ -22,6 +22,7 @@ if not id then
   return false
 end
 serve_turn(id)
+local waited_ms = math.max(0, now_ms - (tonumber(redis.call('ZSCORE', ready_since, id) or '') or now_ms))
 
 -- INCR alone would issue a fence twice after the tail of the append-only file was lost; the clock does not.
 local fence = integer(math.max(sane(redis.call('HGET', stat, 'fence')) + 1, now_us))
@@ -30,4 +31,4 @@ local attempt = integer(count(id, 'attempts') + 1)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'progress')
 set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'claimed_ms', integer(now_ms))
 move(id, 'running', now_ms + tonumber(lease_ms))
-return {id, field(id, 'payload') or '', attempt, integer(count(id, 'crashes')), fence}
+return {id, field(id, 'payload') or '', attempt, integer(count(id, 'crashes')), fence, integer(waited_ms)}
