@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import merge
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.catalogue import CATALOGUE, model_card
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.queues import Queues
 from fastflow_ray.storage import open_store
-
-PAGE = 100  # records per round trip
 
 
 class Direct:
     """Speaks to Redis for jobs and to the store for files; the store may be None until a file is wanted."""
 
     def __init__(self, redis_url: str, store_url: str | None) -> None:
-        self._redis_url = redis_url
+        """Connects with the first call; raises InvalidInput for a malformed Redis URL."""
+        self._queues = Queues({model: open_queue(redis_url, model) for model in CATALOGUE})
         self._store_url = store_url
-        self._queues: dict[str, JobQueue] = {}
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
         """Refuse a model that no worker could serve, before anything is sent."""
-        return self._queue(model_card(job.model).name).submit(job, idempotency_key)
+        model_card(job.model)
+        return self._queues.submit(job, idempotency_key).record
 
     def get(self, job_id: str) -> JobRecord | None:
-        """An id does not tell its queue, so each is asked; there are as many as models."""
-        return next((record for queue in self._all_queues() if (record := queue.get(job_id))), None)
+        """From whichever queue knows it."""
+        found = self._queues.get(job_id)
+        return found.record if found else None
 
     def records(self) -> Iterator[JobRecord]:
         """The queues' own orders merged by time of submission."""
-        return merge(*map(_newest_first, self._all_queues()), key=lambda record: -record.created_s)
+        return (found.record for found in self._queues.jobs())
 
     def cancel(self, job_id: str) -> JobState | None:
-        """The first queue that knows the job answers."""
-        return next((state for queue in self._all_queues() if (state := queue.cancel(job_id))), None)
+        """In whichever queue knows it."""
+        found = self._queues.get(job_id)
+        return found.queue.cancel(job_id) if found else None
 
     def read(self, record: JobRecord, kind: str) -> Iterator[bytes]:
         """The file under the key that the job's manifest names."""
@@ -51,20 +52,5 @@ class Direct:
         yield data
 
     def close(self) -> None:
-        """Forget the queues; each one's connections close with it."""
-        self._queues.clear()
-
-    def _all_queues(self) -> Iterator[JobQueue]:
-        return map(self._queue, CATALOGUE)
-
-    def _queue(self, model: str) -> JobQueue:
-        if model not in self._queues:
-            self._queues[model] = open_queue(self._redis_url, model)
-        return self._queues[model]
-
-
-def _newest_first(queue: JobQueue) -> Iterator[JobRecord]:
-    last: str | None = None
-    while page := queue.list(PAGE, after=last):
-        yield from page
-        last = page[-1].job_id
+        """Let the connections go."""
+        self._queues.close()

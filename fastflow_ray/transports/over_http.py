@@ -130,18 +130,19 @@ class OverHttp:
 
 
 def _record_of(video: Mapping[str, Any]) -> JobRecord:
-    """The record behind a video object; the API does not tell of crashes, nor when a worker took the job."""
-    manifest, done = video["manifest"], video["acceleration"]
+    """The record behind a video object."""
+    done = video["acceleration"]
     return JobRecord(
         job_id=video["id"],
         state=JobState(video["state"]),
-        payload=json.dumps(video["request"]),
-        tenant=video["request"].get("tenant", ""),
+        payload=json.dumps(video["request"], ensure_ascii=False, separators=(",", ":")),
+        tenant=video["tenant"],
         attempts=video["attempts"],
-        crashes=0,
-        created_s=video["created_at"],
-        finished_s=video["completed_at"],
-        worker=manifest["worker"] if manifest else None,
+        crashes=video["crashes"],
+        created_s=video["created_s"],
+        claimed_s=video["claimed_s"],
+        finished_s=video["finished_s"],
+        worker=video["worker"],
         progress=Progress(
             phase=video["phase"] or "waiting",
             step=video["step"],
@@ -150,7 +151,7 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
             skipped=done["skipped"],
             eta_s=video["eta_s"],
         ),
-        result=manifest,
+        result=video["manifest"],
         error=video["error"],
         cancel_requested=video["cancel_requested"],
     )

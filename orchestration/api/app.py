@@ -10,6 +10,7 @@ import fastflow_ray
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.queues import Queues
 from fastflow_ray.queue.statistics_store import StatisticsStore
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
@@ -18,7 +19,6 @@ from orchestration.api.errors import install_error_answers
 from orchestration.api.fleet_view import FleetView
 from orchestration.api.health import Health
 from orchestration.api.metrics import ApiMetrics, CountedRequests
-from orchestration.api.queues import Queues
 from orchestration.api.videos import Videos
 
 

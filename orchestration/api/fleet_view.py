@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.queue.queues import Queues
 from fastflow_ray.queue.statistics_store import StatisticsStore
-from orchestration.api.queues import Queues
 
 
 class FleetView:

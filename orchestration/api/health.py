@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from fastflow_ray.errors import FastFlowError
+from fastflow_ray.queue.queues import Queues
 from fastflow_ray.storage.contract import Store
-from orchestration.api.queues import Queues
 
 
 class Health:

@@ -22,7 +22,7 @@ STATUS = {
 }
 CANCELLED = {"code": "cancelled", "message": "the video was cancelled"}
 # Written by us for the one who asked; what other codes carry is the system's own text and may name paths.
-CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost", "deadline"})
+CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost"})
 SHORTEST_POLL_MS, LONGEST_POLL_MS = 250, 10_000
 
 
@@ -91,11 +91,17 @@ def _error(record: JobRecord) -> dict[str, str] | None:
 
 
 def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
-    """What our own page and client read; the openai client keeps fields it does not know."""
+    """What our own client reads: the record, times exact; the openai client keeps fields it does not know."""
     progress = record.progress
     return {
         "state": record.state.value,
+        "tenant": record.tenant,
         "attempts": record.attempts,
+        "crashes": record.crashes,
+        "created_s": record.created_s,
+        "claimed_s": record.claimed_s,
+        "finished_s": record.finished_s,
+        "worker": record.worker,
         "cancel_requested": record.cancel_requested,
         "phase": progress.phase if record.state is JobState.RUNNING else None,
         "step": progress.step,

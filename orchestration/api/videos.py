@@ -13,8 +13,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from fastflow_ray.errors import QueueFull
+from fastflow_ray.errors import InvalidInput, QueueFull, UnknownJob
 from fastflow_ray.jobs.states import TERMINAL
+from fastflow_ray.queue.queues import Found, Queues
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import job_folder
 from orchestration.api.content import Variant, content_answer
@@ -22,7 +23,6 @@ from orchestration.api.create_request import CreateRequest, create_request, read
 from orchestration.api.errors import Refusal
 from orchestration.api.events import changes
 from orchestration.api.metrics import ApiMetrics
-from orchestration.api.queues import Found, Queues
 from orchestration.api.video_view import poll_after_ms, video_view
 
 UNSUPPORTED = ("/edits", "/extensions", "/characters", "/{video_id}/remix")
@@ -68,7 +68,10 @@ class Videos:
         order: Literal["asc", "desc"] = "desc",
     ) -> dict[str, Any]:
         """Videos by time of submission."""
-        page = self._queues.page(limit, after, newest_first=order == "desc")
+        try:
+            page = self._queues.page(limit, after, newest_first=order == "desc")
+        except UnknownJob as gone:
+            raise Refusal(400, InvalidInput.code, f"after: {gone}", "after") from None
         views = [_view(found) for found in page.jobs]
         first_id, last_id = (views[0]["id"], views[-1]["id"]) if views else (None, None)
         return {"object": "list", "data": views, "first_id": first_id, "last_id": last_id, "has_more": page.has_more}
@@ -81,9 +84,9 @@ class Videos:
     def delete(self, video_id: str) -> dict[str, Any]:
         """Cancel, then delete the files and the row.
 
-        A running worker lets go at its next step and deletes what it made; until then, and for the time that the queue
-        keeps ended jobs, the row says cancelled. Files go first: a row without files can be deleted again, files
-        without a row would never be found.
+        A running worker lets go at its next step and uploads nothing; its row then says cancelled for the time that
+        the queue keeps ended jobs. Only a video whose upload has begun is finished, and has to be deleted again. Files
+        go first: a row without files can be deleted again, files without a row would never be found.
         """
         queue = self._queues.find(video_id).queue
         if queue.cancel(video_id) in TERMINAL:

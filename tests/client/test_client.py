@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,28 @@ def test_a_key_makes_submitting_repeatable_even_with_an_open_seed(client: Client
     assert client.submit("a circle").id != first.id
     with pytest.raises(IdempotencyConflict):
         client.submit("a square", idempotency_key="monday")
+
+
+def test_a_key_names_one_job_of_all_models(client: Client) -> None:
+    client.submit("a circle", idempotency_key="monday")
+    with pytest.raises(IdempotencyConflict):
+        client.submit("a circle", model="hunyuanvideo", idempotency_key="monday")
+    assert len(client.jobs()) == 1
+
+
+def test_the_record_is_the_same_by_both_ways(fleet: Fleet, client: Client) -> None:
+    queue, job = open_queue(fleet.redis_url, "shapes"), client.submit("a circle", steps=10)
+    lost = queue.claim("worker-9", lease_s=0.001)
+    assert lost is not None
+    while not (expired := queue.expired()):
+        queue.wait(0.01)
+    assert queue.requeue(expired[0])
+    assert job.status() == queue.get(job.id)
+    fleet.work()
+    record = queue.get(job.id)
+    assert record is not None
+    assert (record.attempts, record.crashes) == (2, 1)
+    assert replace(job.status(), progress=record.progress) == record
 
 
 def test_waiting_has_a_limit_and_the_job_goes_on(client: Client) -> None:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import dropwhile, islice
 
-from fastflow_ray.errors import IdempotencyConflict, InvalidInput, UnknownJob
+from fastflow_ray.errors import IdempotencyConflict, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
 from fastflow_ray.queue.submission import settle
-from fastflow_ray.storage.manifest import JOB_ID
-from orchestration.api.errors import Refusal
 
 CHUNK = 100  # records per round trip
 
@@ -37,7 +35,7 @@ class Page:
 
 
 class Queues:
-    """One queue per model."""
+    """One queue per model; every method may raise QueueUnavailable."""
 
     def __init__(self, by_model: Mapping[str, JobQueue]) -> None:
         self._by_model = dict(by_model)
@@ -48,33 +46,36 @@ class Queues:
         return tuple(self._by_model)
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> Found:
-        """Acknowledge a job; raises QueueFull and IdempotencyConflict."""
+        """Acknowledge a job for a model that has a queue; raises QueueFull and IdempotencyConflict."""
         if idempotency_key is not None:
             self._refuse_a_second_model(job, idempotency_key)
         queue = self._by_model[job.model]
         return Found(queue, queue.submit(job, idempotency_key))
 
+    def get(self, job_id: str) -> Found | None:
+        """The job of that id, or None."""
+        for queue in self._by_model.values():
+            if record := queue.get(job_id):
+                return Found(queue, record)
+        return None
+
     def find(self, job_id: str) -> Found:
         """The job of that id; raises UnknownJob."""
-        if JOB_ID.fullmatch(job_id):
-            for queue in self._by_model.values():
-                if record := queue.get(job_id):
-                    return Found(queue, record)
+        if found := self.get(job_id):
+            return found
         raise UnknownJob(f"there is no video {job_id[:80]!r}, or its record has expired")
 
+    def jobs(self, newest_first: bool = True) -> Iterator[Found]:
+        """All jobs by time of submission, fetched as they are asked for."""
+        each = (_jobs_of(queue, newest_first) for queue in self._by_model.values())
+        return merge(*each, key=lambda found: _position(found, newest_first))
+
     def page(self, limit: int, after: str | None, newest_first: bool) -> Page:
-        """At most `limit` jobs following the job `after` by time of submission; raises Refusal 400 if it is gone."""
-        order = -1 if newest_first else 1
-
-        def position(found: Found) -> tuple[float, str]:
-            return order * found.record.created_s, found.record.job_id
-
-        jobs: Iterator[Found] = merge(
-            *(_all_jobs(queue, newest_first) for queue in self._by_model.values()), key=position
-        )
+        """At most `limit` jobs following the job `after` by time of submission; raises UnknownJob if that is gone."""
+        jobs = self.jobs(newest_first)
         if after is not None:
-            last = position(self._last_seen(after))
-            jobs = dropwhile(lambda found: position(found) <= last, jobs)
+            last = _position(self.find(after), newest_first)
+            jobs = dropwhile(lambda found: _position(found, newest_first) <= last, jobs)
         shown = tuple(islice(jobs, limit + 1))
         return Page(shown[:limit], has_more=len(shown) > limit)
 
@@ -82,20 +83,23 @@ class Queues:
         """Per model, how many jobs are in which state."""
         return {model: queue.depth() for model, queue in self._by_model.items()}
 
+    def close(self) -> None:
+        """Let all connections go."""
+        for queue in self._by_model.values():
+            queue.close()
+
     def _refuse_a_second_model(self, job: VideoJob, idempotency_key: str) -> None:
         """A queue sees a key used twice in itself only; a request that changed nothing but the model is another one."""
         for model, queue in self._by_model.items():
             if model != job.model and queue.get(settle(model, job, idempotency_key).job_id):
                 raise IdempotencyConflict(f"this idempotency key was used before, for a video by {model}")
 
-    def _last_seen(self, after: str) -> Found:
-        try:
-            return self.find(after)
-        except UnknownJob as gone:
-            raise Refusal(400, InvalidInput.code, f"after: {gone}", "after") from None
+
+def _position(found: Found, newest_first: bool) -> tuple[float, str]:
+    return -found.record.created_s if newest_first else found.record.created_s, found.record.job_id
 
 
-def _all_jobs(queue: JobQueue, newest_first: bool) -> Iterator[Found]:
+def _jobs_of(queue: JobQueue, newest_first: bool) -> Iterator[Found]:
     last: str | None = None
     while chunk := queue.list(CHUNK, after=last, newest_first=newest_first):
         yield from (Found(queue, record) for record in chunk)
