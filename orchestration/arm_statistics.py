@@ -7,7 +7,6 @@ Ray; `statistics_actor.py` puts it into an actor.
 from __future__ import annotations
 
 import time
-from functools import reduce
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.statistics import ArmStatistics
@@ -48,8 +47,7 @@ class FleetStatistics:
     def _ledger(self) -> Ledger:
         if self._copy is None:
             tables, seen = self._store.load()
-            known = map(ArmStatistics.from_json, tables.values())
-            self._copy = Ledger(reduce(ArmStatistics.merge, known, ArmStatistics()), seen)
+            self._copy = Ledger(ArmStatistics.sum_of(tables.values()), seen)
         return self._copy
 
     def _write_down(self, ledger: Ledger, worker: str, delta: str) -> None:

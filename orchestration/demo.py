@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from functools import reduce
 from pathlib import Path
 from typing import Annotated
 
@@ -104,7 +103,7 @@ def _learnt(plan: FleetPlan, generations: int) -> ArmStatistics:
     with closing(StatisticsStore(plan.redis_url, plan.model)) as kept:
         while True:
             tables, _ = kept.load()
-            learnt = reduce(ArmStatistics.merge, map(ArmStatistics.from_json, tables.values()), ArmStatistics())
+            learnt = ArmStatistics.sum_of(tables.values())
             if sum(table.runs for table in learnt.tables.values()) >= generations or time.monotonic() > deadline_s:
                 return learnt
             time.sleep(POLL_S)

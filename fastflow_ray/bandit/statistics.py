@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from functools import reduce
 from typing import Any, NoReturn
 
 from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
@@ -53,6 +54,11 @@ class ArmStatistics:
             return cls(_read_tables(document))
         except ValueError as fault:  # JSON's own error is one too
             raise StatisticsMismatch(f"these are not arm statistics of version {VERSION}: {fault}") from fault
+
+    @classmethod
+    def sum_of(cls, texts: Iterable[str]) -> ArmStatistics:
+        """Of documents that `to_json` wrote, such as the tables a store keeps one by one; raises as `from_json`."""
+        return reduce(cls.merge, map(cls.from_json, texts), cls())
 
     def __repr__(self) -> str:
         keys = ", ".join(f"{key!r}: {table.runs} runs" for key, table in sorted(self.tables.items()))

@@ -73,13 +73,12 @@ def _of_fleet(redis_url: str) -> ArmStatistics:
     from fastflow_ray.bandit.statistics import ArmStatistics
     from fastflow_ray.queue.statistics_store import StatisticsStore
 
-    merged = ArmStatistics()
+    texts: list[str] = []
     for model in CATALOGUE:
         with closing(StatisticsStore(redis_url, model)) as kept:
             tables, _ = kept.load()
-        for table in tables.values():
-            merged = merged.merge(ArmStatistics.from_json(table))
-    return merged
+        texts += tables.values()
+    return ArmStatistics.sum_of(texts)
 
 
 def _cell(pulls: int, mean_error: float) -> Text:
