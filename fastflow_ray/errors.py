@@ -32,12 +32,14 @@ class FastFlowError(Exception):
     """Base of all errors raised on purpose; `code` is what HTTP answers and job records show."""
 
     code = "internal"
+    exit_code = 1  # of a command that ends with it
 
 
 class InvalidInput(FastFlowError):
     """The request itself is wrong; the message says how to mend it."""
 
     code = "invalid_input"
+    exit_code = 2
 
 
 class UnknownModel(InvalidInput):

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, STALL_S
 
 PREFIX = "FASTFLOW_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,10 +29,10 @@ class Settings(BaseModel):
     store_url: Annotated[str, Field(pattern=r"^(file|s3)://")] = Field(default_factory=_store_here)
     api_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # a fleet's HTTP API, instead of Redis
     api_key: Annotated[str | None, Field(repr=False)] = None  # what that API asks for, and what a server of it demands
-    lease_s: Seconds = 60.0  # a job belongs to its worker this long after the last beat
-    beat_s: Seconds = 10.0  # between two beats of a worker
-    grace_s: Seconds = 30.0  # between a reaper's two looks at a lease that ran out
-    stall_s: Seconds = 300.0  # without a step for so long, a worker stops beating
+    lease_s: Seconds = LEASE_S
+    beat_s: Seconds = BEAT_S
+    grace_s: Seconds = GRACE_S
+    stall_s: Seconds = STALL_S
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from fastflow_ray.errors import FastFlowError, FleetUnavailable, InvalidInput
+from fastflow_ray.errors import FastFlowError, FleetUnavailable
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _keep(asked.address, FleetPlan(asked.model, asked.redis, asked.store, limits, **times))
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidInput) else 1
+        return error.exit_code
     return 0
 
 

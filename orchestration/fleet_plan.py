@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, STALL_S
 from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from workers.config import WorkerConfig
@@ -21,10 +22,10 @@ class FleetPlan:
     redis_url: str = field(repr=False)  # may hold a password
     store_url: str
     limits: Limits
-    lease_s: float = 60.0
-    beat_s: float = 10.0
-    grace_s: float = 30.0
-    stall_s: float = 300.0
+    lease_s: float = LEASE_S
+    beat_s: float = BEAT_S
+    grace_s: float = GRACE_S
+    stall_s: float = STALL_S
 
     def check(self) -> None:
         """Raise InvalidInput unless queue and store have URLs one can make something of; asks neither."""

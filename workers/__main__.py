@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 from fastflow_ray.bandit.ledger import Ledger
-from fastflow_ray.errors import FastFlowError, InvalidInput
+from fastflow_ray.errors import FastFlowError
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
 from workers.config import WorkerConfig
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(worker, jobs=1 if asked.once else None)
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidInput) else 1
+        return error.exit_code
     return 0
 
 

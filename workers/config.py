@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastflow_ray.queue.limits import BEAT_S, LEASE_S, STALL_S
+
 
 @dataclass(frozen=True)
 class WorkerConfig:
@@ -13,8 +15,8 @@ class WorkerConfig:
     model: str  # of the catalogue; also its queue's name
     redis_url: str
     store_url: str
-    lease_s: float = 60.0  # a job belongs to its worker this long after the last beat
-    beat_s: float = 10.0  # between two beats
-    stall_s: float = 300.0  # without a step for so long, the worker stops beating
+    lease_s: float = LEASE_S
+    beat_s: float = BEAT_S
+    stall_s: float = STALL_S
     statistics_actor: str | None = None  # the name of the fleet's arm statistics; None: learn alone
     namespace: str | None = None  # Ray's, of the worker and of the statistics

@@ -16,6 +16,7 @@ from typing import Self
 from fastflow_ray.errors import Draining, JobCancelled, LeaseLost, QueueUnavailable
 from fastflow_ray.models.engine import StepReport
 from fastflow_ray.queue.contract import Claim, JobQueue, Progress, Verdict
+from fastflow_ray.queue.limits import BEAT_S, STALL_S
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class LeaseKeeper:
         queue: JobQueue,
         claim: Claim,
         draining: threading.Event,
-        beat_s: float = 10.0,
-        stall_s: float = 300.0,
+        beat_s: float = BEAT_S,
+        stall_s: float = STALL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`draining` is set when this worker has to leave; it outlives the attempt."""

@@ -17,7 +17,7 @@ from rich.text import Text
 from fastflow_ray import __version__
 from fastflow_ray.cli import generate, jobs, policy, watch
 from fastflow_ray.cli.plugins import Commands
-from fastflow_ray.errors import FastFlowError, InvalidInput
+from fastflow_ray.errors import FastFlowError
 
 EXTRA_OF = {
     **dict.fromkeys(
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
         app(list(words), prog_name="fastflow-ray")
     except FastFlowError as error:
         _tell(error.code, str(error), as_json="--json" in words)
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+        sys.exit(error.exit_code)
     except ModuleNotFoundError as missing:
         _tell("not_installed", _remedy(missing), as_json="--json" in words)
         sys.exit(1)

@@ -1,7 +1,8 @@
 """Every key this product writes to Redis, with its type and its end. Knows no commands.
 
 `ff:{<queue>}:<suffix>`; the braces keep one queue in one cluster slot. "kept" keys are bounded by the queue's limits,
-not by time: job ids leave them when their job's record expires.
+not by time: job ids leave them when their job's record expires. Only the statistics grow: `tables` with every new
+policy key, `sequences` by some 40 bytes with every worker that starts.
 
     suffix       type    ends              content
     queued       zset    kept              id → place: (255 - priority)·2^40 + the tenant's turn

@@ -1,10 +1,15 @@
-"""What a queue allows. Plain numbers, the same for every implementation."""
+"""What a queue allows, and the times its users keep to. Plain numbers, the same for every implementation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from fastflow_ray.jobs.retry import RetryPolicy
+
+LEASE_S = 60.0  # a job belongs to its worker this long after the last beat
+BEAT_S = 10.0  # between two beats of a worker
+GRACE_S = 30.0  # between a reaper's two looks: above two beats and the 5 s in which a lost connection is tried again
+STALL_S = 300.0  # without a step for so long, a worker stops beating
 
 PAGE_LIMIT = 1_000  # records per page of a listing, however many are asked for
 MESSAGE_LIMIT = 1_000  # characters kept of an error message

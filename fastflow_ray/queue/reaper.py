@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Expired, JobQueue
+from fastflow_ray.queue.limits import GRACE_S
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Reaper:
     of a reconnecting worker. Any number of reapers may watch one queue: only one wins the compare-and-set.
     """
 
-    def __init__(self, queue: JobQueue, grace_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, queue: JobQueue, grace_s: float = GRACE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._grace_s = grace_s
         self._clock = clock
