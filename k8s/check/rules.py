@@ -16,6 +16,7 @@ from k8s.check.pods import is_ray_cluster, pods_of
 DRAIN_TIMEOUT = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 DEFAULT_GRACE_S = 30  # Kubernetes' own, where a pod does not say
 GPU = "nvidia.com/gpu"
+REDIS_OPTIONS = {"--appendonly": "yes", "--appendfsync": "always", "--maxmemory-policy": "noeviction"}
 
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|API_KEY|AUTH$")
 _PINNED_IMAGE = re.compile(r".+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})")
@@ -86,13 +87,13 @@ def pods_outlive_their_drain(pod: dict[str, Any]) -> Iterator[str]:
 
 
 def redis_keeps_what_it_took(pod: dict[str, Any]) -> Iterator[str]:
-    """An acknowledged job survives a restart, and a full memory refuses new jobs instead of forgetting old ones."""
+    """An acknowledged job survives a kill, and a full memory refuses new jobs instead of forgetting old ones."""
     for container in _containers(pod):
         if "valkey-server" not in container.get("command", []):
             continue
         args = container.get("args", [])
         options = dict(pairwise(args))
-        for option, value in (("--appendonly", "yes"), ("--maxmemory-policy", "noeviction")):
+        for option, value in REDIS_OPTIONS.items():
             if options.get(option) != value:
                 yield f"container {container['name']} needs {option} {value}"
 

@@ -118,7 +118,10 @@ def test_a_broken_ray_cluster_is_refused(manifests: dict[str, Document], breakag
     assert any(complaint in problem for problem in rules.problems(broken))
 
 
-@pytest.mark.parametrize(("option", "value"), [("--appendonly", "no"), ("--maxmemory-policy", "allkeys-lru")])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--appendonly", "no"), ("--appendfsync", "everysec"), ("--maxmemory-policy", "allkeys-lru")],
+)
 def test_a_redis_that_could_lose_jobs_is_refused(manifests: dict[str, Document], option: str, value: str) -> None:
     broken = manifests["StatefulSet/redis"]
     args = first_container(broken["spec"]["template"]["spec"])["args"]
