@@ -51,7 +51,8 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
         console().print("nothing was learnt yet")
     else:
         for key, table in sorted(statistics.tables.items()):
-            console().print(_headline(key, table), table_of_arms(table))
+            console().print(_headline(key, table), soft_wrap=True)  # a key has to stay whole
+            console().print(table_of_arms(table))
 
 
 def table_of_arms(table: ArmTable) -> Table:

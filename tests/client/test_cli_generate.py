@@ -132,6 +132,17 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_long_policy_key_is_printed_whole(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    (table,) = learnt().tables.values()
+    key = "wan2.2-t2v-a14b@r1:steps50:shift5:guidance4:1280x720x81:arms0-2-4-6:grid0123456789ab"
+    file = tmp_path / "policy.json"
+    file.write_text(ArmStatistics({key: table}).to_json())
+    assert command("policy", "show", "--file", file).out.splitlines()[0] == key
+
+
 def test_policy_show_of_a_fleet(on_fleet: Command, fleet: Fleet) -> None:
     assert on_fleet("policy", "show").out == "nothing was learnt yet\n"
     store = StatisticsStore(fleet.redis_url, "shapes")
