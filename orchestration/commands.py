@@ -41,7 +41,10 @@ def up(
     store: StoreUrl = None,
     dashboard: DashboardPort = None,
 ) -> None:
-    """Run a fleet on this machine: queue, store, statistics, supervisor and workers. Ctrl-C ends it in good order."""
+    """Run a fleet on this machine: queue, store, statistics, supervisor and workers. Ctrl-C ends it in good order.
+
+    Killed without warning, all of it ends by itself; the last two helpers of Ray do so within about a minute.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     screen, limits = Console(), _limits(workers, floor, ceiling)
     times = Settings.from_environment().model_dump(include=TIMES)
@@ -64,9 +67,11 @@ def up(
 def _limits(workers: int | None, floor: int | None, ceiling: int | None) -> Limits:
     if workers is not None and (floor is not None or ceiling is not None):
         raise InvalidInput("--workers fixes the number; give either it, or --floor and --ceiling")
-    highest = ceiling or workers or max(floor or 0, 1)
-    lowest = floor if floor is not None else 0 if ceiling else highest
-    return Limits(lowest, highest)
+    if floor is None and ceiling is None:
+        number = workers or 1
+        return Limits(number, number)
+    lowest = floor or 0
+    return Limits(lowest, ceiling or max(lowest, 1))
 
 
 def _say_how_to_use(
@@ -79,7 +84,7 @@ def _say_how_to_use(
     for line in (
         f"  export FASTFLOW_REDIS_URL={redis_url} FASTFLOW_STORE_URL={store_url}",
         f'  fastflow-ray submit "a small red circle moving left on a navy background" --model {plan.model}',
-        "  fastflow-ray serve    # the HTTP API, and a page to look at",
+        "  fastflow-ray serve    # the HTTP API, as the openai client speaks it",
     ):
         screen.print(line, highlight=False, soft_wrap=True)
     if dashboard is not None:

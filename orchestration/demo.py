@@ -50,7 +50,7 @@ DashboardPort = Annotated[int | None, typer.Option("--dashboard", min=1024, help
 
 
 def demo(out: Out = Path("out/demo"), workers: Workers = 2, dashboard: DashboardPort = None) -> None:
-    """Raise a local fleet, let it make eight videos, and show what came of it. Takes about two minutes."""
+    """Raise a local fleet, let it make eight videos, and show what came of it. Takes about a minute."""
     screen = Console()
     out.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()

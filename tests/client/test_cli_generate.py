@@ -132,9 +132,7 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_long_policy_key_is_printed_whole(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_policy_key_is_printed_whole(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     (table,) = learnt().tables.values()
     key = "wan2.2-t2v-a14b@r1:steps50:shift5:guidance4:1280x720x81:arms0-2-4-6:grid0123456789ab"
