@@ -5,7 +5,7 @@ An id does not tell its queue, so each is asked in turn; there are as many as mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from itertools import dropwhile, islice
@@ -32,6 +32,9 @@ class Page:
 
     jobs: tuple[Found, ...]
     has_more: bool
+
+
+Position = Callable[[Found], tuple[float, int]]  # in a listing: time, then number of the queue
 
 
 class Queues:
@@ -65,18 +68,24 @@ class Queues:
             return found
         raise UnknownJob(f"there is no video {job_id[:80]!r}, or its record has expired")
 
-    def jobs(self, newest_first: bool = True) -> Iterator[Found]:
-        """All jobs by time of submission, fetched as they are asked for."""
-        each = (_jobs_of(queue, newest_first) for queue in self._by_model.values())
-        return merge(*each, key=lambda found: _position(found, newest_first))
+    def jobs(self, newest_first: bool = True, after: Found | None = None) -> Iterator[Found]:
+        """All jobs by time of submission, or those that follow the job `after`; fetched as they are asked for.
+
+        Of jobs that came in one moment, each queue keeps its own order, and the queues come in theirs.
+        """
+        numbers = {queue.name: number for number, queue in enumerate(self._by_model.values())}
+
+        def position(found: Found) -> tuple[float, int]:
+            created_s = found.record.created_s
+            return -created_s if newest_first else created_s, numbers[found.queue.name]
+
+        each = (_jobs_of(queue, newest_first, after, position) for queue in self._by_model.values())
+        return merge(*each, key=position)
 
     def page(self, limit: int, after: str | None, newest_first: bool) -> Page:
         """At most `limit` jobs following the job `after` by time of submission; raises UnknownJob if that is gone."""
-        jobs = self.jobs(newest_first)
-        if after is not None:
-            last = _position(self.find(after), newest_first)
-            jobs = dropwhile(lambda found: _position(found, newest_first) <= last, jobs)
-        shown = tuple(islice(jobs, limit + 1))
+        last = None if after is None else self.find(after)
+        shown = tuple(islice(self.jobs(newest_first, last), limit + 1))
         return Page(shown[:limit], has_more=len(shown) > limit)
 
     def depths(self) -> dict[str, QueueDepth]:
@@ -91,16 +100,20 @@ class Queues:
     def _refuse_a_second_model(self, job: VideoJob, idempotency_key: str) -> None:
         """A queue sees a key used twice in itself only; a request that changed nothing but the model is another one."""
         for model, queue in self._by_model.items():
-            if model != job.model and queue.get(settle(model, job, idempotency_key).job_id):
+            if model != job.model and queue.get(settle(queue.name, job, idempotency_key).job_id):
                 raise IdempotencyConflict(f"this idempotency key was used before, for a video by {model}")
 
 
-def _position(found: Found, newest_first: bool) -> tuple[float, str]:
-    return -found.record.created_s if newest_first else found.record.created_s, found.record.job_id
+def _jobs_of(queue: JobQueue, newest_first: bool, after: Found | None, position: Position) -> Iterator[Found]:
+    """A queue continues after a job of its own by itself; in another one, the place has to be found."""
+    if after is None:
+        return _listed(queue, newest_first, None)
+    if after.queue.name == queue.name:
+        return _listed(queue, newest_first, after.record.job_id)
+    return dropwhile(lambda found: position(found) < position(after), _listed(queue, newest_first, None))
 
 
-def _jobs_of(queue: JobQueue, newest_first: bool) -> Iterator[Found]:
-    last: str | None = None
+def _listed(queue: JobQueue, newest_first: bool, last: str | None) -> Iterator[Found]:
     while chunk := queue.list(CHUNK, after=last, newest_first=newest_first):
         yield from (Found(queue, record) for record in chunk)
         last = chunk[-1].job_id

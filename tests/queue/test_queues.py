@@ -1,0 +1,71 @@
+"""The queues of all models seen as one; the same over Redis and over the twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastflow_ray.errors import IdempotencyConflict, UnknownJob
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.queues import Queues
+
+MODELS = ("circles", "squares")
+
+
+@pytest.fixture
+def queues(stage) -> Queues:
+    return Queues({model: stage.open() for model in MODELS})
+
+
+def submit(queues: Queues, model: str, key: str | None = None) -> str:
+    return queues.submit(VideoJob(prompt="a small red circle", model=model, seed=7), key).record.job_id
+
+
+def listed(queues: Queues, limit: int, newest_first: bool) -> list[str]:
+    """The ids of all pages."""
+    ids: list[str] = []
+    while True:
+        page = queues.page(limit, ids[-1] if ids else None, newest_first)
+        ids += [found.record.job_id for found in page.jobs]
+        if not page.has_more:
+            return ids
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pages_hold_every_job_once_even_those_of_one_moment(queues: Queues, limit: int, newest_first: bool) -> None:
+    """The twin's clock stands still: all its jobs are of one moment."""
+    submitted = [submit(queues, MODELS[number // 2 % 2]) for number in range(9)]
+    ids = listed(queues, limit, newest_first)
+    assert sorted(ids) == sorted(submitted)
+    assert ids == [found.record.job_id for found in queues.jobs(newest_first)]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_jobs_come_in_the_order_of_their_submission(stage, queues: Queues, newest_first: bool) -> None:
+    for number in range(6):
+        submit(queues, MODELS[number % 2])
+        stage.elapse(1.0)
+    times_s = [queues.find(job_id).record.created_s for job_id in listed(queues, 2, newest_first)]
+    assert times_s == sorted(times_s, reverse=newest_first)
+    assert len(times_s) == 6
+
+
+def test_a_page_after_a_job_that_is_gone_is_refused(queues: Queues) -> None:
+    with pytest.raises(UnknownJob):
+        queues.page(10, "nobody", newest_first=True)
+
+
+def test_a_key_names_one_job_of_all_queues(queues: Queues) -> None:
+    first = submit(queues, "circles", "monday")
+    assert submit(queues, "circles", "monday") == first
+    with pytest.raises(IdempotencyConflict, match="by circles"):
+        submit(queues, "squares", "monday")
+
+
+def test_a_job_is_found_in_whichever_queue_it_is(queues: Queues) -> None:
+    job_id = submit(queues, "squares")
+    assert queues.find(job_id).record.job_id == job_id
+    assert queues.get("nobody") is None
+    with pytest.raises(UnknownJob, match="'nobody'"):
+        queues.find("nobody")
+    assert [depth.queued for depth in queues.depths().values()] == [0, 1]
