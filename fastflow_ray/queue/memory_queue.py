@@ -200,7 +200,7 @@ class MemoryQueue:
                 return self._finish_cancelled(job)
             if job.crashes < self._limits.max_crashes:
                 return self._make_ready(job)
-            message = f"{job.crashes} workers died on this job; look at their logs, then redrive it"
+            message = f"{job.crashes} workers died on this job; look at their logs, then submit it again"
             job.error = {"code": "worker_lost", "message": message}
             return self._finish(job, JobState.DEAD)
 

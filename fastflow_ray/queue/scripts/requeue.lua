@@ -15,7 +15,7 @@ set(id, 'crashes', integer(crashes))
 if cancel_requested(id) then
   finish_cancelled(id, ttl_ms)
 elseif crashes >= tonumber(max_crashes) then
-  blame(id, 'worker_lost', crashes .. ' workers died on this job; look at their logs, then redrive it')
+  blame(id, 'worker_lost', crashes .. ' workers died on this job; look at their logs, then submit it again')
   finish(id, 'dead', ttl_ms)
 else
   make_ready(id)
