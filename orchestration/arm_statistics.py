@@ -10,7 +10,7 @@ import time
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.statistics import ArmStatistics
-from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
 
@@ -27,8 +27,9 @@ class FleetStatistics:
     def merge(self, worker: str, sequence: int, delta: str) -> str:
         """Add a delta once per (worker, sequence) and answer the snapshot after it.
 
-        Raises QueueUnavailable if it could not be written down: send it again, it will not count twice. Raises
-        StatisticsMismatch, changing nothing, if it is damaged or of another grid.
+        Raises QueueUnavailable if it could not be written down, StatisticsUnavailable if what is kept cannot be read:
+        send it again, it will not count twice. Raises StatisticsMismatch, changing nothing, if it is damaged or of
+        another grid.
         """
         ledger = self._ledger()
         if sequence <= ledger.seen.get(worker, -1):
@@ -41,13 +42,18 @@ class FleetStatistics:
         return snapshot
 
     def snapshot(self) -> str:
-        """All statistics as they are now; raises QueueUnavailable if they have to be read and cannot be."""
+        """All statistics as they are now; raises QueueUnavailable or StatisticsUnavailable if they cannot be read."""
         return self._ledger().snapshot()
 
     def _ledger(self) -> Ledger:
         if self._copy is None:
             tables, seen = self._store.load()
-            self._copy = Ledger(ArmStatistics.sum_of(tables.values()), seen)
+            try:
+                self._copy = Ledger(ArmStatistics.sum_of(tables.values()), seen)
+            except StatisticsMismatch as damage:
+                # Not the fault of whoever reports: a refusal would make the worker throw its report away.
+                message = f"a table kept in Redis is damaged; mend or delete it: {damage}"
+                raise StatisticsUnavailable(message) from damage
         return self._copy
 
     def _write_down(self, ledger: Ledger, worker: str, delta: str) -> None:

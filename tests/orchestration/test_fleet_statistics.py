@@ -9,7 +9,7 @@ import pytest
 
 from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.statistics import ArmStatistics
-from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch
+from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import StatisticsStore
 from orchestration.arm_statistics import FleetStatistics
@@ -81,6 +81,16 @@ def test_statistics_begun_without_redis_recover_by_themselves(own_valkey: Embedd
         statistics.snapshot()
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
         assert statistics.snapshot() == ArmStatistics().to_json()
+
+
+def test_a_damaged_table_in_redis_refuses_no_report_for_good(valkey: EmbeddedValkey, model: str) -> None:
+    store = StatisticsStore(valkey.url, model)
+    store.save({"key": "{"}, "somebody", 0)
+    statistics = FleetStatistics(store)
+    with pytest.raises(StatisticsUnavailable, match="damaged; mend or delete it"):
+        statistics.merge("a", 0, learnt(1).to_json())
+    store.save({"key": learnt(2).to_json()}, "somebody", 1)
+    assert statistics.merge("a", 0, learnt(1).to_json()) == learnt(2).merge(learnt(1)).to_json()
 
 
 def test_a_damaged_or_foreign_report_changes_nothing(valkey: EmbeddedValkey, model: str) -> None:
