@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,11 @@ from workers.node_drain import node_is_draining
 from workers.worker import WorkerState
 
 NAMESPACE = "test-workers"
+EXPORTED = {
+    "jobs_started_total", "jobs_finished_total", "job_phase_seconds_total", "job_duration_seconds_bucket",
+    "job_queue_seconds_bucket", "job_queue_sum_seconds_total", "upload_bytes_total", "nfe_total", "baseline_nfe_total",
+    "gpu_busy_seconds_total", "gpu_idle_seconds_total",
+}  # fmt: skip
 SHORT = VideoJob(prompt="a red circle", model="small", width=32, height=16, frames=5, steps=6)
 LONG = VideoJob(prompt="a red circle", model="small", width=256, height=256, frames=5, steps=200)
 pytestmark = pytest.mark.timeout(240)  # Ray takes its time to start on a busy machine
@@ -102,7 +108,7 @@ def test_two_workers_share_a_queue_and_what_they_learn_and_leave_when_asked(
     assert {record.state for record in records if record} == {JobState.SUCCEEDED}
     assert len({visible_gpu(worker) for worker in workers} - {""}) == 2
     wait_until(lambda: '"runs": 4' in ray.get(statistics.snapshot.remote()))
-    wait_until(lambda: "ray_fastflow_jobs_finished_total" in exported())
+    wait_until(lambda: set(re.findall(r"^ray_fastflow_(\w+){", exported(), re.MULTILINE)) >= EXPORTED)
     for number, worker in enumerate(workers):
         status = ray.get(worker.status.remote())
         assert (status.name, status.model) == (f"worker-{number}", "small")
@@ -113,6 +119,7 @@ def test_two_workers_share_a_queue_and_what_they_learn_and_leave_when_asked(
 
 def test_a_worker_that_cannot_load_its_model_is_gone(ray_here: None, redis_url: str, tmp_path: Path) -> None:
     spawn_worker(config("worker-x", redis_url, tmp_path, model="no-such-model"))
+    assert not is_gone("worker-x"), "it was there before"
     wait_until(lambda: is_gone("worker-x"), within_s=60)
 
 
