@@ -90,8 +90,7 @@ class Supervisor:
         Raises QueueUnavailable or FleetUnavailable; the next tick looks anew, so nothing is lost by it.
         """
         now_s = self._clock()
-        reaped = self._reaper.tick()
-        self._hung.robbed({one.seen.job_id for one in reaped}, self._last.values(), now_s)
+        self._reap(now_s)
         depth = self._queue.depth()
         present = self._take_stock(self._pool.look(), now_s)
         for worker in self._hung.among(present, now_s):
@@ -105,15 +104,12 @@ class Supervisor:
         elif wanted < len(staying):
             self._dismiss(staying, len(staying) - wanted)
         return FleetStatus(
-            self._queue.name,
-            wanted,
-            tuple(present),
-            depth,
-            self._history.job_s,
-            dict(self._exits),
-            time.time(),
-            closing,
+            self._queue.name, wanted, tuple(present), depth, load.job_s, dict(self._exits), time.time(), closing
         )
+
+    def _reap(self, now_s: float) -> None:
+        reaped = {one.seen.job_id for one in self._reaper.tick()}
+        self._hung.robbed(reaped, self._last.values(), now_s)
 
     def _take_stock(self, sights: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Note who ended and who became ready; answers those who are there."""
