@@ -1,0 +1,252 @@
+"""What one policy key has learnt about the velocities along a trajectory: their mean inner products, and how
+deviations grow. Kept as sums and counts, so that two tables merge by addition; knows no velocity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastflow_ray.bandit.planner import kriging_weights
+from fastflow_ray.errors import InvalidInput, StatisticsMismatch
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class TrajectoryTable:
+    """Inner products of the velocities v_0 … v_{N−1} over the generations of one grid of N steps."""
+
+    grid: str  # fingerprint of the sigmas, from `sampling.grid`
+    products: Floats  # (N, N): <v_i, v_j> / dim summed over the generations; symmetric
+    counts: Counts  # (N, N): generations in each sum; symmetric
+    growth_log_sum: Floats  # (N,): log g_k summed over audits; a deviation in x grows by g_k over step k
+    growth_count: Counts  # (N,): audits in each sum
+    runs: int = 0  # generations
+    full_runs: int = 0  # generations that evaluated every step
+
+    @classmethod
+    def empty(cls, steps: int, grid: str) -> TrajectoryTable:
+        """A table that has learnt nothing."""
+        square = (steps, steps)
+        return cls(grid, np.zeros(square), np.zeros(square, np.int64), np.zeros(steps), np.zeros(steps, np.int64))
+
+    @property
+    def steps(self) -> int:
+        """N, of the grid."""
+        return len(self.growth_log_sum)
+
+    @property
+    def mean(self) -> Floats:
+        """C, the inner products per generation, (N, N); NaN where nothing is known."""
+        mean = np.full(self.products.shape, np.nan)
+        np.divide(self.products, self.counts, out=mean, where=self.counts > 0)
+        return mean
+
+    @property
+    def growth(self) -> Floats:
+        """G_j = prod_{k ≥ j} g_k, by which a deviation present in x at step j arrives at the end, (N + 1,); G_N = 1.
+
+        The mean of log g_k over audits, to which `growth_prior` counts as one audit more.
+        """
+        prior = np.log(growth_prior(self.steps))
+        log_factor = (self.growth_log_sum + prior[:-1] - prior[1:]) / (self.growth_count + 1)
+        growth: Floats = np.exp(np.append(np.cumsum(log_factor[::-1])[::-1], 0.0))
+        return growth
+
+    def add_run(self, gram: Floats) -> None:
+        """Learn from a generation that evaluated every step.
+
+        Args:
+            gram: <v_i, v_j> / dim, shape (N, N).
+
+        Raises:
+            InvalidInput: if they are not the inner products of N velocities; nothing is learnt then.
+        """
+        self._add(_checked(gram, self.steps))
+        self.full_runs += 1
+
+    def add_block(self, steps: Sequence[int], gram: Floats, known: Floats) -> None:
+        """Learn from a generation that evaluated only `steps`: its other inner products are filled in by expectation.
+
+        Sums over different generations in different entries would be the inner products of no velocities at all, and
+        predictions made from them worthless.
+
+        Args:
+            steps: the evaluated steps, rising.
+            gram: their <v_i, v_j> / dim, shape (len(steps), len(steps)).
+            known: the mean to complete from, shape (N, N), of a table that has seen a full run.
+
+        Raises:
+            InvalidInput: if one of them is not what it has to be; nothing is learnt then.
+        """
+        if not len(steps) or np.any(np.diff(steps) <= 0) or not 0 <= steps[0] <= steps[-1] < self.steps:
+            raise InvalidInput(f"the evaluated steps {list(steps)} have to rise within 0 to {self.steps - 1}")
+        if known.shape != self.products.shape or not np.isfinite(known).all():
+            raise InvalidInput("a skipping run can be completed only from the mean of a full run; learn from one first")
+        self._add(completed(steps, _checked(gram, len(steps)), known))
+
+    def add_growth(self, log_growth: Floats, known: NDArray[np.bool_]) -> None:
+        """Learn from one audit how deviations grow.
+
+        Args:
+            log_growth: log g_k, shape (N,); read only where `known`.
+            known: whether step k was measured, shape (N,).
+
+        Raises:
+            InvalidInput: on another shape, or a measurement that is not finite; nothing is learnt then.
+        """
+        if log_growth.shape != (self.steps,) or known.shape != (self.steps,) or known.dtype != np.bool_:
+            raise InvalidInput(f"growth has to be given, and said to be known or not, for each of {self.steps} steps")
+        if not np.isfinite(log_growth[known]).all():
+            raise InvalidInput("the growth of a deviation has to be finite; leave out steps where it vanished")
+        self.growth_log_sum[known] += log_growth[known]
+        self.growth_count[known] += 1
+
+    def check(self, key: str, steps: int, grid: str) -> None:
+        """Raise StatisticsMismatch unless this table is about the same steps and grid."""
+        ours, theirs = (self.steps, self.grid), (steps, grid)
+        if ours != theirs:
+            raise StatisticsMismatch(
+                f"the trajectories under {key!r} are of (steps, grid) = {ours}, not {theirs};"
+                " use another key, or start from empty statistics"
+            )
+
+    def merge(self, other: TrajectoryTable, key: str) -> TrajectoryTable:
+        """The sum of both, as a new table; raises StatisticsMismatch naming `key` if they differ in kind."""
+        self.check(key, other.steps, other.grid)
+        return TrajectoryTable(
+            self.grid,
+            self.products + other.products,
+            self.counts + other.counts,
+            self.growth_log_sum + other.growth_log_sum,
+            self.growth_count + other.growth_count,
+            self.runs + other.runs,
+            self.full_runs + other.full_runs,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, of symmetric matrices the upper triangle row by row; floats keep every bit."""
+        upper = np.triu_indices(self.steps)
+        return {
+            "grid": self.grid,
+            "products": self.products[upper].tolist(),
+            "counts": self.counts[upper].tolist(),
+            "growth_log_sum": self.growth_log_sum.tolist(),
+            "growth_count": self.growth_count.tolist(),
+            "runs": self.runs,
+            "full_runs": self.full_runs,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Any) -> TrajectoryTable:
+        """The table `to_dict` described; raises ValueError on a missing field, a wrong shape, or values that no
+        generations could have left."""
+        if not isinstance(fields, dict) or set(fields) != set(cls.__dataclass_fields__):
+            raise ValueError(f"a table needs exactly the fields {', '.join(cls.__dataclass_fields__)}")
+        if not isinstance(fields["grid"], str):
+            raise ValueError("`grid` has to be text")
+        if not isinstance(fields["growth_count"], list) or not fields["growth_count"]:
+            raise ValueError("`growth_count` has to hold one value per step")
+        steps = len(fields["growth_count"])
+        triangle = (steps * (steps + 1) // 2,)
+        table = cls(
+            grid=fields["grid"],
+            products=_symmetric(_floats(fields, "products", triangle), steps),
+            counts=_symmetric(_counts(fields, "counts", triangle), steps),
+            growth_log_sum=_floats(fields, "growth_log_sum", (steps,)),
+            growth_count=_counts(fields, "growth_count", (steps,)),
+            runs=int(_counts(fields, "runs", ())),
+            full_runs=int(_counts(fields, "full_runs", ())),
+        )
+        table._check_sums()
+        return table
+
+    def _add(self, gram: Floats) -> None:
+        self.products += gram
+        self.counts += 1
+        self.runs += 1
+
+    def _check_sums(self) -> None:
+        """Raise ValueError if the sums and counts contradict each other."""
+        if (self.products.diagonal() < 0).any():
+            raise ValueError("`products` has a negative diagonal, which no sum of squares has")
+        if self.products[self.counts == 0].any() or self.growth_log_sum[self.growth_count == 0].any():
+            raise ValueError("a sum over nothing is not 0")
+        if max(self.full_runs, self.counts.max()) > self.runs:
+            raise ValueError("`runs` is less than the generations counted")
+
+
+def growth_prior(steps: int) -> Floats:
+    """G_j before any audit, shape (steps + 1,): 1 + 2·max(0, 1 − 2j/N), for early deviations decide the content."""
+    return 1 + 2 * np.maximum(0.0, 1 - np.arange(steps + 1) / (0.5 * steps))
+
+
+def completed(steps: Sequence[int], gram: Floats, known: Floats) -> Floats:
+    """All inner products of a generation, (N, N), in expectation, given those of the evaluated `steps`.
+
+    With S the evaluated steps, o the others and W = C_oS·C_SS⁻¹, the blocks are gram, W·gram and W·gram·Wᵀ + R, where
+    R is the covariance of what W does not explain: the E step of expectation maximisation for a Gaussian with missing
+    data (Dempster, Laird and Rubin 1977), and positive semidefinite as `gram` and `known` are.
+    """
+    seen, others = np.asarray(steps), np.setdiff1d(np.arange(len(known)), steps)
+    weights = kriging_weights(known, steps, others.tolist()).T  # (others, S)
+    unexplained = np.zeros((len(others), len(known)))  # rows: coefficients of v_o − W·v_S
+    unexplained[:, others], unexplained[:, seen] = np.eye(len(others)), -weights
+    whole = np.empty(known.shape)
+    whole[np.ix_(seen, seen)] = gram
+    whole[np.ix_(others, seen)] = weights @ gram
+    whole[np.ix_(seen, others)] = (weights @ gram).T
+    whole[np.ix_(others, others)] = weights @ gram @ weights.T + unexplained @ known @ unexplained.T
+    return (whole + whole.T) / 2
+
+
+def _checked(gram: Floats, steps: int) -> Floats:
+    """`gram`, symmetric to the last bit; raises InvalidInput unless it can be inner products of `steps` velocities."""
+    if gram.shape != (steps, steps):
+        raise InvalidInput(f"inner products of {steps} velocities have shape {(steps, steps)}, not {gram.shape}")
+    if not np.isfinite(gram).all() or (gram.diagonal() < 0).any():
+        raise InvalidInput("the inner products are not those of finite velocities; do not learn from a failed run")
+    if not np.allclose(gram, gram.T, rtol=1e-4, atol=1e-6 * float(gram.diagonal().mean())):
+        raise InvalidInput("the inner products are not symmetric; give <v_i, v_j> for every pair of evaluated steps")
+    return np.asarray((gram + gram.T) / 2, dtype=np.float64)
+
+
+def _symmetric(triangle: NDArray[Any], steps: int) -> NDArray[Any]:
+    """The matrix whose upper triangle, row by row, is `triangle`."""
+    matrix = np.zeros((steps, steps), triangle.dtype)
+    matrix[np.triu_indices(steps)] = triangle
+    return np.triu(matrix, 1).T + matrix
+
+
+def _floats(fields: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
+    """Field `name` as an array of that shape, its numbers finite."""
+    array = _array(fields, name, "if", shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"`{name}` has to be finite")
+    return array.astype(np.float64)
+
+
+def _counts(fields: dict[str, Any], name: str, shape: tuple[int, ...]) -> Counts:
+    """Field `name` as an array of that shape, its numbers whole and not negative."""
+    array = _array(fields, name, "i", shape)
+    if (array < 0).any():
+        raise ValueError(f"`{name}` has to count from 0")
+    return array.astype(np.int64)
+
+
+def _array(fields: dict[str, Any], name: str, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        array = np.array(fields[name])
+    except (ValueError, OverflowError) as ragged:
+        raise ValueError(f"`{name}` is not an array of numbers") from ragged
+    if array.dtype.kind not in kinds:
+        raise ValueError(f"`{name}` holds values of the wrong kind")
+    if array.shape != shape:
+        raise ValueError(f"`{name}` has shape {array.shape} instead of {shape}")
+    return array

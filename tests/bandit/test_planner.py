@@ -1,0 +1,255 @@
+"""Paths: as good as the best of all subsets, honest about their error, and never across a change of network."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastflow_ray.bandit.planner import RIDGE, Path, Planner, kriging_weights
+from fastflow_ray.errors import InvalidInput
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def velocities(steps, rng, dim=64):
+    """Smooth velocities with some roughness, (steps, dim): slow waves of random phase that grow over the steps."""
+    t = np.linspace(0, 1, steps)[:, None]
+    waves = sum(rng.normal(size=dim) / k * np.sin(k * t + rng.uniform(0, 6, dim)) for k in range(1, 7))
+    return (1 + t) * waves + 1e-3 * rng.normal(size=(steps, dim))
+
+
+def problem(steps, seed):
+    """Mean inner products, dsigma and growth of one synthetic grid."""
+    rng = np.random.default_rng(seed)
+    observed = velocities(steps, rng)
+    dsigma = -rng.uniform(0.5, 1.5, steps) / steps
+    growth = np.append(rng.uniform(0.3, 3.0, steps), 1.0)
+    return observed @ observed.T / observed.shape[1], dsigma, growth
+
+
+def skip_error(mean, dsigma, p, i, j, reintegrate):
+    """dᵀRd, literally: every skipped step predicted on its own, with R the covariance of the residuals."""
+    skipped = list(range(i + 1, j))
+    history = [p, i] + ([j] if reintegrate and j < len(mean) else [])
+    if not skipped:
+        return 0.0
+    A = mean[np.ix_(history, history)]
+    B = mean[np.ix_(history, skipped)]
+    W = np.linalg.solve(A + RIDGE * np.trace(A) / len(history) * np.eye(len(history)), B)
+    R = mean[np.ix_(skipped, skipped)] - B.T @ W - W.T @ B + W.T @ A @ W
+    return max(float(dsigma[skipped] @ R @ dsigma[skipped]), 0.0)
+
+
+def allowed(p, i, j, longest, restarts):
+    """Whether i + 1 … j − 1 may be skipped after evaluating p and i."""
+    across = any(p < r <= i for r in restarts) and j > i + 1
+    needed = any(i < step < j for r in restarts for step in (r, r + 1))
+    return not (across or needed or j - i - 1 > longest)
+
+
+def moves(evaluated, steps):
+    """The evaluation before last, the last one and the next, or the end, along a path."""
+    return zip(evaluated[:-1], evaluated[1:], [*evaluated[2:], steps], strict=True)
+
+
+def all_paths(steps):
+    rest = range(2, steps)
+    return [(0, 1, *more) for count in range(steps - 1) for more in combinations(rest, count)]
+
+
+@settings(max_examples=20)
+@given(seeds, st.booleans(), st.integers(1, 7), st.sets(st.integers(0, 7), max_size=2))
+def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, restarts):
+    mean, dsigma, growth = problem(8, seed)
+    planner = Planner(mean, dsigma, growth, reintegrate=reintegrate, longest=longest, restarts=restarts)
+    price = {
+        (p, i, j): growth[j] ** 2 * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
+        if allowed(p, i, j, longest, restarts)
+        else np.inf
+        for p, i, j in combinations(range(9), 3)
+    }
+    errors = {path: sum(price[move] for move in moves(path, 8)) for path in all_paths(8)}
+    assert planner.fewest == min(len(path) for path, error in errors.items() if error < np.inf)
+    for evaluations in range(planner.fewest, 9):
+        path = planner.path(evaluations)
+        best = min(error for other, error in errors.items() if len(other) <= evaluations)
+        assert path.expected_error == pytest.approx(best, rel=1e-6, abs=1e-14)
+        assert errors[path.evaluated] == pytest.approx(best, rel=1e-6, abs=1e-14)
+        assert len(path.evaluated) <= evaluations
+
+
+def recurrence(mean, dsigma, growth, longest):
+    """Least error by number of evaluations, cell by cell: cost[p, i][n] over the pairs of evaluations."""
+    steps, cost, least = len(mean), {(0, 1): {2: 0.0}}, {}
+    for i in range(1, steps):
+        for p in range(max(0, i - longest - 1), i):
+            for j in range(i + 1, min(i + longest + 1, steps) + 1):
+                price = growth[j] ** 2 * skip_error(mean, dsigma, p, i, j, True)
+                for n, so_far in cost.get((p, i), {}).items():
+                    reached, made = (cost.setdefault((i, j), {}), n + 1) if j < steps else (least, n)
+                    reached[made] = min(so_far + price, reached.get(made, np.inf))
+    return least
+
+
+def test_the_dynamic_programme_is_the_recurrence():
+    mean, dsigma, growth = problem(20, 0)
+    planner, least = Planner(mean, dsigma, growth, longest=5), recurrence(mean, dsigma, growth, 5)
+    assert planner.fewest == min(least)
+    for evaluations in range(planner.fewest, 21):
+        best = min(error for n, error in least.items() if n <= evaluations)
+        assert planner.path(evaluations).expected_error == pytest.approx(best, rel=1e-6, abs=1e-14)
+
+
+@settings(max_examples=20)
+@given(seeds, st.booleans())
+def test_more_evaluations_never_expect_more_error(seed, reintegrate):
+    planner = Planner(*problem(20, seed), reintegrate=reintegrate)
+    paths = [planner.path(evaluations) for evaluations in range(planner.fewest, 21)]
+    assert all(fewer.expected_error >= more.expected_error for fewer, more in pairwise(paths))
+    assert paths[0].expected_error > 0
+    assert paths[-1] == planner.path(1000) == Path(tuple(range(20)), 0.0)
+
+
+@settings(max_examples=20)
+@given(seeds, st.floats(0, 1e-2))
+def test_a_target_is_met_with_the_fewest_evaluations(seed, target):
+    planner = Planner(*problem(20, seed))
+    path = planner.path_within(target)
+    assert path.expected_error <= target
+    evaluations = len(path.evaluated)
+    assert evaluations == planner.fewest or planner.path(evaluations - 1).expected_error > target
+    assert planner.path_within(1e9).evaluated == planner.path(planner.fewest).evaluated
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_units_do_not_matter(seed):
+    mean, dsigma, growth = problem(20, seed)
+    ours, theirs = Planner(mean, dsigma, growth), Planner(10 * mean, dsigma, growth)
+    for evaluations in (5, 8, 12):
+        assert ours.path(evaluations).evaluated == theirs.path(evaluations).evaluated
+        assert theirs.path(evaluations).expected_error == pytest.approx(10 * ours.path(evaluations).expected_error)
+
+
+def test_growth_draws_evaluations_to_where_deviations_grow():
+    mean, dsigma, _ = problem(30, 1)
+    early, late = np.ones(31), np.ones(31)
+    early[:15], late[15:30] = 30.0, 30.0
+    early_path, late_path = (Planner(mean, dsigma, growth).path(12).evaluated for growth in (early, late))
+    assert sum(step < 15 for step in early_path) > sum(step < 15 for step in late_path)
+
+
+@pytest.mark.parametrize("reintegrate", [True, False])
+@pytest.mark.parametrize("restart", [1, 7, 18, 19])
+def test_a_new_network_starts_a_new_history(restart, reintegrate):
+    mean, dsigma, growth = problem(20, 3)
+    path = Planner(mean, dsigma, growth, reintegrate=reintegrate, restarts=[restart]).path(9)
+    assert {restart, min(restart + 1, 19)} <= set(path.evaluated)
+    # What the two networks have in common cannot matter, for nothing is predicted across.
+    foreign = mean.copy()
+    foreign[:restart, restart:] = foreign[restart:, :restart] = 0.0
+    assert Planner(foreign, dsigma, growth, reintegrate=reintegrate, restarts=[restart]).path(9) == path
+
+
+def skip_displacements(path, run, dsigma, mean):
+    """The error in x that each skip of a path leaves when the velocities of `run`, (steps, dim), are given."""
+    for p, i, j in moves(path.evaluated, len(run)):
+        history = [p, i, j] if j < len(run) else [p, i]
+        weights = kriging_weights(mean, history, range(i + 1, j))
+        yield dsigma[i + 1 : j] @ (run[i + 1 : j] - weights.T @ run[history])
+
+
+@pytest.mark.parametrize("evaluations", [8, 12, 19])
+def test_every_skip_leaves_the_error_that_was_expected(evaluations):
+    steps, dsigma = 50, np.full(50, -1 / 50)
+    runs = [velocities(steps, np.random.default_rng(seed), dim=1000) for seed in range(16)]
+    mean = np.mean([run @ run.T / 1000 for run in runs[:8]], axis=0)
+    planner = Planner(mean, dsigma, np.ones(steps + 1))
+    path = planner.path(evaluations)
+    happened = [np.mean(error**2) for run in runs[8:] for error in skip_displacements(path, run, dsigma, mean)]
+    assert np.sum(happened) / 8 == pytest.approx(path.expected_error, rel=0.1)
+    assert path.expected_error < 0.1 * planner.path(planner.fewest).expected_error
+
+
+@pytest.mark.parametrize("evaluations", [8, 12, 19])
+def test_the_error_at_the_end_is_the_expected_one_where_skips_err_independently(evaluations):
+    """A random walk between two evaluations knows nothing of the walk elsewhere."""
+    steps, dsigma = 50, np.full(50, -1 / 50)
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(steps, 10_000)), axis=0)
+    mean = np.minimum.outer(np.arange(steps), np.arange(steps)) + 1.0
+    path = Planner(mean, dsigma, np.ones(steps + 1)).path(evaluations)
+    happened = np.mean(sum(skip_displacements(path, walk, dsigma, mean)) ** 2)
+    assert happened == pytest.approx(path.expected_error, rel=0.1)
+
+
+def test_kriging_predicts_what_is_a_mixture_exactly():
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(2, 1000))
+    run = np.vstack([seen, 2 * seen[1] - seen[0]])
+    mean = run @ run.T / 1000
+    assert kriging_weights(mean, [0, 1], 2) == pytest.approx([-1, 2], abs=1e-5)
+    assert kriging_weights(mean, (0, 1), [2, 0]) == pytest.approx(np.array([[-1, 1], [2, 0]]), abs=1e-5)
+
+
+def test_kriging_is_the_best_linear_prediction():
+    mean, _, _ = problem(10, 5)
+    history, k = [1, 3, 4], 7
+    best = kriging_weights(mean, history, k)
+
+    def error(w):
+        return mean[k, k] - 2 * w @ mean[history, k] + w @ mean[np.ix_(history, history)] @ w
+
+    for nudge in 0.01 * np.vstack([np.eye(3), -np.eye(3)]):
+        assert error(best + nudge) > error(best)
+
+
+def test_velocities_that_are_all_zero_can_be_planned():
+    path = Planner(np.zeros((9, 9)), np.full(9, -1 / 9), np.ones(10)).path(5)
+    assert (len(path.evaluated), path.expected_error) == (5, 0.0)
+    assert kriging_weights(np.zeros((9, 9)), [0, 1], 2).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("evaluations", [-1, 0, 1, 4])
+def test_too_few_evaluations_are_refused(evaluations):
+    with pytest.raises(InvalidInput, match="ask for at least 5"):
+        Planner(*problem(50, 0)).path(evaluations)
+
+
+def test_the_fewest_evaluations_reach_the_end():
+    assert len(Planner(*problem(50, 0)).path(5).evaluated) == 5
+    assert Planner(*problem(10, 0)).path(2).evaluated == (0, 1)
+
+
+@pytest.mark.parametrize("target", [-1e-9, float("nan")])
+def test_a_target_below_zero_is_refused(target):
+    with pytest.raises(InvalidInput, match="ask for 0 or more"):
+        Planner(*problem(10, 0)).path_within(target)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "remedy"),
+    [
+        (((5, 5), (5,), (5,)), {}, "shapes"),
+        (((5, 4), (5,), (6,)), {}, "shapes"),
+        (((1, 1), (1,), (2,)), {}, "N ≥ 2"),
+        (((5, 5), (5,), (6,)), {"longest": 0}, "at least 1"),
+        (((5, 5), (5,), (6,)), {"restarts": [5]}, "0 to 4"),
+        (((5, 5), (5,), (6,)), {"restarts": [-1]}, "0 to 4"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(shapes, options, remedy):
+    with pytest.raises(InvalidInput, match=remedy):
+        Planner(*map(np.ones, shapes), **options)
+
+
+@pytest.mark.parametrize("spoilt", range(3))
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(spoilt, value):
+    arrays = problem(5, 0)
+    arrays[spoilt].flat[2] = value
+    with pytest.raises(InvalidInput, match="full run first"):
+        Planner(*arrays)

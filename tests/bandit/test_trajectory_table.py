@@ -1,0 +1,334 @@
+"""What is learnt of trajectories: sums that merge, skipping runs completed by expectation, and damage refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastflow_ray.bandit.trajectory import TrajectoryTable, completed, growth_prior
+from fastflow_ray.errors import InvalidInput, StatisticsMismatch
+
+STEPS, GRID = 5, "a-grid"
+
+run_seeds = st.integers(0, 2**32 - 1)
+
+
+# Multiples of 1/64 multiply and add without rounding, so that equality below is of every bit.
+@st.composite
+def tables(draw):
+    table, rng = TrajectoryTable.empty(STEPS, GRID), np.random.default_rng(draw(run_seeds))
+    for _ in range(draw(st.integers(0, 3))):
+        velocity = rng.integers(-256, 256, (STEPS, 2)) / 64
+        table.add_run(velocity @ velocity.T)
+    for _ in range(draw(st.integers(0, 3))):
+        table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
+    return table
+
+
+def said(table):
+    return json.dumps(table.to_dict(), allow_nan=False)
+
+
+@given(tables(), tables())
+def test_merging_commutes(a, b):
+    assert said(a.merge(b, "k")) == said(b.merge(a, "k"))
+
+
+@given(tables(), tables(), tables())
+def test_merging_associates(a, b, c):
+    assert said(a.merge(b, "k").merge(c, "k")) == said(a.merge(b.merge(c, "k"), "k"))
+
+
+@given(tables(), tables())
+def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
+    before = said(a), said(b)
+    merged = a.merge(b, "k")
+    merged.add_run(np.eye(STEPS))
+    merged.add_growth(np.ones(STEPS), np.full(STEPS, True))
+    assert (said(a), said(b)) == before
+    assert said(a.merge(TrajectoryTable.empty(STEPS, GRID), "k")) == said(a)
+
+
+@given(tables())
+def test_the_document_keeps_every_bit(table):
+    again = TrajectoryTable.from_dict(json.loads(said(table)))
+    assert said(again) == said(table)
+    assert np.array_equal(again.products, table.products)
+    assert np.array_equal(again.counts, table.counts)
+
+
+def test_the_document_keeps_awkward_floats_too():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    velocity = np.random.default_rng(0).normal(size=(STEPS, 7))
+    table.add_run(velocity @ velocity.T)
+    table.add_block([0, 2], velocity[[0, 2]] @ velocity[[0, 2]].T, table.mean)
+    table.add_growth(velocity[:, 0], np.full(STEPS, True))
+    again = TrajectoryTable.from_dict(json.loads(said(table)))
+    for name in ("products", "counts", "growth_log_sum", "growth_count"):
+        ours, theirs = getattr(table, name), getattr(again, name)
+        assert np.array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    assert (again.runs, again.full_runs) == (2, 1)
+
+
+def test_fifty_steps_stay_below_64_kib():
+    table = learnt(50, range(4))
+    for seed in range(200):
+        table.add_block([0, 1, 9, 30], gram(smooth_run(50, seed))[np.ix_([0, 1, 9, 30], [0, 1, 9, 30])], table.mean)
+    table.add_growth(np.random.default_rng(0).normal(size=50), np.full(50, True))
+    assert len(said(table)) < 64 * 1024
+
+
+def test_tables_of_another_kind_are_refused():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    for other in (TrajectoryTable.empty(STEPS + 1, GRID), TrajectoryTable.empty(STEPS, "another")):
+        with pytest.raises(StatisticsMismatch, match=r"'k'.*use another key"):
+            table.merge(other, "k")
+
+
+def test_the_mean_is_per_generation_and_unknown_before_the_first():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    assert np.isnan(table.mean).all()
+    table.add_run(np.full((STEPS, STEPS), 1.0))
+    table.add_run(np.full((STEPS, STEPS), 4.0))
+    assert (table.mean == 2.5).all()
+    assert (table.runs, table.full_runs) == (2, 2)
+
+
+# How deviations grow
+
+
+def test_before_any_audit_early_deviations_are_taken_to_triple():
+    growth = TrajectoryTable.empty(50, GRID).growth
+    assert growth == pytest.approx(growth_prior(50))
+    assert growth[[0, 25, 50]] == pytest.approx([3, 1, 1])
+
+
+def test_one_audit_weighs_as_much_as_the_prior_and_many_overrule_it():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_growth(np.log([4.0, 1, 1, 1, 1]), np.full(STEPS, True))
+    prior = growth_prior(STEPS)
+    assert table.growth[1:] == pytest.approx(np.sqrt(prior[1:]))
+    assert table.growth[0] == pytest.approx(np.sqrt(4 * prior[0]))
+    for _ in range(2000):
+        table.add_growth(np.log([4.0, 0.5, 1, 1, 1]), np.full(STEPS, True))
+    assert table.growth == pytest.approx([2, 0.5, 1, 1, 1, 1], rel=1e-2)
+
+
+def test_steps_an_audit_did_not_measure_keep_what_they_knew():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_growth(np.array([np.nan, np.nan, 0.7, np.nan, np.nan]), np.arange(STEPS) == 2)
+    prior = growth_prior(STEPS)
+    factors = table.growth[:-1] / table.growth[1:]
+    expected = prior[:-1] / prior[1:]
+    expected[2] = np.sqrt(expected[2] * np.exp(0.7))
+    assert factors == pytest.approx(expected)
+    assert table.growth_count.tolist() == [0, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("log_growth", "known"),
+    [
+        (np.zeros(STEPS + 1), np.full(STEPS, True)),
+        (np.zeros(STEPS), np.full(STEPS - 1, True)),
+        (np.zeros(STEPS), np.ones(STEPS)),
+        (np.full(STEPS, np.nan), np.full(STEPS, True)),
+        (np.full(STEPS, -np.inf), np.full(STEPS, True)),
+    ],
+)
+def test_a_growth_that_was_not_measured_is_refused(log_growth, known):
+    table = TrajectoryTable.empty(STEPS, GRID)
+    with pytest.raises(InvalidInput):
+        table.add_growth(log_growth, known)
+    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+# Skipping runs
+
+
+def smooth_run(steps, seed, dim=300):
+    """Velocities of one generation, (steps, dim): a Gaussian process of a strength and a smoothness of its own."""
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 1, steps)
+    covariance = np.exp(-(((t[:, None] - t) / rng.uniform(0.2, 0.4)) ** 2)) + 0.5
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    return rng.uniform(0.5, 2) * root @ rng.normal(size=(steps, dim))
+
+
+def gram(velocity):
+    return velocity @ velocity.T / velocity.shape[1]
+
+
+def learnt(steps, seeds):
+    table = TrajectoryTable.empty(steps, GRID)
+    for seed in seeds:
+        table.add_run(gram(smooth_run(steps, seed)))
+    return table
+
+
+steps_seen = st.sets(st.integers(0, 19), min_size=1).map(sorted)
+
+
+def sub_block(matrix, steps):
+    return matrix[np.ix_(steps, steps)]
+
+
+@settings(max_examples=30)
+@given(run_seeds, steps_seen)
+def test_a_completed_matrix_is_of_inner_products_and_keeps_what_was_seen(seed, steps):
+    known, run = learnt(20, range(3)).mean, gram(smooth_run(20, seed))
+    whole = completed(steps, sub_block(run, steps), known)
+    assert np.linalg.eigvalsh(whole).min() > -1e-12 * np.trace(whole)
+    assert np.array_equal(whole, whole.T)
+    assert sub_block(whole, steps) == pytest.approx(sub_block(run, steps), rel=1e-12)
+
+
+def test_a_block_of_all_steps_is_a_full_run():
+    run, known = gram(smooth_run(20, 9)), learnt(20, [1]).mean
+    by_run, by_block = TrajectoryTable.empty(20, GRID), TrajectoryTable.empty(20, GRID)
+    by_run.add_run(run)
+    by_block.add_block(range(20), run, known)
+    assert np.array_equal(by_run.products, by_block.products)
+    assert np.array_equal(by_run.counts, by_block.counts)
+    assert (by_block.runs, by_block.full_runs) == (1, 0)
+
+
+def test_a_completed_run_is_nearer_to_the_truth_than_the_mean():
+    known, steps = learnt(20, range(30)).mean, [0, 1, 4, 8, 12, 16, 19]
+    for seed in range(100, 120):
+        truth = gram(smooth_run(20, seed))
+        whole = completed(steps, sub_block(truth, steps), known)
+        assert np.linalg.norm(whole - truth) < 0.2 * np.linalg.norm(known - truth)
+
+
+def test_the_mean_explains_itself():
+    """Where a run is like the mean, completing it changes nothing: the fixed point of expectation maximisation."""
+    known = learnt(20, range(30)).mean
+    whole = completed([0, 1, 7, 15], sub_block(known, [0, 1, 7, 15]), known)
+    assert whole == pytest.approx(known, rel=1e-5)
+
+
+def test_skipping_runs_bring_one_full_run_nearer_to_the_truth():
+    truth = learnt(20, range(1000, 1200)).mean
+    table, rng = learnt(20, [2]), np.random.default_rng(0)
+    before = np.linalg.norm(table.mean - truth)
+    for seed in range(3, 43):
+        steps = sorted({0, 1, *rng.choice(20, 8, replace=False).tolist()})
+        table.add_block(steps, sub_block(gram(smooth_run(20, seed)), steps), table.mean)
+    assert np.linalg.norm(table.mean - truth) < 0.5 * before
+    assert np.linalg.eigvalsh(table.mean).min() > -1e-12 * np.trace(table.mean)
+    assert (table.runs, table.full_runs) == (41, 1)
+
+
+def test_an_empty_delta_is_completed_with_what_the_fleet_knows():
+    fleet, run = learnt(20, range(3)), gram(smooth_run(20, 7))
+    delta = TrajectoryTable.empty(20, GRID)
+    delta.add_block([0, 1, 5, 11], sub_block(run, [0, 1, 5, 11]), fleet.mean)
+    merged = fleet.merge(delta, "k")
+    assert (merged.runs, merged.full_runs, delta.runs, delta.full_runs) == (4, 3, 1, 0)
+    assert np.isfinite(delta.mean).all()
+
+
+@pytest.mark.parametrize(
+    ("steps", "size", "known", "remedy"),
+    [
+        ([0, 1], 2, np.full((STEPS, STEPS), np.nan), "full run"),
+        ([0, 1], 2, np.eye(STEPS + 1), "full run"),
+        ([], 0, np.eye(STEPS), "rise"),
+        ([1, 0], 2, np.eye(STEPS), "rise"),
+        ([0, 0], 2, np.eye(STEPS), "rise"),
+        ([-1, 0], 2, np.eye(STEPS), "rise"),
+        ([0, STEPS], 2, np.eye(STEPS), "rise"),
+        ([0, 1], 3, np.eye(STEPS), "shape"),
+    ],
+)
+def test_a_block_that_cannot_be_completed_is_refused(steps, size, known, remedy):
+    table = TrajectoryTable.empty(STEPS, GRID)
+    with pytest.raises(InvalidInput, match=remedy):
+        table.add_block(steps, np.eye(size), known)
+    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "remedy"),
+    [
+        (np.eye(STEPS + 1), "shape"),
+        (np.full((STEPS, STEPS), np.nan), "failed run"),
+        (np.full((STEPS, STEPS), np.inf), "failed run"),
+        (-np.eye(STEPS), "failed run"),
+        (np.triu(np.ones((STEPS, STEPS))), "symmetric"),
+    ],
+)
+def test_a_failed_run_teaches_nothing(spoilt, remedy):
+    table = TrajectoryTable.empty(STEPS, GRID)
+    with pytest.raises(InvalidInput, match=remedy):
+        table.add_run(spoilt)
+    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+# Damaged documents
+
+TRIANGLE = STEPS * (STEPS + 1) // 2
+
+
+def document(**fields):
+    """A valid document with some fields replaced."""
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_run(np.eye(STEPS))
+    return table.to_dict() | fields
+
+
+def test_the_undamaged_template_is_read():
+    assert TrajectoryTable.from_dict(document()).runs == 1
+    assert TrajectoryTable.from_dict(document(growth_log_sum=[-1.0] * STEPS, growth_count=[1] * STEPS)).growth[0] < 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        None,
+        [],
+        {},
+        document(surplus=1),
+        {name: value for name, value in document().items() if name != "runs"},
+        document(grid=3),
+        document(products=3),
+        document(products=None),
+        document(products=[1.0] * (TRIANGLE - 1)),
+        document(products=[[1.0] * TRIANGLE]),
+        document(products=[1.0] * (TRIANGLE - 1) + [[1.0]]),
+        document(products=[float("nan")] * TRIANGLE),
+        document(products=[float("inf")] * TRIANGLE),
+        document(products=[-1.0] * TRIANGLE),
+        document(products=["1"] * TRIANGLE),
+        document(products=[True] * TRIANGLE),
+        document(counts=[-1] * TRIANGLE),
+        document(counts=[1.5] * TRIANGLE),
+        document(counts=[2**64] * TRIANGLE),
+        document(counts=[1] * (TRIANGLE + 1)),
+        document(counts=[0] * TRIANGLE),
+        document(counts=[2] * TRIANGLE),
+        document(growth_log_sum=[float("nan")] * STEPS),
+        document(growth_log_sum=[0.0] * (STEPS - 1)),
+        document(growth_log_sum=[1.0] * STEPS),
+        document(growth_count=[-1] * STEPS),
+        document(growth_count=[0.5] * STEPS),
+        document(growth_count=[]),
+        document(growth_count=3),
+        document(runs=-1),
+        document(runs=0),
+        document(runs=1.5),
+        document(runs=[1]),
+        document(runs=None),
+        document(full_runs=2),
+        document(full_runs=-1),
+    ],
+)
+def test_damaged_documents_are_refused(fields):
+    with pytest.raises(ValueError, match=r"`|need|nothing"):
+        TrajectoryTable.from_dict(fields)
