@@ -28,11 +28,15 @@ from torch import Tensor
 from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.ucb import pull
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.learned_plan import audit_is_due, every_step, learn, learned_plan, measured_growth
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.grid import check_grid, fingerprint
+from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 if TYPE_CHECKING:
@@ -96,16 +100,54 @@ class FastFlow:
         self.arms = tuple(arms)
         self.statistics = ArmStatistics().merge(statistics or ArmStatistics())  # what it decides from
         self._delta = ArmStatistics()
+        self.trajectories: dict[str, TrajectoryTable] = {}  # by key: what plans are drawn up from
 
-    def sample(self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey = "") -> tuple[Tensor, Trace]:
+    def sample(
+        self,
+        velocity: Velocity,
+        x: Tensor,
+        sigmas: Tensor,
+        key: str | PolicyKey = "",
+        *,
+        evaluations: int | None = None,
+        speedup: float | None = None,
+    ) -> tuple[Tensor, Trace]:
         """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x of any shape.
+
+        With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
+        learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
+        `trace.nfe` counts and `trace.audit_mse` tells of. Without, it is FastFlow as published.
 
         Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
         float32, and what was done. Raises InvalidInput and InvalidOutput too.
         """
         check_grid(sigmas)
+        if evaluations is not None or speedup is not None:
+            budget = evaluations_for(len(sigmas) - 1, evaluations, speedup)
+            return self._sample_planned(velocity, x, sigmas, str(key), budget)
         return fastflow(velocity, x, sigmas, self._policy(key, sigmas, _shape(x.shape)))
+
+    def _sample_planned(
+        self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str, evaluations: int
+    ) -> tuple[Tensor, Trace]:
+        steps, grid = len(sigmas) - 1, fingerprint(sigmas)
+        key = key or f"{_shape(x.shape)}:grid{grid}"
+        dsigma = np.diff(sigmas.double().cpu().numpy())
+        table = self.trajectories.setdefault(key, TrajectoryTable.empty(steps, grid))
+        table.check(key, steps, grid)
+        plan, audit = learned_plan(table, dsigma, evaluations), audit_is_due(table, evaluations)
+        walked = Sightings()
+        sample, trace = planned(velocity, x, sigmas, plan, walked)
+        learn(table, walked, known=table)
+        if audit:
+            full = Sightings()
+            reference, full_trace = planned(velocity, x, sigmas, every_step(steps), full)
+            learn(table, full, known=table)
+            table.add_growth(*measured_growth(plan, walked, full, dsigma))
+            trace.nfe += full_trace.nfe
+            trace.audit_mse = float((sample - reference).square().mean())
+        return sample, trace
 
     @contextmanager
     def attach(self, pipe: Any, key: str | PolicyKey = "") -> Iterator[Attachment]:
@@ -147,6 +189,19 @@ class FastFlow:
         if isinstance(key, str) and key:
             return key
         return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
+
+
+def evaluations_for(steps: int, evaluations: int | None, speedup: float | None) -> int:
+    """How many of `steps` run the network; raises InvalidInput for a budget that cannot be."""
+    if evaluations is not None and speedup is not None:
+        raise InvalidInput("`evaluations` and `speedup` say the same thing; give one of them")
+    if speedup is not None:
+        if not (math.isfinite(speedup) and speedup >= 1):
+            raise InvalidInput(f"speedup = {speedup} is none; use a number from 1, such as 2.6")
+        evaluations = round(steps / speedup)
+    if evaluations is None or not 2 <= evaluations <= steps:
+        raise InvalidInput(f"{evaluations} of {steps} steps cannot be evaluated; ask for 2 to {steps}")
+    return evaluations
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -14,6 +14,12 @@ class Trace:
     evaluated: list[int] = field(default_factory=list)  # step indices, rising
     skips: list[tuple[int, int]] = field(default_factory=list)  # (step, skipped): chosen after evaluating `step`
     errors: list[tuple[int, int, float]] = field(default_factory=list)  # (step, skipped, MSE of the prediction)
+    audit_mse: float | None = None  # of x against the full run of the same seed, where one was made
+
+    def add_evaluation(self, step: int) -> None:
+        """The network ran at `step`, once."""
+        self.evaluated.append(step)
+        self.nfe += 1
 
     @property
     def skipped(self) -> int:

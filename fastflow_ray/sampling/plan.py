@@ -1,0 +1,91 @@
+"""A plan: which steps to evaluate and how to go through the others, settled before the trajectory begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastflow_ray.errors import InvalidInput
+
+REMEMBERED = 3  # evaluated velocities held at a time, the present one among them
+Weights = tuple[float, ...]  # of the latest evaluated velocities, oldest first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a trajectory needs to be walked again, bit for bit. Steps count from 0 at sigma = 1.
+
+    A skipped step k goes by `predict[k]`-weighted velocities evaluated before it. The evaluation at j that ends a skip
+    tells more: x is set back to where the skip's first step began and goes to j again, by `integrate[j]`, weights in
+    units of sigma of the remembered velocities and of the one just evaluated. Steps without weights there are not
+    gone again.
+    """
+
+    steps: int  # N, of the grid
+    evaluated: tuple[int, ...]  # rising from 0
+    predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
+    integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED`, its own the last
+
+    def __post_init__(self) -> None:
+        if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):
+            raise InvalidInput(f"a plan's evaluated steps have to rise from 0 and stay below {self.steps}")
+        if set(self.predict) != set(range(self.steps)) - set(self.evaluated):
+            raise InvalidInput("a plan needs weights for exactly the steps it does not evaluate")
+        if not set(self.integrate) <= set(self.evaluated):
+            raise InvalidInput("a plan can go again only to a step it evaluates")
+        weights = [*self.predict.values(), *self.integrate.values()]
+        if not all(row and all(math.isfinite(weight) for weight in row) for row in weights):
+            raise InvalidInput("a plan's weights have to be finite")
+        if any(len(row) > REMEMBERED for row in weights):
+            raise InvalidInput(f"a plan may weigh {REMEMBERED} velocities at most")
+
+    @property
+    def evaluations(self) -> int:
+        """How many steps run the network."""
+        return len(self.evaluated)
+
+    @property
+    def skips(self) -> list[tuple[int, int]]:
+        """(evaluated step, steps skipped after it), for every evaluated step."""
+        ends = (*self.evaluated[1:], self.steps)
+        return [(start, end - start - 1) for start, end in zip(self.evaluated, ends, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; floats keep every bit."""
+        return {
+            "steps": self.steps,
+            "evaluated": list(self.evaluated),
+            "predict": {str(step): list(weights) for step, weights in self.predict.items()},
+            "integrate": {str(step): list(weights) for step, weights in self.integrate.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Plan:
+        """What `to_dict` described; raises InvalidInput if it is damaged."""
+        try:
+            return cls(
+                steps=int(fields["steps"]),
+                evaluated=tuple(int(step) for step in fields["evaluated"]),
+                predict=_weights(fields["predict"]),
+                integrate=_weights(fields["integrate"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as damage:
+            raise InvalidInput(f"this is not a plan: {damage!r}") from damage
+
+
+def combine(weights: Sequence[float], velocities: Sequence[Tensor]) -> Tensor:
+    """The weighted sum of the last `len(weights)` velocities, float32."""
+    latest = velocities[len(velocities) - len(weights) :]
+    total = torch.mul(latest[0], weights[0])
+    for weight, velocity in zip(weights[1:], latest[1:], strict=True):
+        total.add_(velocity, alpha=weight)
+    return total
+
+
+def _weights(rows: Mapping[str, Sequence[float]]) -> dict[int, Weights]:
+    return {int(step): tuple(float(weight) for weight in row) for step, row in rows.items()}

@@ -1,0 +1,51 @@
+"""A planned trajectory as a plain loop: the specification that the diffusers installation is held to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.sampling.euler import Velocity
+from fastflow_ray.sampling.grid import check_grid
+from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
+from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity_history import check_finite
+
+
+@torch.no_grad()
+def planned(
+    velocity: Velocity, x: Tensor, sigmas: Tensor, plan: Plan, sightings: Sightings | None = None
+) -> tuple[Tensor, Trace]:
+    """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), evaluating where `plan` says.
+
+    A plan that evaluates every step is Euler, bit for bit. `sightings` notes what the network was seen to do.
+    Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, InvalidOutput.
+    """
+    check_plan(plan, sigmas)
+    trace, sightings = Trace(steps=plan.steps, skips=plan.skips), sightings or Sightings()
+    x = start = x.to(torch.float32)
+    known: list[Tensor] = []
+    for k in range(plan.steps):
+        if k in plan.predict:
+            v = combine(plan.predict[k], known)
+        else:
+            v = velocity(x, sigmas[k]).to(torch.float32)
+            known = [*known[1 - REMEMBERED :], v]
+            if k in plan.integrate:
+                x = start + combine(plan.integrate[k], known)
+            start = x
+            trace.add_evaluation(k)
+            sightings.add(k, x, v)
+        x = x + (sigmas[k + 1] - sigmas[k]) * v
+    sightings.end(x)
+    check_finite(x)
+    return x, trace
+
+
+def check_plan(plan: Plan, sigmas: Tensor) -> None:
+    """Raise InvalidInput unless the grid is sound and as long as the plan."""
+    check_grid(sigmas)
+    if len(sigmas) - 1 != plan.steps:
+        raise InvalidInput(f"the plan is for {plan.steps} steps, the grid has {len(sigmas) - 1}; plan for this grid")

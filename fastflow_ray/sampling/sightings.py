@@ -1,0 +1,61 @@
+"""What a trajectory lets one see of the network, on a few coordinates: enough to learn from, and never a wait.
+
+Inner products over a fixed subset of coordinates plan as well as over all of them, so nothing large is kept, and the
+device is waited for once, at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+COORDINATES = 1024  # per sample of the batch
+
+
+class Sightings:
+    """The evaluated steps of one trajectory, and a subset of x and v there."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self._x: list[Tensor] = []
+        self._v: list[Tensor] = []
+
+    def add(self, step: int, x: Tensor, v: Tensor) -> None:
+        """Evaluated `step` at x (after re-integration, if any) and saw the velocity v; shapes (batch, …)."""
+        self.steps.append(step)
+        self._x.append(_subset(x))
+        self._v.append(_subset(v))
+
+    def end(self, x: Tensor) -> None:
+        """The trajectory has arrived at x."""
+        self._x.append(_subset(x))
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """(evaluated + 1, coordinates): at each evaluated step, and at the end."""
+        return _numpy(self._x)
+
+    @property
+    def v(self) -> NDArray[np.float64]:
+        """(evaluated, coordinates)."""
+        return _numpy(self._v)
+
+    @property
+    def gram(self) -> NDArray[np.float64]:
+        """Inner products of the velocities per coordinate: (evaluated, evaluated)."""
+        gram: NDArray[np.float64] = self.v @ self.v.T / self.v.shape[1]
+        return gram
+
+
+def _subset(tensor: Tensor) -> Tensor:
+    """At most `COORDINATES` of each sample, evenly spread; the same ones for every tensor of this shape."""
+    samples = tensor.detach().reshape(len(tensor), -1)
+    stride = -(-samples.shape[1] // COORDINATES)
+    return samples[:, ::stride].to(torch.float32).flatten()
+
+
+def _numpy(rows: list[Tensor]) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = torch.stack(rows).cpu().double().numpy()
+    return numbers

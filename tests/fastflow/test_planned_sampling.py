@@ -1,0 +1,158 @@
+"""`FastFlow.sample` with a budget: what it learns from, what it costs, and that it pays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.learned_plan import every_step, learned_plan, measured_growth
+from fastflow_ray.sampling.euler import euler
+from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.sightings import Sightings
+
+STEPS, BUDGET = 30, 12
+SIGMAS = flow_sigmas(STEPS, 3.0)
+CENTRES = torch.randn(6, 40, generator=torch.Generator().manual_seed(1))
+
+
+class MixtureFlow:
+    """The exact velocity of the flow from noise to six Gaussian blobs in 40 dimensions."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self.calls += 1
+        variance = (0.3 * (1 - sigma)) ** 2 + sigma**2
+        distance = ((x[:, None] - (1 - sigma) * CENTRES) ** 2).sum(-1)
+        share = torch.softmax(-distance / (2 * variance), dim=1)
+        centre = share @ CENTRES
+        deviation = x - (1 - sigma) * centre
+        noise = sigma / variance * deviation
+        data = centre + 0.3**2 * (1 - sigma) / variance * deviation
+        return noise - data
+
+
+def noise(seed: int) -> Tensor:
+    return torch.randn(2, 40, generator=torch.Generator().manual_seed(seed))
+
+
+def mse(a: Tensor, b: Tensor) -> float:
+    return float((a - b).square().mean())
+
+
+def taught(jobs: int) -> FastFlow:
+    fast = FastFlow()
+    for job in range(jobs):
+        fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", evaluations=BUDGET)
+    return fast
+
+
+def test_the_first_call_of_a_key_evaluates_every_step() -> None:
+    x, trace = FastFlow().sample(MixtureFlow(), noise(0), SIGMAS, key="k", evaluations=BUDGET)
+    assert torch.equal(x, euler(MixtureFlow(), noise(0), SIGMAS))
+    assert trace.nfe == STEPS
+    assert trace.audit_mse is None
+
+
+def test_later_calls_keep_the_budget_and_count_what_audits_cost() -> None:
+    fast, audits = taught(1), 0
+    for job in range(1, 20):
+        velocity = MixtureFlow()
+        x, trace = fast.sample(velocity, noise(job), SIGMAS, key="k", evaluations=BUDGET)
+        assert len(trace.evaluated) == BUDGET
+        assert trace.nfe == velocity.calls == BUDGET + (STEPS if trace.audit_mse is not None else 0)
+        assert trace.skipped == STEPS - BUDGET
+        if trace.audit_mse is not None:
+            audits += 1
+            assert trace.audit_mse == pytest.approx(mse(x, euler(MixtureFlow(), noise(job), SIGMAS)))
+    assert 2 <= audits <= 6
+
+
+@pytest.mark.parametrize("jobs", [1, 12])
+def test_a_learned_plan_is_far_nearer_to_the_full_run_than_as_many_steps_of_euler(jobs: int) -> None:
+    fast, ours, theirs = taught(jobs), [], []
+    plan = learned_plan(fast.trajectories["k"], np.diff(SIGMAS.double().numpy()), BUDGET)
+    for seed in range(100, 116):
+        reference = euler(MixtureFlow(), noise(seed), SIGMAS)
+        ours.append(mse(planned(MixtureFlow(), noise(seed), SIGMAS, plan)[0], reference))
+        theirs.append(mse(euler(MixtureFlow(), noise(seed), flow_sigmas(BUDGET, 3.0)), reference))
+    assert 5 * np.median(ours) < np.median(theirs)
+
+
+def test_a_speedup_is_a_budget() -> None:
+    fast = taught(1)
+    _, trace = fast.sample(MixtureFlow(), noise(50), SIGMAS, key="k", speedup=3.0)
+    assert len(trace.evaluated) == 10
+
+
+def test_the_same_calls_give_the_same_bits() -> None:
+    first, second = taught(4), taught(4)
+    a, trace_a = first.sample(MixtureFlow(), noise(9), SIGMAS, key="k", evaluations=BUDGET)
+    b, trace_b = second.sample(MixtureFlow(), noise(9), SIGMAS, key="k", evaluations=BUDGET)
+    assert torch.equal(a, b)
+    assert trace_a == trace_b
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"evaluations": 1},
+        {"evaluations": STEPS + 1},
+        {"speedup": 0.5},
+        {"speedup": math.nan},
+        {"speedup": 100.0},
+        {"evaluations": 10, "speedup": 3.0},
+    ],
+)
+def test_a_budget_that_cannot_be_is_refused(budget: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput):
+        FastFlow().sample(MixtureFlow(), noise(0), SIGMAS, **budget)  # type: ignore[arg-type]
+
+
+def test_another_grid_under_the_same_key_is_refused() -> None:
+    with pytest.raises(StatisticsMismatch):
+        taught(1).sample(MixtureFlow(), noise(0), flow_sigmas(STEPS, 5.0), key="k", evaluations=BUDGET)
+
+
+def test_without_a_key_each_grid_learns_for_itself() -> None:
+    fast = FastFlow()
+    for shift in (3.0, 5.0):
+        _, trace = fast.sample(MixtureFlow(), noise(0), flow_sigmas(STEPS, shift), evaluations=BUDGET)
+        assert trace.nfe == STEPS
+
+
+def test_a_network_that_breaks_teaches_nothing() -> None:
+    fast = FastFlow()
+    with pytest.raises(InvalidOutput):
+        fast.sample(lambda x, _: x * math.nan, noise(0), SIGMAS, key="k", evaluations=BUDGET)
+    assert fast.trajectories["k"].runs == 0
+
+
+def test_growth_is_measured_where_it_is_known_exactly() -> None:
+    """v = 2·x·sin(5·sigma): every deviation grows over step k by 1 + dsigma_k·2·sin(5·sigma_k)."""
+
+    def velocity(x: Tensor, sigma: Tensor) -> Tensor:
+        return 2 * x * torch.sin(5 * sigma)
+
+    dsigma = np.diff(SIGMAS.double().numpy())
+    fast = FastFlow()
+    fast.sample(velocity, noise(0), SIGMAS, key="k", evaluations=BUDGET)
+    table = fast.trajectories["k"]
+    table.products += np.diag(np.full(STEPS, 1e-2))  # a planner that errs, so that there are deviations
+    plan = learned_plan(table, dsigma, BUDGET)
+    walked, full = Sightings(), Sightings()
+    planned(velocity, noise(1), SIGMAS, plan, walked)
+    planned(velocity, noise(1), SIGMAS, every_step(STEPS), full)
+    log_growth, known = measured_growth(plan, walked, full, dsigma)
+    truth = np.log(np.abs(1 + dsigma * 2 * np.sin(5 * SIGMAS[:-1].double().numpy())))
+    single = np.array([k in plan.evaluated and k + 1 in (*plan.evaluated, STEPS) for k in range(STEPS)]) & known
+    assert single.sum() >= 3
+    np.testing.assert_allclose(log_growth[single], truth[single], atol=0.02)
