@@ -40,7 +40,7 @@ format: $(STAMP)  ## let ruff mend what it can
 check-k8s: $(STAMP)  ## check the Kubernetes manifests: make check-k8s CRD=ray.io_rayclusters.yaml
 	$(BIN)/python -m k8s.check $(if $(CRD),--crd $(CRD))
 
-train: $(STAMP)  ## train the embedded model from nothing (about 1.5 hours on 2 cores)
+train: $(STAMP)  ## train the embedded model from nothing (about 1.5 hours on 2 free cores)
 	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m fastflow_ray.training.shapes
 
 clean:  ## remove what was installed or made

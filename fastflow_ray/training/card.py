@@ -86,9 +86,9 @@ background, {held_out} of them held out; captions in varied English, 11 % of the
 
 **Training.** Autoencoder: {autoencoder_steps} steps, then {sharpening_steps} of the decoder alone;
 {autoencoder_psnr_db:.1f} dB on held-out scenes.
-Flow: {clips} clips, {flow_steps} steps of 16, logit-normal sigma with shift 3, AdamW, moving average; last loss
-{flow_loss:.3f}.
-One command, `python -m fastflow_ray.training.shapes`, on a CPU.
+Flow: {clips} clips, logit-normal sigma with shift 3, AdamW, moving average, batches of 16, in legs of
+{legs}.
+By `python -m fastflow_ray.training.shapes`, on a CPU; `docs/experiments.md` has the settings of each leg.
 
 **Steering.** Colour, shape and motion, all three, agree with the prompt in {agreement:.0%} of the {held_out} held-out
 captions (50 steps, guidance 3, shift 3; detector in `fastflow_ray/training/detector.py`).
@@ -116,6 +116,7 @@ def write_card(folder: Path, held_out: list[Scene], facts: dict[str, Any]) -> fl
         scenes=len(held_out) + facts["training_scenes"],
         held_out=len(held_out),
         agreement=agreed,
+        legs=", ".join(f"{leg['steps']:,} steps (to a loss of {leg['loss']:.3f})" for leg in facts["legs"]),
         **{
             k: facts[k]
             for k in (
@@ -123,8 +124,6 @@ def write_card(folder: Path, held_out: list[Scene], facts: dict[str, Any]) -> fl
                 "sharpening_steps",
                 "autoencoder_psnr_db",
                 "clips",
-                "flow_steps",
-                "flow_loss",
             )
         },
     )

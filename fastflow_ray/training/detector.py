@@ -12,6 +12,7 @@ import torch
 from fastflow_ray.training.scenes import COLOURS, MOTIONS, SHAPES, SIZE_PX, Scene, signed_distance
 
 INK_THRESHOLD = 0.25  # distance in RGB from the background at which a pixel counts as the shape
+HAZE = 0.2  # share of the contrast below which a pixel is ground
 STILL_BELOW_PX = 8.0  # a centre that travels less stands still
 
 
@@ -31,29 +32,38 @@ class Sighting:
 def detect(clip: torch.Tensor) -> Sighting | None:
     """What a clip, float (frames, 3, 64, 64) in [0, 1], shows; None if it shows nothing but background."""
     ground = torch.cat([clip[..., 0, :], clip[..., -1, :]], dim=-1).transpose(0, 1).flatten(1).median(dim=1).values
-    mask = (clip - ground.view(1, 3, 1, 1)).square().sum(dim=1).sqrt() > INK_THRESHOLD
-    if mask.flatten(1).sum(dim=1).min() < 12:
+    difference = clip - ground.view(1, 3, 1, 1)
+    seen = difference.square().sum(dim=1).sqrt() > INK_THRESHOLD
+    if seen.flatten(1).sum(dim=1).min() < 12:
         return None
-    return Sighting(colour=_colour(clip, mask), shape=_shape(mask), motion=_motion(mask))
+    ink = clip.transpose(1, 0)[:, seen].median(dim=1).values
+    cover = _cover(difference, ink - ground)
+    if cover.flatten(1).sum(dim=1).min() < 12:
+        return None
+    return Sighting(colour=_colour(ink), shape=_shape(cover), motion=_motion(cover))
 
 
-def _colour(clip: torch.Tensor, mask: torch.Tensor) -> str:
+def _cover(difference: torch.Tensor, contrast: torch.Tensor) -> torch.Tensor:
+    """How far each pixel is from the ground's colour to the ink's: (frames, 64, 64) in [0, 1]; faint haze is none."""
+    along = (difference * contrast.view(1, 3, 1, 1)).sum(dim=1) / contrast.square().sum()
+    return torch.where(along > HAZE, along, 0.0).clamp(0.0, 1.0)
+
+
+def _colour(ink: torch.Tensor) -> str:
     """The palette's colour nearest to the median of the shape's pixels."""
-    ink = clip.transpose(1, 0)[:, mask].median(dim=1).values
     return min(COLOURS, key=lambda name: float((ink - torch.tensor(COLOURS[name])).square().sum()))
 
 
-def _centres(mask: torch.Tensor) -> torch.Tensor:
+def _centres(cover: torch.Tensor) -> torch.Tensor:
     """Centre of the shape per frame: (frames, 2) as (x, y) in px."""
-    weight = mask.float()
     pixel = torch.arange(SIZE_PX) + 0.5
-    area = weight.sum(dim=(1, 2))
-    return torch.stack([(weight.sum(1) * pixel).sum(1) / area, (weight.sum(2) * pixel).sum(1) / area], dim=1)
+    area = cover.sum(dim=(1, 2))
+    return torch.stack([(cover.sum(1) * pixel).sum(1) / area, (cover.sum(2) * pixel).sum(1) / area], dim=1)
 
 
-def _motion(mask: torch.Tensor) -> str:
+def _motion(cover: torch.Tensor) -> str:
     """Direction of the way from the first to the last frame."""
-    centres = _centres(mask)
+    centres = _centres(cover)
     way_x, way_y = (centres[-2:].mean(0) - centres[:2].mean(0)).tolist()
     if max(abs(way_x), abs(way_y)) < STILL_BELOW_PX:
         return "still"
@@ -62,25 +72,24 @@ def _motion(mask: torch.Tensor) -> str:
     return next(name for name, direction in MOTIONS.items() if direction == way)
 
 
-def _shape(mask: torch.Tensor) -> str:
-    """The shape whose outline of the same area and centre overlaps best, over all frames."""
-    return max(SHAPES, key=lambda shape: _overlap(shape, mask))
+def _shape(cover: torch.Tensor) -> str:
+    """The shape that, drawn with the same area and centre, overlaps best, over all frames."""
+    return max(SHAPES, key=lambda shape: _overlap(shape, cover))
 
 
-def _overlap(shape: str, mask: torch.Tensor) -> float:
-    """Mean over frames of the best intersection over union with the ideal shape of the mask's area."""
+def _overlap(shape: str, cover: torch.Tensor) -> float:
+    """Mean over frames of the intersection over union with the shape as `scenes.render` would draw it."""
     pixel = torch.arange(SIZE_PX) + 0.5
     unit_area = float((signed_distance(shape, *_unit_grid(), 1.0) < 0).float().mean()) * 16.0
     total = 0.0
-    for frame, centre in zip(mask, _centres(mask), strict=True):
+    for frame, centre in zip(cover, _centres(cover), strict=True):
         radius = float(frame.sum()) ** 0.5 / unit_area**0.5
         x = (pixel - centre[0]).view(1, -1)
         # A triangle's centre of mass is not the origin of its outline.
-        offset = _centroid_y(shape) * radius
-        y = (pixel - centre[1]).view(-1, 1) + offset
-        ideal = signed_distance(shape, x, y, radius) < 0
-        total += float((ideal & frame).sum()) / float((ideal | frame).sum())
-    return total / len(mask)
+        y = (pixel - centre[1]).view(-1, 1) + _centroid_y(shape) * radius
+        ideal = (0.5 - signed_distance(shape, x, y, radius)).clamp(0.0, 1.0)
+        total += float(torch.minimum(ideal, frame).sum()) / float(torch.maximum(ideal, frame).sum())
+    return total / len(cover)
 
 
 def _unit_grid() -> tuple[torch.Tensor, torch.Tensor]:

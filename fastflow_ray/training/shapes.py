@@ -27,9 +27,10 @@ from fastflow_ray.training.flow import (
     train_flow,
     warm_up_reading,
 )
-from fastflow_ray.training.scenes import FRAMES, Scene, random_path, render, split_scenes
+from fastflow_ray.training.scenes import Scene, random_path, render, split_scenes
 
 HELD_OUT = 40
+Leg = dict[str, float]  # of the flow's training: steps, and the smoothed loss it ended with
 INFERENCE_SHIFT = 3.0
 
 
@@ -53,11 +54,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("out/shapes-work"), help="finished stages; safe to delete")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--autoencoder-steps", type=int, default=3000)
-    parser.add_argument("--sharpening-steps", type=int, default=1500)
+    parser.add_argument("--autoencoder-steps", type=int, default=5000)
+    parser.add_argument("--sharpening-steps", type=int, default=2000)
     parser.add_argument("--clips", type=int, default=3000)
     parser.add_argument("--reading-steps", type=int, default=400)
-    parser.add_argument("--flow-steps", type=int, default=8000)
+    parser.add_argument("--flow-steps", type=int, default=15_000)
+    parser.add_argument("--flow-from", type=Path, help="a folder `flow` of earlier work: train it further")
     return parser.parse_args()
 
 
@@ -98,24 +100,37 @@ def sharpening_stage(work: Path, vae: AutoencoderKLWan, train: list[Scene], step
     return AutoencoderKLWan.from_pretrained(folder).to(vae.device).eval()
 
 
-def flow_stage(args: argparse.Namespace, data: FlowData, train: list[Scene]) -> tuple[FlowModel, float]:
-    """Text encoder and transformer, from the work folder if they are there, and the smoothed loss they reached."""
-    folder, tokenizer = args.work / "flow", ByT5Tokenizer()
-    if not (folder / "loss.txt").exists():
-        torch.manual_seed(4)
-        device = torch.device(args.device)
-        model = FlowModel(build_text_encoder().to(device), build_transformer().to(device))
-        warm_up_reading(model.text_encoder, tokenizer, train, args.reading_steps, LossLog("reading", 50))
+def flow_stage(args: argparse.Namespace, data: FlowData, train: list[Scene]) -> tuple[FlowModel, list[Leg]]:
+    """Text encoder and transformer, from the work folder if they are there, and how they were trained."""
+    folder = args.work / "flow"
+    if not (folder / "legs.json").exists():
+        model, legs = begin_flow(args, train)
         log = LossLog("flow", 50)
-        average = train_flow(model, tokenizer, data, args.flow_steps, log)
+        average = train_flow(model, ByT5Tokenizer(), data, args.flow_steps, log, seed=3 + len(legs))
         average.text_encoder.save_pretrained(folder / "text_encoder")
         average.transformer.save_pretrained(folder / "transformer")
-        (folder / "loss.txt").write_text(f"{log.loss:.4f}")
+        (folder / "legs.json").write_text(json.dumps([*legs, {"steps": args.flow_steps, "loss": round(log.loss, 4)}]))
+    return load_flow(folder)
+
+
+def begin_flow(args: argparse.Namespace, train: list[Scene]) -> tuple[FlowModel, list[Leg]]:
+    """New networks of which the text encoder can read already, or those of `--flow-from`."""
+    if args.flow_from:
+        return load_flow(args.flow_from)
+    torch.manual_seed(4)
+    device = torch.device(args.device)
+    model = FlowModel(build_text_encoder().to(device), build_transformer().to(device))
+    warm_up_reading(model.text_encoder, ByT5Tokenizer(), train, args.reading_steps, LossLog("reading", 50))
+    return model, []
+
+
+def load_flow(folder: Path) -> tuple[FlowModel, list[Leg]]:
+    """The networks a leg of training left in `folder`, and all legs that led there."""
     model = FlowModel(
         UMT5EncoderModel.from_pretrained(folder / "text_encoder"),
         WanTransformer3DModel.from_pretrained(folder / "transformer"),
     )
-    return model, float((folder / "loss.txt").read_text())
+    return model, json.loads((folder / "legs.json").read_text())
 
 
 def assemble(model: FlowModel, vae: AutoencoderKLWan, folder: Path) -> None:
@@ -138,7 +153,7 @@ def assemble(model: FlowModel, vae: AutoencoderKLWan, folder: Path) -> None:
 @torch.no_grad()
 def reconstruction_psnr_db(vae: AutoencoderKLWan, held_out: list[Scene]) -> float:
     """PSNR of encode-decode over clips of scenes that training never saw."""
-    clips = clip_batch(held_out, 8, FRAMES, random.Random(6)).to(vae.device)
+    clips = clip_batch(held_out, 8, random.Random(6)).to(vae.device)
     back = vae.decode(vae.encode(clips).latent_dist.mean).sample.clamp(-1.0, 1.0)
     return float(-10.0 * torch.log10(((back - clips) / 2.0).square().mean()))
 
@@ -151,11 +166,11 @@ def main() -> None:
     train, held_out = split_scenes(HELD_OUT)
     vae = autoencoder_stage(args.work, train, args.autoencoder_steps, torch.device(args.device))
     data = latents_stage(args.work, vae, train, args.clips)
-    model, loss = flow_stage(args, data, train)
+    model, legs = flow_stage(args, data, train)
     vae = sharpening_stage(args.work, vae, train, args.sharpening_steps)
     psnr_db = reconstruction_psnr_db(vae, held_out)
     assemble(model, vae, args.out)
-    facts = {"autoencoder_psnr_db": psnr_db, "flow_loss": loss, "training_scenes": len(train)}
+    facts = {"autoencoder_psnr_db": psnr_db, "legs": legs, "training_scenes": len(train)}
     write_card(args.out, held_out, {**facts, **vars(args)})
 
 

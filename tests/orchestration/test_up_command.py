@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,8 +99,11 @@ def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Pa
     process = start([*UP, "--data", str(tmp_path / "data")])
     wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
     family = family_of(process.pid)
+    folders = set(re.findall(r"/tmp/fastflow-\w+", "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in family)))
     process.kill()
     wait_for(lambda: set(alive(family)) <= RAYS_AGENTS)
+    for folder in folders:  # of logs: nobody was left to remove it
+        shutil.rmtree(folder)
 
 
 @pytest.mark.timeout(400)

@@ -36,13 +36,10 @@ def test_it_is_an_unchanged_wan_pipeline(pipe: WanPipeline) -> None:
 
 @pytest.mark.timeout(300)
 def test_prompts_steer_it(pipe: WanPipeline) -> None:
-    """Colour, shape and motion, all three, in captions of scenes it never saw; by chance it would be 1 in 105.
-
-    The aim is 85 %, and the model card says what was reached; this holds what the committed weights do.
-    """
+    """Colour, shape and motion, all three, in captions of scenes it never saw; by chance it would be 1 in 105."""
     _, held_out = split_scenes(HELD_OUT)
     clips = generate_clips(pipe, held_out_captions(held_out), steps=20)
-    assert agreement(clips, held_out) >= 0.2
+    assert agreement(clips, held_out) >= 0.85
 
 
 def test_the_detector_would_notice_a_model_that_ignores_prompts(pipe: WanPipeline) -> None:
