@@ -21,6 +21,7 @@ from fastflow_ray.errors import FleetUnavailable, InvalidInput
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
+from orchestration.held_interrupt import held_interrupt
 from orchestration.kept_valkey import KeptValkey
 
 LOOPBACK = "127.0.0.1"
@@ -92,19 +93,20 @@ def _own_ray(workers: int, dashboard_port: int | None) -> Iterator[None]:
 
 def _start_ray(workers: int, dashboard_port: int | None, folder: str) -> None:
     try:
-        ray.init(
-            "local",  # never a cluster that happens to be there
-            namespace=NAMESPACE,
-            num_gpus=workers,
-            num_cpus=workers + 1,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=dashboard_port is not None,
-            dashboard_host=LOOPBACK,
-            dashboard_port=dashboard_port,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
+        with held_interrupt():
+            ray.init(
+                "local",  # never a cluster that happens to be there
+                namespace=NAMESPACE,
+                num_gpus=workers,
+                num_cpus=workers + 1,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=dashboard_port is not None,
+                dashboard_host=LOOPBACK,
+                dashboard_port=dashboard_port,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
     except (RayError, ConnectionError, RuntimeError, ValueError) as error:
         raise FleetUnavailable(f"Ray did not start on this machine: {error}") from error
 

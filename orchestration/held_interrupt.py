@@ -1,0 +1,37 @@
+"""Ctrl-C while others' code runs that might swallow it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def held_interrupt() -> Iterator[None]:
+    """A Ctrl-C inside takes effect at its end, a second one at once.
+
+    KeyboardInterrupt raised within a callback of compiled code, as Ray has many while it starts, is printed and
+    forgotten; the fleet would then go on as if nobody had asked it to end. Outside the main thread, which alone hears
+    of signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            signal.default_int_handler(number, frame)
+        asked = True
+
+    before = signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
