@@ -145,12 +145,17 @@ def succeeded(record: JobRecord) -> JobRecord:
     return record
 
 
+def is_http(url: str) -> bool:
+    """Whether a fleet's address is that of its HTTP API; otherwise it is its Redis."""
+    return url.startswith(("http://", "https://"))
+
+
 def _unknown(job_id: str) -> UnknownJob:
     return UnknownJob(f"there is no job {job_id[:80]!r}, or its record has expired; `fastflow-ray list` shows the jobs")
 
 
 def _transport(url: str, store_url: str | None, api_key: str | None) -> Transport:
-    if url.startswith(("http://", "https://")):
+    if is_http(url):
         from fastflow_ray.transports.over_http import OverHttp
 
         return OverHttp(url, api_key)

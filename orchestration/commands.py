@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
+from fastflow_ray.cli.output import log_to
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
 from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.settings import Settings
@@ -45,8 +47,8 @@ def up(
 
     Killed without warning, all of it ends by itself; the last two helpers of Ray do so within about a minute.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     screen, limits = Console(), _limits(workers, floor, ceiling)
+    log_to(screen)
     times = Settings.from_environment().model_dump(include=TIMES)
     local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **times)
     with screen.status("Raising the fleet …") as note, local as fleet:
@@ -56,11 +58,10 @@ def up(
             note.stop()
             _say_how_to_use(screen, fleet.plan, redis, store, dashboard)
             note.start()
-            while True:
-                note.update(_now(fleet))
-                time.sleep(LOOK_S)
+            _follow(fleet, local, screen, note)
         except KeyboardInterrupt:
-            note.update("The workers give their jobs back and leave …")
+            screen.print("The workers give their jobs back and leave; Ctrl-C again does not wait for them.")
+            note.update("Ending the fleet …")
     screen.print("The fleet has ended. Its queue and its videos are kept.")
 
 
@@ -92,8 +93,22 @@ def _say_how_to_use(
     screen.print("\nCtrl-C ends the fleet.")
 
 
-def _now(fleet: Fleet) -> str:
-    try:
-        return fleet.status().in_one_line()
-    except FleetUnavailable as passing:  # Ray is starting the supervisor anew
-        return str(passing)
+def _follow(fleet: Fleet, local: LocalFleet, screen: Console, note: Status) -> NoReturn:
+    """Show what there is, and tell once of every worker that died."""
+    told = 0
+    while True:
+        try:
+            status = fleet.status()
+            died = status.exits.get("died", 0)
+            if died > told:
+                screen.print(_obituary(died - told, local), highlight=False, soft_wrap=True)
+            told = died
+            note.update(Text(status.in_one_line()))
+        except FleetUnavailable as passing:  # Ray is starting the supervisor anew
+            note.update(Text(str(passing)))
+        time.sleep(LOOK_S)
+
+
+def _obituary(deaths: int, local: LocalFleet) -> str:
+    who = "a worker" if deaths == 1 else f"{deaths} workers"
+    return f"! {who} died; a job in hand is tried again when its lease has run out. The logs are in {local.logs}"

@@ -75,12 +75,10 @@ class Fleet:
         return status.ticked_s > 0 and status.count(WorkerState.IDLE, WorkerState.BUSY) >= self.plan.limits.floor
 
     def _why(self, status: FleetStatus) -> str:
-        with _ray_answers():
-            trouble: str = ray.get(self.supervisor.trouble.remote(), timeout=ANSWER_S)
         died = status.exits.get("died", 0)
         deaths = f"{died} workers died, and their logs tell why" if died else ""
         seen = ", ".join(f"{worker.name} is {worker.state}" for worker in status.workers)
-        return "; ".join(part for part in (trouble, deaths, seen) if part) or "its supervisor has not begun"
+        return "; ".join(part for part in (status.trouble, deaths, seen) if part) or "its supervisor has not begun"
 
     def _close(self, deadline_s: float) -> bool:
         while time.monotonic() < deadline_s:

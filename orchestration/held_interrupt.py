@@ -33,5 +33,5 @@ def held_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
+        if asked:  # even if what ran has failed: whoever catches its error might try again
+            raise KeyboardInterrupt

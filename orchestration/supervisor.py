@@ -40,6 +40,7 @@ class FleetStatus:
     exits: Mapping[str, int] = field(default_factory=dict)  # cause → workers that ended since the supervisor began
     ticked_s: float = 0.0  # since the epoch; 0: not yet
     closing: bool = False  # every worker has been told to leave
+    trouble: str = ""  # why there was no tick since, if it failed
 
     def count(self, *states: WorkerState) -> int:
         """How many workers are in one of these states."""
@@ -50,7 +51,9 @@ class FleetStatus:
         states = Counter(worker.state.value for worker in self.workers)
         workers = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"
         jobs = f"{self.depth.queued} queued, {self.depth.running} running, {self.depth.succeeded} done"
-        return f"workers: {workers}; jobs: {jobs}"
+        jobs += f", {self.depth.delayed} delayed" if self.depth.delayed else ""
+        jobs += f", {self.depth.dead} failed" if self.depth.dead else ""
+        return "; ".join(part for part in (f"workers: {workers}", f"jobs: {jobs}", self.trouble) if part)
 
 
 class Supervisor:

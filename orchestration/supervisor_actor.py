@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 
 from fastflow_ray.errors import FastFlowError
 from fastflow_ray.queue import open_queue
@@ -30,7 +31,6 @@ class SupervisorActor:
         self._supervisor = Supervisor(queue, RayPool(plan), plan.limits, reaper, plan.worker_prefix)
         self._metrics = FleetMetrics(plan.model)
         self._status = FleetStatus(plan.model)
-        self._trouble = ""
         threading.Thread(target=self._tick_for_ever, name="ticks", daemon=True).start()
 
     def plan(self) -> FleetPlan:
@@ -38,12 +38,8 @@ class SupervisorActor:
         return self._plan
 
     def status(self) -> FleetStatus:
-        """What the last tick saw and decided."""
+        """What the last tick saw and decided, and what kept it from another."""
         return self._status
-
-    def trouble(self) -> str:
-        """Why the last tick failed, if it did."""
-        return self._trouble
 
     def close(self) -> None:
         """Dismiss every worker; `status` shows when they have left."""
@@ -62,8 +58,7 @@ class SupervisorActor:
     def _tick(self) -> None:
         try:
             self._status = self._supervisor.tick()
-            self._trouble = ""
             self._metrics.publish(self._status)
         except FastFlowError as passing:
-            self._trouble = str(passing)
+            self._status = replace(self._status, trouble=str(passing))
             log.warning("! tick: %s", passing)

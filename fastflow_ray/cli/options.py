@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastflow_ray.client import Client
+from fastflow_ray.client import Client, is_http
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.video_job import Acceleration, VideoJob
 from fastflow_ray.settings import Settings
@@ -58,6 +58,10 @@ def connect(redis: str | None, store: str | None, api: str | None) -> Client:
     """The client that options and environment describe; an option outdoes every variable."""
     if redis and api:
         raise InvalidInput("--redis and --api are two ways to one fleet; give only one of them")
+    if api and not is_http(api):
+        raise InvalidInput("--api must begin with http:// or https://; for a Redis URL there is --redis")
+    if redis and is_http(redis):
+        raise InvalidInput("--redis must begin with redis://, rediss:// or unix://; for an HTTP API there is --api")
     settings = Settings.from_environment()
     if address := api or (None if redis else settings.api_url):
         return Client(address, api_key=settings.api_key)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
 
 from fastflow_ray.queue.contract import JobRecord
 
@@ -15,6 +18,14 @@ from fastflow_ray.queue.contract import JobRecord
 def console() -> Console:
     """Standard output as it is at this moment."""
     return Console(file=sys.stdout)
+
+
+def log_to(screen: Console) -> None:
+    """Warnings of our own code go to the screen as lines above whatever moves there."""
+    lines = RichHandler(
+        console=screen, show_time=False, show_level=False, show_path=False, highlighter=NullHighlighter()
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[lines])
 
 
 def print_json(value: Any) -> None:

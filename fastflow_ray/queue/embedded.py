@@ -77,8 +77,13 @@ class EmbeddedValkey:
 
     def start(self) -> Self:
         """Return once the server answers; raises QueueUnavailable with the end of its log otherwise."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._process = self._launch()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._process = self._launch()
+        except OSError as error:
+            raise QueueUnavailable(
+                f"cannot keep a queue in {self.directory}: {error.strerror}; choose a folder one can write to"
+            ) from error
         if not self._answers(self._process):
             self.stop()
             raise QueueUnavailable(f"the server on {self.directory} did not start: {self._last_words()}")

@@ -31,6 +31,8 @@ def settle(queue: str, job: VideoJob, idempotency_key: str | None) -> Submission
 def _job_id(queue: str, tenant: str, idempotency_key: str | None) -> str:
     if idempotency_key is None:
         return secrets.token_hex(16)
+    if not idempotency_key:  # a script whose variable was empty: all its jobs would be one
+        raise InvalidInput("the idempotency key is empty; leave it out, or give one that names this job alone")
     # Two queues may share a store, so the queue's name is part of the id; neither name nor tenant can hold a colon.
     return hashlib.sha256(f"{queue}:{tenant}:{idempotency_key}".encode()).hexdigest()[:32]
 

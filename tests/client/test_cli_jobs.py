@@ -34,6 +34,13 @@ def record_of(fleet: Fleet, job_id: str) -> JobRecord:
     return record
 
 
+def watching(fleet: Fleet, *ids: str) -> subprocess.Popen[str]:
+    """`watch` in a process of its own, which can be listened to while it watches."""
+    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "watch", *ids]
+    environment = {**os.environ, "FASTFLOW_REDIS_URL": fleet.redis_url, "FASTFLOW_STORE_URL": fleet.store_url}
+    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) -> None:
     answer = on_fleet(
         "submit", PROMPT, "--size", "64x32", "--frames", 17, "--steps", 20, "--guidance", 1.5, "--shift", 2, "--seed",
@@ -107,6 +114,10 @@ REFUSED = [
     ((PROMPT, "--seed", "-1"), "seed: too small; at least 0"),
     ((PROMPT, "--tenant", "a b"), "tenant: must match"),
     ((PROMPT, "--redis", NOBODY, "--api", "http://127.0.0.1:1"), "give only one of them"),
+    ((PROMPT, "--redis", "http://127.0.0.1:1"), "--redis must begin with redis://"),
+    ((PROMPT, "--api", "ftp://127.0.0.1"), "--api must begin with http:// or https://"),
+    ((PROMPT, "--idempotency-key", ""), "the idempotency key is empty; leave it out, or give one"),
+    ((PROMPT, "--seed", str(2**63 - 1), "--count", "2"), "seed: "),  # the first of the two would be a good one
 ]
 
 
@@ -124,18 +135,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(on_fleet: Command, words: tuple[s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("submit",), "PROMPT"),
+        (("submit",), "Missing argument 'PROMPT'; see `fastflow-ray submit --help`"),
+        (("submit", "a", "red", "circle"), "red circle"),
         (("submit", PROMPT, "--steps", "many"), "--steps"),
         (("submit", PROMPT, "--acceleration", "warp"), "fastflow"),
         (("submit", PROMPT, "--count", "0"), "--count"),
         (("submit", PROMPT, "--colour"), "--colour"),
         (("sumbit", PROMPT), "submit"),
         (("list", "--state", "lost"), "cancelled"),
+        (("policy", "shows"), "see `fastflow-ray policy --help`"),
+        (("up", "--workers", "0"), "see `fastflow-ray up --help`"),
     ],
 )
 def test_a_misspelt_command_line_is_a_usage_error(on_fleet: Command, words: tuple[str, ...], message: str) -> None:
     answer = on_fleet(*words)
     assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
     assert message in answer.err
 
 
@@ -170,6 +186,14 @@ def test_errors_are_json_under_json(command: Command) -> None:
     error = json.loads(answer.err)["error"]
     assert error["code"] == "queue_unavailable"
     assert "cannot be reached" in error["message"]
+
+
+def test_a_usage_error_is_json_under_json_too(command: Command) -> None:
+    answer = command("submit", PROMPT, "--steps", "many", "--json")
+    assert (answer.code, answer.out) == (2, "")
+    error = json.loads(answer.err)["error"]
+    assert error["code"] == "invalid_input"
+    assert "--steps" in error["message"]
 
 
 @pytest.mark.parametrize("words", [("status",), ("cancel",), ("get",), ("watch",)])
@@ -269,13 +293,15 @@ def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_flee
     on_fleet("cancel", ended)
     running = on_fleet("submit", PROMPT).out.strip()
     claim = fleet.claim()
-    worker = threading.Thread(target=fleet.finish, args=(claim,))
-    worker.start()
-    answer = on_fleet("watch")
-    worker.join()
-    assert answer.code == 0
-    assert answer.out.splitlines()[-1].startswith(f"{running}  succeeded")
-    assert ended not in answer.out
+    with watching(fleet) as watch:
+        assert watch.stdout is not None
+        first = watch.stdout.readline()
+        fleet.finish(claim)
+        rest, errors = watch.communicate(timeout=DEADLINE_S)
+    assert (watch.returncode, errors) == (0, "")
+    assert first.startswith(f"{running}  running")
+    assert rest.splitlines()[-1].startswith(f"{running}  succeeded")
+    assert ended not in first + rest
 
 
 def test_watch_fails_if_a_job_has_no_video(on_fleet: Command) -> None:
@@ -299,15 +325,11 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
     assert "█" in drawn
 
 
-def test_ctrl_c_is_quiet(fleet: Fleet, tmp_path: Path) -> None:
+def test_ctrl_c_is_quiet(fleet: Fleet) -> None:
     job = Client(fleet.redis_url).submit(PROMPT)
-    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "watch", job.id]
-    environment = {**os.environ, "FASTFLOW_REDIS_URL": fleet.redis_url}
-    with subprocess.Popen(
-        program, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as watching:
-        assert watching.stdout is not None
-        assert watching.stdout.readline() == f"{job.id}  queued\n"
-        watching.send_signal(signal.SIGINT)
-        _, errors = watching.communicate(timeout=DEADLINE_S)
-    assert (watching.returncode, errors) == (130, "")
+    with watching(fleet, job.id) as watch:
+        assert watch.stdout is not None
+        assert watch.stdout.readline() == f"{job.id}  queued\n"
+        watch.send_signal(signal.SIGINT)
+        _, errors = watch.communicate(timeout=DEADLINE_S)
+    assert (watch.returncode, errors) == (130, "")

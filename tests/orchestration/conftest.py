@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import boto3_settings
 
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from orchestration.autoscale import Limits
@@ -49,9 +50,14 @@ def metrics_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(small_checkpoint: Path, metrics_port: int) -> Iterator[str]:
-    """One Ray with four GPUs that are only numbers; its processes find the small model by its folder's name."""
+def ray_cluster(small_checkpoint: Path, metrics_port: int, s3_endpoint: str) -> Iterator[str]:
+    """One Ray with four GPUs that are only numbers.
+
+    Its processes find the small model by its folder's name, and the suite's S3 server by their environment, as we do.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        for name, value in boto3_settings(s3_endpoint).items():
+            patch.setenv(name, value)
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.chdir(small_checkpoint.parent)
         import ray
@@ -80,9 +86,9 @@ def plan(
     valkey: EmbeddedValkey, small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., FleetPlan]:
     """Plans of fleets whose model, under a name of its own each time, is the small checkpoint."""
-    store_url = tmp_path_factory.mktemp("store").as_uri()
+    folder_url = tmp_path_factory.mktemp("store").as_uri()
 
-    def make(floor: int = 0, ceiling: int = GPUS, patience_s: float = 600.0) -> FleetPlan:
+    def make(floor: int = 0, ceiling: int = GPUS, patience_s: float = 600.0, store_url: str = folder_url) -> FleetPlan:
         name = f"small-{next(_numbers)}"
         (small_checkpoint.parent / name).symlink_to(small_checkpoint)
         limits = Limits(floor, ceiling, patience_s=patience_s)

@@ -22,6 +22,12 @@ def interrupted(done: list[str], times: int) -> None:
         done.append("finished")
 
 
+def test_it_takes_effect_if_what_ran_has_failed() -> None:
+    with pytest.raises(KeyboardInterrupt), held_interrupt():
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("it did not start")
+
+
 def test_it_takes_effect_at_the_end_even_if_what_ran_would_have_swallowed_it() -> None:
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):

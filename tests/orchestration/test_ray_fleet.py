@@ -23,6 +23,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
@@ -142,6 +143,19 @@ def test_a_supervisor_that_is_killed_comes_back_and_finds_its_workers(steady_fle
     wait_for(lambda: pid_of(steady_fleet.supervisor) not in (None, supervisor))
     assert workers_of(steady_fleet) == workers
     assert steady_fleet.status().exits == {}
+
+
+def test_a_fleet_whose_redis_is_away_says_so_until_it_is_back(
+    plan: Callable[..., FleetPlan], own_valkey: EmbeddedValkey
+) -> None:
+    fleet = Fleet(replace(plan(floor=0), redis_url=own_valkey.url))
+    wait_for(lambda: fleet.status().ticked_s > 0)
+    assert fleet.status().trouble == ""
+    own_valkey.stop()
+    wait_for(lambda: f"Redis at 127.0.0.1:{own_valkey.port} cannot be reached" in fleet.status().trouble)
+    with EmbeddedValkey(own_valkey.directory, own_valkey.port):
+        wait_for(lambda: not fleet.status().trouble)
+        assert fleet.dissolve()
 
 
 def test_statistics_that_are_killed_come_back_with_what_they_knew(raise_fleet: Callable[..., Fleet]) -> None:

@@ -15,13 +15,13 @@ from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.reaper import Reaper
 from orchestration.autoscale import Limits
 from orchestration.hung_workers import CLING_S, SILENCE_S
 from orchestration.supervisor import FleetStatus, Supervisor
-from orchestration.worker_pool import WorkerState
+from orchestration.worker_pool import WorkerSight, WorkerState
 
 
 @dataclass
@@ -215,6 +215,15 @@ def test_a_tick_without_redis_changes_nothing_and_the_next_goes_on(own_valkey: E
     assert fleet.states() == {"idle": 2}
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
         assert fleet.ticks(1).count(WorkerState.IDLE) == 2
+
+
+def test_a_status_in_one_line_leaves_out_what_there_is_none_of() -> None:
+    idle = FleetStatus("m", workers=(WorkerSight("w-0", WorkerState.IDLE),), depth=QueueDepth(queued=1, succeeded=2))
+    assert idle.in_one_line() == "workers: 1 idle; jobs: 1 queued, 0 running, 2 done"
+    troubled = FleetStatus("m", depth=QueueDepth(delayed=3, dead=4), trouble="Redis is away; bring it back")
+    assert troubled.in_one_line() == (
+        "workers: none; jobs: 0 queued, 0 running, 0 done, 3 delayed, 4 failed; Redis is away; bring it back"
+    )
 
 
 def test_a_job_that_waits_for_its_time_finds_a_worker(scene: Callable[..., Scene]) -> None:

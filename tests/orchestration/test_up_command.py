@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from s3_server import boto3_settings
 from waiting import wait_for
 
 from fastflow_ray.cli import main
@@ -23,7 +24,8 @@ from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 
-UP = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "up", "--floor", "0", "--ceiling", "1"]
+UP = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "up"]
+NO_WORKER = ["--floor", "0", "--ceiling", "1"]
 KEEP = [sys.executable, "-m", "orchestration", "--floor", "0", "--ceiling", "1"]
 RAYS_AGENTS = {"ray::DashboardA", "ray::RuntimeEnv"}  # after a SIGKILL they try for a minute to reach their raylet
 Start = Callable[..., subprocess.Popen[str]]
@@ -63,8 +65,26 @@ def family_of(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> list[str]:
-    """Who of them is still there, by name."""
-    return [path.read_text().strip() for pid in pids if (path := Path(f"/proc/{pid}/comm")).exists()]
+    """Who of them still runs, by name; whoever has only to be reaped has no command line any more."""
+    there = (proc for pid in pids if (proc := Path(f"/proc/{pid}")).exists())
+    return [(proc / "comm").read_text().strip() for proc in there if (proc / "cmdline").read_bytes()]
+
+
+def folders_of(pid: int) -> set[Path]:
+    """Where the Ray of this process keeps its files."""
+    words = "".join(Path(f"/proc/{child}/cmdline").read_text() for child in family_of(pid))
+    return {Path(folder) for folder in re.findall(r"/tmp/fastflow-\w+", words)}
+
+
+def stop_a_raylet(process: subprocess.Popen[str]) -> int:
+    """As on a machine that has no time for it; answers its number."""
+
+    def raylets() -> list[int]:
+        return [pid for pid in family_of(process.pid) if alive({pid}) == ["raylet"]]
+
+    (raylet,) = wait_for(raylets, poll_s=0.01)
+    os.kill(raylet, signal.SIGSTOP)
+    return raylet
 
 
 def said(tmp_path: Path) -> str:
@@ -77,26 +97,34 @@ def wait_until_said(words: str, process: subprocess.Popen[str], tmp_path: Path) 
 
 
 @pytest.mark.timeout(400)
-def test_a_fleet_survives_its_redis_and_leaves_nothing_behind_when_interrupted(start: Start, tmp_path: Path) -> None:
-    process = start([*UP, "--data", str(tmp_path / "data")])
+def test_a_fleet_survives_what_dies_and_leaves_nothing_behind_when_interrupted(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, "--workers", "1", "--data", str(tmp_path / "data")])
     wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+    (worker,) = (pid for pid in family_of(process.pid) if alive({pid}) == ["ray::GpuWorker"])
+    os.kill(worker, signal.SIGKILL)
+    wait_until_said("! a worker died; a job in hand is tried again", process, tmp_path)
     (url,) = re.findall(r"FASTFLOW_REDIS_URL=(\S+)", said(tmp_path))
     with closing(Connection(url)) as connection:
         server = connection.ask(lambda client: client.info("server"))["process_id"]
         os.kill(server, signal.SIGKILL)
         assert connection.ask(lambda client: client.info("server"))["process_id"] != server
-    family = family_of(process.pid)
+    wait_until_said("! Valkey on ", process, tmp_path)
+    family, folders = family_of(process.pid), folders_of(process.pid)
     assert {"raylet", "gcs_server"} <= set(alive(family))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=200) == 0
     assert "The fleet has ended" in said(tmp_path)
-    wait_for(lambda: not alive(family))
+    deaths = [line for line in said(tmp_path).splitlines() if line.startswith("!")]
+    assert {line.split(";")[0].split(" on ")[0] for line in deaths} == {"! a worker died", "! Valkey"}
+    assert "raylet" not in said(tmp_path), "Ray tells of it in a paragraph of its own"
+    assert alive(family) == []
+    assert [folder for folder in folders if folder.exists()] == []
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(400)
 def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
-    process = start([*UP, "--data", str(tmp_path / "data")])
+    process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
     wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
     family = family_of(process.pid)
     folders = set(re.findall(r"/tmp/fastflow-\w+", "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in family)))
@@ -108,12 +136,53 @@ def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Pa
 
 @pytest.mark.timeout(400)
 def test_an_interrupted_start_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
-    process = start([*UP, "--data", str(tmp_path / "data")])
+    process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
     wait_for(lambda: "gcs_server" in alive(family_of(process.pid)), poll_s=0.01)
-    family = family_of(process.pid)
+    family, folders = family_of(process.pid), folders_of(process.pid)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=200) != 0
-    wait_for(lambda: not alive(family))
+    assert process.wait(timeout=200) == 130
+    assert alive(family) == []
+    assert [folder for folder in folders if folder.exists()] == []
+
+
+@pytest.mark.timeout(400)
+def test_a_second_interrupt_does_not_wait_for_the_workers(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, "--workers", "1", "--data", str(tmp_path / "data")])
+    wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+    family, folders = family_of(process.pid), folders_of(process.pid)
+    (worker,) = (pid for pid in family if alive({pid}) == ["ray::GpuWorker"])
+    os.kill(worker, signal.SIGSTOP)  # it will not leave by itself
+    process.send_signal(signal.SIGINT)
+    wait_until_said("Ctrl-C again does not wait", process, tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=200) == 130
+    assert alive(family) == []
+    assert [folder for folder in folders if folder.exists()] == []
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(400)
+def test_a_ray_that_does_not_start_is_started_again(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
+    stop_a_raylet(process)
+    wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(400)
+def test_a_ray_that_never_starts_is_told_in_one_line(start: Start, tmp_path: Path) -> None:
+    process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
+    first = stop_a_raylet(process)
+    folders = folders_of(process.pid)
+    wait_for(lambda: first not in family_of(process.pid))
+    second = stop_a_raylet(process)
+    assert process.wait(timeout=200) == 1
+    (line,) = said(tmp_path).splitlines()
+    assert line.startswith("error: Ray did not start on this machine (")
+    assert "try again when the machine is less busy; the logs are in " in line
+    assert alive({first, second}) == []
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.timeout(400)
@@ -156,3 +225,33 @@ def test_mistakes_are_told_before_anything_is_started(
         main(["up", "--data", str(tmp_path), *words])
     assert end.value.code == 2
     assert remedy in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--redis", "redis://127.0.0.1:1/0"], "Redis at 127.0.0.1:1 cannot be reached; start a server there"),
+        (["--redis", "redis://:hush-hush@{valkey}/0"], "refuses the password; check user and password"),
+        (["--store", "file:///dev/null/store"], "cannot write /dev/null/store/check/"),
+        (["--store", "s3://no-such-bucket"], "create it (aws s3 mb s3://no-such-bucket) or correct the store URL"),
+        (["--data", "/dev/null"], "cannot keep a queue in /dev/null/valkey: Not a directory; choose a folder"),
+    ],
+)
+def test_places_where_no_fleet_could_work_are_told_before_ray_is_started(
+    words: list[str],
+    message: str,
+    valkey: EmbeddedValkey,
+    s3_endpoint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in boto3_settings(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        main(["up", "--data", str(tmp_path), *(word.format(valkey=f"127.0.0.1:{valkey.port}") for word in words)])
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert "hush" not in line

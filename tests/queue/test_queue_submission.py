@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fastflow_ray.errors import IdempotencyConflict, QueueFull
+from fastflow_ray.errors import IdempotencyConflict, InvalidInput, QueueFull
 from fastflow_ray.jobs.payload import read_job, write_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
@@ -57,6 +57,12 @@ def test_the_same_key_and_job_answers_the_job_as_it_is(queue: JobQueue) -> None:
     again = queue.submit(JOB, "key")
     assert (again.job_id, again.state, again.result) == (first.job_id, JobState.SUCCEEDED, {"video": 1})
     assert queue.depth().submitted == 1
+
+
+def test_an_empty_key_names_no_job(queue: JobQueue) -> None:
+    with pytest.raises(InvalidInput, match="the idempotency key is empty; leave it out"):
+        queue.submit(JOB, "")
+    assert queue.depth().submitted == 0
 
 
 def test_the_same_key_with_another_job_is_a_conflict(queue: JobQueue) -> None:

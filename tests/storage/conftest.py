@@ -1,78 +1,22 @@
-"""A real S3 server for the whole session, an odd one per test, and results to publish."""
+"""A place in a real S3 server, an odd server per test, and results to publish."""
 
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 
-import boto3
 import pytest
 from odd_s3_server import OddS3, odd_s3_server
+from s3_server import BUCKET, boto3_settings
 
 from fastflow_ray.jobs.video_job import Acceleration
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import Evaluations, Outcome
 
-BUCKET = "films"
 SECRET = "this-is-the-secret-key"
-START_DEADLINE_S = 30.0
-
-
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a ministack server that serves only S3 and keeps nothing on the disk."""
-    home = tmp_path_factory.mktemp("ministack")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "SERVICES": "s3",
-        "S3_PERSIST": "0",
-        "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",
-        "DOCKER_HOST": f"unix://{home}/no-docker.sock",
-        "TMPDIR": str(home),
-        "LOG_LEVEL": "WARNING",
-        "AWS_SECRET_ACCESS_KEY": "test",  # what presigned links are checked against
-    }
-    with (home / "log").open("wb") as log:
-        command = [sys.executable, "-m", "ministack"]
-        server = subprocess.Popen(command, env={**os.environ, **settings}, cwd=home, stdout=log, stderr=log)
-    try:
-        # By name, not by number: for an address boto3 would put the bucket into the path anyway.
-        endpoint = f"http://localhost:{port}"
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/", server, home / "log")
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        boto3.session.Session(**keys).client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
-        yield endpoint
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = monotonic() + START_DEADLINE_S
-    while monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            return
-        except OSError:
-            continue
-    raise AssertionError(f"ministack did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(autouse=True)
@@ -97,10 +41,10 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddS3]:
 
 
 @pytest.fixture
-def s3_url(ministack: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A fresh place in the real server's bucket, and the settings that lead to it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", ministack)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    for name, value in boto3_settings(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 

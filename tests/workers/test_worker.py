@@ -146,6 +146,24 @@ def test_a_queue_that_comes_back_is_served_again(shop: Shop, caplog: pytest.LogC
     assert caplog.text.count("the cable is out; put it back") == 3
 
 
+def test_a_store_that_keeps_nothing_costs_one_attempt_and_no_job(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.thread.start()
+    wait_until(lambda: shop.worker.status().state is WorkerState.IDLE)
+    in_the_way = [tmp_path / "store" / name for name in ("jobs", "check")]  # files where folders should be
+    for file in in_the_way:
+        file.touch()
+    ids = [shop.submit(seed=seed) for seed in range(3)]
+    wait_until(lambda: caplog.text.count("! worker worker-1 looks again in") >= 2)
+    assert [ending.reason for ending in shop.sums.endings] == ["storage"]
+    assert sorted(shop.state(job_id) for job_id in ids) == [JobState.DELAYED, JobState.QUEUED, JobState.QUEUED]
+    for file in in_the_way:
+        file.unlink()
+    shop.clock.now_s += 60.0  # the first job's second attempt is due
+    wait_until(lambda: [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3)
+
+
 def test_without_a_model_it_ends_at_once(shop: Shop) -> None:
     def fail(model: str) -> Engine:
         raise ModelLoadFailed("no weights; fetch them")

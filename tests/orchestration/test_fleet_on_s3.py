@@ -1,0 +1,68 @@
+"""A fleet whose results go to S3, through a real server: what a client fetches is what a worker published."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from s3_server import BUCKET
+from waiting import wait_for
+
+from fastflow_ray.client import Client
+from fastflow_ray.media.video import read_video
+from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.storage import open_store
+from orchestration.fleet import Fleet
+from orchestration.fleet_plan import FleetPlan
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("ray_cluster")]
+STEPS = 6
+
+
+@pytest.fixture
+def fleet_plan(plan: Callable[..., FleetPlan], monkeypatch: pytest.MonkeyPatch) -> FleetPlan:
+    """Of one worker that publishes to S3; clients in this process find its model in the catalogue."""
+    its = plan(floor=1, ceiling=1, store_url=f"s3://{BUCKET}/{uuid.uuid4().hex}")
+    card = ModelCard(its.model, "in the workers' folder", 32, 16, 5, 8, STEPS, 3.0, 3.0, 32, "float32")
+    monkeypatch.setitem(CATALOGUE, its.model, card)
+    return its
+
+
+def fetched(url: str) -> bytes:
+    """What anybody gets who holds the link and nothing else."""
+    return httpx.get(url, timeout=30.0).raise_for_status().content
+
+
+def test_a_worker_publishes_to_s3_and_a_client_fetches_by_a_presigned_url(
+    fleet_plan: FleetPlan, tmp_path: Path
+) -> None:
+    fleet, store = Fleet(fleet_plan), open_store(fleet_plan.store_url)
+    with closing(Client(fleet_plan.redis_url, fleet_plan.store_url)) as client:
+        size = {"width": 32, "height": 16, "frames": 5, "steps": STEPS}  # a worker's own catalogue has no such model
+        job = client.submit("a red circle", model=fleet_plan.model, seed=7, fps=8, guidance=3.0, shift=3.0, **size)
+        record = wait_for(lambda: ended(job.status()))
+        assert record.result is not None, record.error
+        files = record.result["files"]
+        published = {file["key"]: file["sha256"] for file in files.values()}
+        assert set(store.list(f"jobs/{job.id}/")) == {*published, f"jobs/{job.id}/result.json"}
+        for key, digest in published.items():
+            link = store.link(key)
+            assert link.startswith("http://localhost:")
+            assert "X-Amz-Signature=" in link
+            assert sha256(fetched(link)).hexdigest() == digest
+        assert json.loads(fetched(store.link(f"jobs/{job.id}/result.json"))) == record.result
+        video = job.download(tmp_path / "video.mp4")
+    assert sha256(video.read_bytes()).hexdigest() == files["video"]["sha256"]
+    assert read_video(video).shape == (5, 16, 32, 3)
+    assert fleet.dissolve()
+
+
+def ended(record: JobRecord) -> JobRecord | None:
+    return record if record.finished_s is not None else None
