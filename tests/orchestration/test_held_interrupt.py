@@ -22,10 +22,15 @@ def interrupted(done: list[str], times: int) -> None:
         done.append("finished")
 
 
-def test_it_takes_effect_if_what_ran_has_failed() -> None:
-    with pytest.raises(KeyboardInterrupt), held_interrupt():
+def failing_after_an_interrupt() -> None:
+    with held_interrupt():
         signal.raise_signal(signal.SIGINT)
         raise RuntimeError("it did not start")
+
+
+def test_it_takes_effect_if_what_ran_has_failed() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        failing_after_an_interrupt()
 
 
 def test_it_takes_effect_at_the_end_even_if_what_ran_would_have_swallowed_it() -> None:
