@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +34,14 @@ class Fleet:
             queue.wait(0.2)
         return claim
 
-    def finish(self, claim: Claim) -> None:
-        """Publish two files and complete the job with their manifest, as a worker does."""
+    def finish(self, claim: Claim, **told: object) -> None:
+        """Publish two files and complete the job with their manifest, as a worker does; `told` changes its fields."""
         files = {}
         for name, suffix, data in (("video", "mp4", VIDEO), ("thumbnail", "png", THUMBNAIL)):
             path = self.folder / f"{claim.job_id}.{suffix}"
             path.write_bytes(data)
             files[name] = (path, "video/mp4" if name == "video" else "image/png")
-        manifest = Publisher(open_store(self.store_url)).publish(_outcome(claim), files)
+        manifest = Publisher(open_store(self.store_url)).publish(_outcome(claim, told), files)
         assert open_queue(self.redis_url, "shapes").complete(claim, manifest.model_dump(mode="json"))
 
     def work(self) -> None:
@@ -48,10 +49,10 @@ class Fleet:
         self.finish(self.claim())
 
 
-def _outcome(claim: Claim) -> Outcome:
+def _outcome(claim: Claim, told: Mapping[str, object]) -> Outcome:
     job = read_job(claim.payload)
     assert job.seed is not None
-    return Outcome(
+    outcome = Outcome(
         job_id=claim.job_id,
         payload_sha256=digest(claim.payload),
         fence=claim.fence,
@@ -76,6 +77,7 @@ def _outcome(claim: Claim) -> Outcome:
         versions={},
         created_s=1.0,
     )
+    return Outcome.model_validate(outcome.model_dump() | told)
 
 
 @dataclass(frozen=True)

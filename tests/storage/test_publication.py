@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from odd_s3_server import OddS3
 from pydantic import ValidationError
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.folder import FolderStore
-from fastflow_ray.storage.publication import Audit, Manifest, Outcome, Publisher
+from fastflow_ray.storage.publication import AskedPace, Audit, Manifest, Outcome, Publisher
 
 MakeOutcome = Callable[..., Outcome]
 MakeFiles = Callable[..., dict[str, tuple[Path, str]]]
@@ -207,6 +211,40 @@ def test_a_file_name_stays_in_the_attempts_folder(
     for name in ("../video", "a/b", "", "Video"):
         with pytest.raises(InvalidInput, match="cannot name a file of a result"):
             publisher.publish(make_outcome(), {name: make_files()["video"]})
+
+
+def test_a_manifest_of_before_plans_were_written_down_is_read(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    publisher = Publisher(FolderStore(tmp_path / "store"))
+    published = publisher.publish(make_outcome(), make_files())
+    old = json.loads(published.to_json())
+    for name in ("pace", "plan", "snapshot", "expected_fidelity_db", "frames_sha256"):
+        assert old.pop(name) is None
+    del old["evaluations"]["added"]
+    assert Manifest.model_validate(old) == published
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which only makes values
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=3))
+def test_a_plan_keeps_every_bit_in_a_manifest(make_outcome: MakeOutcome, weights: list[float]) -> None:
+    plan = Plan(4, (0, 2), {1: tuple(weights), 3: tuple(weights)}, {2: tuple(weights)})
+    outcome = make_outcome(plan=plan.to_dict())
+    once, again = (
+        Outcome.model_validate_json(text)
+        for text in (outcome.model_dump_json(), json.dumps(outcome.model_dump(mode="json")))
+    )
+    assert once.plan is not None
+    assert again.plan is not None
+    assert Plan.from_dict(once.plan) == Plan.from_dict(again.plan) == plan
+
+
+def test_what_was_asked_is_written_without_gaps(make_outcome: MakeOutcome) -> None:
+    asked = AskedPace.of(VideoJob(prompt="x"))
+    assert make_outcome(pace=asked).model_dump(mode="json")["pace"] == {
+        "preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95,
+    }  # fmt: skip
+    assert AskedPace.of(VideoJob(prompt="x", acceleration="off")) is None
 
 
 def test_an_infinite_psnr_survives_json(tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles) -> None:

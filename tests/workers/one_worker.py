@@ -94,6 +94,7 @@ class WatchedEngine:
         self._engine = engine
         self.reports: list[StepReport] = []
         self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
+        self.annotate: Callable[[Generation], object] = lambda made: None
 
     def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
         def watched(report: StepReport) -> None:
@@ -101,7 +102,9 @@ class WatchedEngine:
             self.interfere(report, on_step)
             on_step(report)
 
-        return self._engine.generate(spec, fastflow, watched)
+        made = self._engine.generate(spec, fastflow, watched)
+        self.annotate(made)
+        return made
 
 
 class OneWorker:

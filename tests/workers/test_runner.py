@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from one_worker import LEASE_S, STEPS, OneWorker, at, wait_until
 
 from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.media.frames import frames_sha256
 from fastflow_ray.media.video import read_video
-from fastflow_ray.models.engine import Engine
+from fastflow_ray.models.engine import Engine, Generation
 from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.recipe import Recipe
 from fastflow_ray.storage.manifest import Manifest
 from workers.ending import Fate
 
@@ -70,6 +75,70 @@ def test_what_jobs_teach_lets_the_later_ones_skip(one: OneWorker) -> None:
     assert skipped[-1] > 0
     (key,) = one.ledger.statistics.tables
     wait_until(lambda: one.ledger.statistics.runs(key) == 5)
+
+
+def test_a_speedup_is_kept_and_the_result_tells_what_came_of_it(one: OneWorker) -> None:
+    ids = [one.submit(seed=seed, acceleration="auto", speedup=2.4, audit=seed == 8) for seed in (7, 8)]
+    for _ in ids:
+        one.run()
+    first, second = (manifest(one, job_id) for job_id in ids)
+    assert (first.evaluations.planned, first.evaluations.skipped) == (STEPS, 0), "the first one is to learn from"
+    done = second.evaluations
+    assert (done.planned, done.added, done.made, done.skipped, done.nfe) == (5, 0, 5, 7, 10)
+    assert second.model_dump(mode="json")["pace"] == {"speedup": 2.4}
+    assert second.plan is not None
+    assert second.plan["evaluated"] == list(second.evaluated_steps)
+    assert second.audit is not None
+
+
+def test_the_result_alone_makes_the_same_frames_again(one: OneWorker, small_engine: Engine) -> None:
+    for seed in (7, 8):
+        job_id = one.submit(seed=seed, acceleration="auto", evaluations=5)
+        one.run()
+    recipe = Recipe.read(one.store.get_bytes(f"jobs/{job_id}/result.json"))
+    assert recipe.spec() == Recipe.read(one.record(job_id).result).spec(), "by way of the queue nothing is lost"
+    again = small_engine.generate(recipe.spec(), FastFlow(), lambda report: None)
+    assert again.trace.skipped == 7
+    assert frames_sha256(again.frames) == recipe.frames_sha256
+
+
+def test_what_the_trace_tells_is_published(one: OneWorker) -> None:
+    def note(made: Generation) -> None:
+        made.trace.expected_db, made.trace.snapshot, made.trace.added = 41.5, "3f2a", [5]
+
+    one.engine.annotate = note
+    job_id = one.submit(acceleration="auto", evaluations=STEPS)
+    one.run()
+    made = manifest(one, job_id)
+    assert (made.expected_fidelity_db, made.snapshot) == (41.5, "3f2a")
+    assert (made.evaluations.planned, made.evaluations.added, made.evaluations.made) == (STEPS - 1, 1, STEPS)
+    one.engine.annotate = lambda made: setattr(made.trace, "expected_db", math.inf)
+    job_id = one.submit(acceleration="auto", evaluations=STEPS)
+    one.run()
+    assert manifest(one, job_id).expected_fidelity_db is None
+
+
+def test_acceleration_that_cannot_be_had_is_an_error_and_no_full_run(one: OneWorker, small_engine: Engine) -> None:
+    pipe = small_engine._pipe  # type: ignore[attr-defined]  # of the one engine there is
+    own, pipe.scheduler = pipe.scheduler, DDIMScheduler()
+    try:
+        job_id = one.submit(acceleration="auto", speedup=2.0)
+        assert one.run().fate is Fate.DEAD
+    finally:
+        pipe.scheduler = own
+    record = one.record(job_id)
+    assert (record.state, record.attempts) == (JobState.DEAD, 1)
+    assert record.error is not None
+    assert record.error["code"] == "invalid_input"
+    assert "DDIMScheduler does not integrate a deterministic flow" in record.error["message"]
+    assert not one.objects()
+
+
+def test_more_evaluations_than_steps_are_for_no_worker(one: OneWorker) -> None:
+    job_id = one.submit(acceleration="auto", evaluations=STEPS + 1)
+    assert one.run().fate is Fate.DEAD
+    assert "ask for 2 to 12" in str(one.record(job_id).error)
+    assert not one.engine.reports
 
 
 def test_without_acceleration_every_step_is_evaluated_and_nothing_is_learnt(one: OneWorker) -> None:
