@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from fastflow_ray.bench.method import LearnsNothing, Learnt, NotApplicable, Setting
+from fastflow_ray.bench.method import LearnsNothing, Learnt, NotApplicable, Setting, blaming
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage
 from fastflow_ray.bench.work import stacks
@@ -29,7 +29,7 @@ def _db(fn: int, warmup: int, in_a_row: int, threshold: float) -> Setting:
 
 DEFAULT = _db(8, 8, -1, 0.08)
 SERVERS = _db(1, 4, 3, 0.24)
-GRID = (_db(1, 8, -1, 0.08), _db(1, 4, 3, 0.12), SERVERS, _db(1, 4, 5, 0.35), _db(1, 2, 8, 0.5))
+GRID = (_db(1, 8, -1, 0.08), _db(1, 4, 3, 0.12), SERVERS, _db(1, 4, 5, 0.35), _db(1, 2, 12, 0.8))
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class CacheDit(LearnsNothing):
     def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
         """The cache on the pipeline, on the reference's grid."""
         _check(stage, setting)
-        logging.getLogger("CACHE_DIT").setLevel(logging.ERROR)
         import cache_dit
 
-        with stage.scheduled(stage.flow_euler(regime)):
+        _hush()
+        with blaming("cache-dit"), stage.scheduled(stage.flow_euler(regime)):
             config = cache_dit.DBCacheConfig(
                 num_inference_steps=regime.steps, enable_separate_cfg=regime.branches == 2, **setting.values
             )
@@ -66,6 +66,13 @@ class CacheDit(LearnsNothing):
     def _calibrator(self, cache_dit: Any) -> Any:
         order = self.taylorseer_order
         return cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=order) if order else None
+
+
+def _hush() -> None:
+    """Each of its modules logs to the terminal with a logger of its own."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("cache_dit"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _check(stage: Stage, setting: Setting) -> None:

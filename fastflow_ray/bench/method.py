@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ class Setting:
 
     label: str  # names it within the method
     values: dict[str, Any] = field(default_factory=dict, compare=False)
+    learns_alone: bool = False  # and not once together with the method's other settings
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class Method(Protocol):
     def learn(self, stage: Stage, regime: Regime, setting: Setting) -> Learnt:
         """Learn from generations that are not measured. Raises NotApplicable."""
 
-    def applied(
-        self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt
-    ) -> AbstractContextManager[int]:
+    def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> AbstractContextManager[int]:
         """Within, the stage's pipeline runs by this method; gives the number of steps to call it with.
 
         Changes nothing of `learnt`, so that the order of measurements does not matter. Raises NotApplicable.
@@ -67,3 +66,17 @@ class LearnsNothing:
     def learn(self, stage: Stage, regime: Regime, setting: Setting) -> Learnt:
         """Nothing, at no cost."""
         return Learnt()
+
+
+# What a peer that meets a model it was not made for has been seen to raise.
+DEFEATS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ImportError)
+
+
+@contextmanager
+def blaming(peer: str) -> Iterator[None]:
+    """A peer that breaks costs its own row, not the comparison: what it raises becomes NotApplicable."""
+    try:
+        yield
+    except DEFEATS as defeat:
+        said = " ".join(str(defeat).split())[:160]
+        raise NotApplicable(f"{peer} raised {type(defeat).__name__}: {said}") from defeat

@@ -30,7 +30,7 @@ class LearnedPlan:
         if not self.learning:
             raise NotApplicable("its first generation evaluates every step; let it learn from some")
         counts = sorted({regime.evaluations(speedup) for speedup in budgets}, reverse=True)
-        return [Setting(f"{count} evaluated", {"evaluations": count}) for count in counts]
+        return [Setting(f"{count} evaluated", {"evaluations": count}, learns_alone=True) for count in counts]
 
     def learn(self, stage: Stage, regime: Regime, setting: Setting) -> Learnt:
         """Generations of other prompts; the first evaluates every step, and audits count as the work they are."""

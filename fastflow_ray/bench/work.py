@@ -9,6 +9,7 @@ time has it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -27,20 +28,25 @@ class WorkMeter:
         """`one_pass` runs the transformer, nothing else standing in the way."""
         self._layers = _layers(transformer)
         self._weights = _weights(transformer, self._layers, one_pass)
-        self.passes = 0.0
+        self._calls: Counter[str] = Counter()
+
+    @property
+    def passes(self) -> float:
+        """Since the last `counting` began."""
+        return round(sum(self._weights[name] * calls for name, calls in self._calls.items()), 6)
 
     @contextmanager
     def counting(self) -> Iterator[WorkMeter]:
-        """Count what runs inside the `with`; `passes` starts at 0."""
-        self.passes = 0.0
+        """Count what runs inside the `with`."""
+        self._calls.clear()
         with ExitStack() as leaving:
             for name, layer in self._layers.items():
-                leaving.enter_context(layer.register_forward_hook(self._counter(self._weights[name])))
+                leaving.enter_context(layer.register_forward_hook(self._counter(name)))
             yield self
 
-    def _counter(self, weight: float) -> Callable[[Module, Any, Any], None]:
+    def _counter(self, name: str) -> Callable[[Module, Any, Any], None]:
         def count(module: Module, inputs: Any, output: Any) -> None:
-            self.passes += weight
+            self._calls[name] += 1
 
         return count
 
