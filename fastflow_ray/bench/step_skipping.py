@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from fastflow_ray.bandit.statistics import ArmStatistics
 from fastflow_ray.bench import subject
@@ -12,7 +15,6 @@ from fastflow_ray.bench.method import LearnsNothing, Learnt, NotApplicable, Sett
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.models.attachment import attach
 from fastflow_ray.sampling.skip_policy import NoSkips
 
 FEWEST = 3  # the first two steps and the last
@@ -31,6 +33,17 @@ class EvenSkips(NoSkips):
         return min(later for later in self.evaluated if later > step) - step - 1
 
 
+class EvenFastFlow(FastFlow):
+    """FastFlow with its bandit taken out."""
+
+    def __init__(self, evaluations: int) -> None:
+        super().__init__()
+        self._evaluations = evaluations
+
+    def _policy(self, key: Any, sigmas: Tensor, call: str) -> EvenSkips:  # type: ignore[override]  # the seam it has
+        return EvenSkips(len(sigmas) - 1, self._evaluations)
+
+
 class UniformFastFlow(LearnsNothing):
     """FastFlow's line through the last two velocities, over skips of even length."""
 
@@ -43,12 +56,9 @@ class UniformFastFlow(LearnsNothing):
 
     @contextmanager
     def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
-        """The gate and the scheduler of the library, with a policy that does not learn."""
+        """Gate and scheduler of the library, with a policy that does not learn."""
         evaluations = setting.values["evaluations"]
-        with (
-            stage.scheduled(stage.flow_euler(regime)),
-            attach(stage.pipe, lambda sigmas, shape: EvenSkips(len(sigmas) - 1, evaluations)),
-        ):
+        with stage.scheduled(stage.flow_euler(regime)), EvenFastFlow(evaluations).attach(stage.pipe):
             yield regime.steps
 
 

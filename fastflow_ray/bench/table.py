@@ -62,15 +62,22 @@ def every_point(comparison: Comparison) -> Grid:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """A line for every method, and every setting, that is no row."""
-    lines = [f"{label}: not applicable: {why}" for label, why in comparison.absent.items()]
+    """A line for every method of one point, and for every method and setting that is no row."""
+    lines = [_lone(each) for each in comparison.curves if len(each.points) == 1]
+    lines += [f"{label}: not applicable: {why}" for label, why in comparison.absent.items()]
     return lines + [f"{label}: left out: {'; '.join(why)}" for label, why in comparison.idle.items()]
 
 
+def _lone(each: Curve) -> str:
+    point = each.points[0]
+    fidelity = f"{point.psnr_db.mean:.1f} / {point.psnr_db.worst:.1f} dB"
+    return f"{each.label}: one point, {fidelity} at {point.evaluations:.1f} evaluations"
+
+
 def _rank(each: Curve, works: Sequence[int]) -> tuple[int, float]:
-    """Those that reach the budgets first, by their mean there."""
+    """Those that reach most budgets first, by their mean there."""
     found = [there.mean for work in works if (there := at_work(each.points, work))]
-    return bool(found), sum(found) / len(found) if found else 0.0
+    return len(found), sum(found) / len(found) if found else 0.0
 
 
 def _at(each: Curve, work: float) -> str:
