@@ -106,11 +106,11 @@ def _mag_ratios(stage: Stage, regime: Regime) -> Learnt:
     printed = io.StringIO()
     config = MagCacheConfig(calibrate=True, num_inference_steps=regime.steps)
     with stage.scheduled(stage.flow_euler(regime)), _enabled(stage, config), redirect_stdout(printed):
-        take = stage.perform(subject.learning(1)[0], regime, regime.steps)
+        evaluations = stage.rehearse(subject.learning(1)[0], regime)
     lists = [ast.literal_eval(line) for line in printed.getvalue().splitlines() if line.startswith("[1.0")]
     if not lists:
         raise NotApplicable("its calibration printed no ratios")
-    return Learnt(lists[0], take.evaluations)
+    return Learnt(lists[0], evaluations)
 
 
 def _taylor(stage: Stage, regime: Regime, values: dict[str, Any], learnt: Any) -> Any:

@@ -37,7 +37,7 @@ class LearnedPlan:
         fastflow, evaluations = FastFlow(), 0.0
         with stage.scheduled(stage.flow_euler(regime)), _attached(fastflow, stage, setting):
             for each in subject.learning(self.learning):
-                evaluations += stage.perform(each, regime, regime.steps).evaluations
+                evaluations += stage.rehearse(each, regime)
         return Learnt(fastflow, evaluations)
 
     @contextmanager

@@ -55,6 +55,13 @@ class Stage:
         """The reference's scheduler."""
         return flow_euler(self.pipe.scheduler, regime.shift)
 
+    def rehearse(self, subject: Subject, regime: Regime) -> float:
+        """Run the pipeline as it is now for what it teaches, and decode nothing; the evaluations it took."""
+        with ExitStack() as leaving:
+            meters = [leaving.enter_context(meter.counting()) for meter in self._meters]
+            self.pipe(**self._arguments(subject, regime, regime.steps) | {"output_type": "latent"})
+        return sum(meter.passes for meter in meters) / regime.branches
+
     def perform(self, subject: Subject, regime: Regime, steps: int) -> Take:
         """Run the pipeline as it is now, in `steps` steps."""
         watch = _Watch(steps)

@@ -80,7 +80,7 @@ class PublishedFastFlow:
         fastflow, evaluations = FastFlow(), 0.0
         with stage.scheduled(stage.flow_euler(regime)), fastflow.attach(stage.pipe):
             for each in subject.learning(self.learning):
-                evaluations += stage.perform(each, regime, regime.steps).evaluations
+                evaluations += stage.rehearse(each, regime)
         return Learnt(fastflow.statistics, evaluations)
 
     @contextmanager
