@@ -95,9 +95,9 @@ class Benchmark:
         for entry in self._entries:
             if entry.place not in self.verdicts.settings:
                 measurement = self._ledger.get(entry.key(self.regime, subject))
-                if measurement is None:
+                if measurement is None and (attempt := self._attempt(entry, subject)):
                     reference = reference or self._full_take(subject)
-                    measurement = self._attempt(entry, subject, reference)
+                    measurement = self._keep(entry.key(self.regime, subject), *attempt, reference)
                 if measurement is not None:
                     made.append(measurement)
                     self._judge(entry, measurement)
@@ -110,29 +110,29 @@ class Benchmark:
         if known := self._ledger.get(key):
             return None, known
         take = self._full_take(subject)
-        return take, self._keep(key, take, take, Learnt())
+        return take, self._keep(key, take, Learnt(), take)
 
     def _full_take(self, subject: Subject) -> Take:
         with self._stage.scheduled(self._stage.flow_euler(self.regime)):
             return self._stage.perform(subject, self.regime, self.regime.steps)
 
-    def _attempt(self, entry: Entry, subject: Subject, reference: Take) -> Measurement | None:
+    def _attempt(self, entry: Entry, subject: Subject) -> tuple[Take, Learnt] | None:
+        """None if the setting does not apply, which the verdicts then say."""
         method, setting = entry.method, entry.setting
         try:
             learnt = self._prepared(entry)
             with method.applied(self._stage, self.regime, setting, learnt) as steps:
-                take = self._stage.perform(subject, self.regime, steps)
+                return self._stage.perform(subject, self.regime, steps), learnt
         except NotApplicable as why:
             self.verdicts.settings[entry.place] = str(why)
             return None
-        return self._keep(entry.key(self.regime, subject), take, reference, learnt)
 
     def _prepared(self, entry: Entry) -> Learnt:
         if entry.lesson not in self._learnt:
             self._learnt[entry.lesson] = entry.method.learn(self._stage, self.regime, entry.setting)
         return self._learnt[entry.lesson]
 
-    def _keep(self, key: Key, take: Take, reference: Take, learnt: Learnt) -> Measurement:
+    def _keep(self, key: Key, take: Take, learnt: Learnt, reference: Take) -> Measurement:
         measurement = Measurement(
             *key,
             evaluations=take.evaluations,

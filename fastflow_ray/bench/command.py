@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import platform
-import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fastflow_ray.atomic_file import replacing
+from fastflow_ray.bench.facts import facts, stamp
 from fastflow_ray.bench.regime import GUIDANCES, SHIFTS, STEPS, Regime, regimes
 from fastflow_ray.errors import InvalidInput
 
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from fastflow_ray.bench.stage import Stage
 
 LEDGER, RESULT, TABLES = "measurements.jsonl", "bench.json", "bench.md"
-PACKAGES = ("fastflow-ray", "torch", "diffusers", "transformers", "cache-dit")
 
 AnyModel = Annotated[str, typer.Option(help="A name of the catalogue, a folder in diffusers' format, or a hub id.")]
 
@@ -69,11 +64,11 @@ def _measured(
     """Every regime in turn; after each, the files tell of all there are so far."""
     with screen.status(f"loading {model}"):
         chosen, stage = _set_up(model, names, lessons)
-    facts = _facts(stage)
+    known = facts(stage)
     done: list[Comparison] = []
     for regime in wanted:
-        done.append(_one_regime(stage, regime, chosen, speedups, prompts, out / LEDGER, facts, screen))
-        _write(out, done, facts)
+        done.append(_one_regime(stage, regime, chosen, speedups, prompts, out / LEDGER, known, screen))
+        _write(out, done, known)
     return done
 
 
@@ -90,14 +85,14 @@ def _set_up(model: str, names: Sequence[str], lessons: Sequence[int]) -> tuple[l
 
 def _one_regime(
     stage: Stage, regime: Regime, methods: Sequence[Method], speedups: Sequence[float], prompts: int, ledger: Path,
-    facts: dict[str, Any], screen: Console,
+    known: dict[str, Any], screen: Console,
 ) -> Comparison:  # fmt: skip
     from fastflow_ray.bench import subject
     from fastflow_ray.bench.benchmark import Benchmark
     from fastflow_ray.bench.comparison import compared
     from fastflow_ray.bench.measurement import Ledger
 
-    benchmark = Benchmark(stage, Ledger(ledger, _stamp(facts)), regime, methods, speedups)
+    benchmark = Benchmark(stage, Ledger(ledger, stamp(known)), regime, methods, speedups)
     subjects = subject.measured(prompts)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as progress:
@@ -108,14 +103,14 @@ def _one_regime(
     return compared(regime, speedups, made, benchmark.verdicts.methods, benchmark.verdicts.settings)
 
 
-def _write(out: Path, done: Sequence[Comparison], facts: dict[str, Any]) -> None:
+def _write(out: Path, done: Sequence[Comparison], known: dict[str, Any]) -> None:
     from fastflow_ray.bench.plot import draw
     from fastflow_ray.bench.table import at_equal_work, every_point, remarks
 
-    result = facts | {"comparisons": [comparison.to_dict() for comparison in done]}
+    result = known | {"comparisons": [comparison.to_dict() for comparison in done]}
     with replacing(out / RESULT) as sibling:
         sibling.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    parts = [f"`{facts['command']}` on {facts['machine']['cpu']}, model {facts['model']} {facts['revision']}"]
+    parts = [f"`{known['command']}` on {known['machine']['cpu']}, model {known['model']} {known['revision']}"]
     for each in done:
         notes = [f"- {remark}" for remark in remarks(each)]
         parts += [at_equal_work(each).to_markdown(), every_point(each).to_markdown(), "\n".join(notes)]
@@ -135,43 +130,6 @@ def _show(comparison: Comparison, screen: Console) -> None:
     screen.print(at_equal_work(comparison).to_rich())
     for remark in remarks(comparison):
         screen.print(remark, style="bright_black", soft_wrap=True)
-
-
-def _facts(stage: Stage) -> dict[str, Any]:
-    """Which machine, versions and weights the figures are of."""
-    import torch
-
-    return {
-        "command": shlex.join(["fastflow-ray", *sys.argv[1:]]),
-        "model": stage.engine.model,
-        "revision": stage.engine.revision,
-        "device": stage.engine.versions["device"],
-        "versions": {name: _version(name) for name in PACKAGES},
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _stamp(facts: dict[str, Any]) -> str:
-    """What has to be equal for an old measurement to stand: weights, versions, device, threads."""
-    same = {name: facts[name] for name in ("revision", "device", "versions", "threads")}
-    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 def _regimes(guidance: str, shift: str, steps: str) -> list[Regime]:

@@ -6,7 +6,7 @@ never drawn beyond what was measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median, quantiles
@@ -100,10 +100,10 @@ def curve(measurements: Iterable[Measurement]) -> Curve | None:
     return Curve(working[0][0].method, working[0][0].learning, tuple(points))
 
 
-def frontier(points: Iterable[Point], cost: Callable[[Point], float] = lambda each: each.evaluations) -> list[Point]:
-    """The points that no other outdoes at as little cost, by rising cost and rising mean."""
+def frontier(points: Iterable[Point]) -> list[Point]:
+    """The points that no other outdoes with as little work, by rising work and rising mean."""
     best: list[Point] = []
-    for each in sorted(points, key=lambda each: (cost(each), -each.psnr_db.mean)):
+    for each in sorted(points, key=lambda each: (each.evaluations, -each.psnr_db.mean)):
         if not best or each.psnr_db.mean > best[-1].psnr_db.mean:
             best.append(each)
     return best

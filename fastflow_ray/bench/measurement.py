@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fastflow_ray.bench.facts import Stamp
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.errors import FastFlowError
 
@@ -51,8 +52,8 @@ class Measurement:
 class Ledger:
     """The measurements of one stamp in a file that only grows."""
 
-    def __init__(self, path: Path, stamp: str) -> None:
-        """`stamp` names the weights and the versions; raises FastFlowError if the file cannot be read or written."""
+    def __init__(self, path: Path, stamp: Stamp) -> None:
+        """`stamp` names what the figures are of; raises FastFlowError if the file cannot be read or written."""
         self._path = path
         self._stamp = stamp
         self._known = {measurement.key: measurement for measurement in self._read()}
@@ -63,7 +64,9 @@ class Ledger:
 
     def add(self, measurement: Measurement) -> None:
         """Keep it, now."""
-        line = json.dumps({"stamp": self._stamp} | asdict(measurement), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(
+            {"stamp": self._stamp.of(measurement.method)} | asdict(measurement), ensure_ascii=False, allow_nan=False
+        )
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -86,13 +89,13 @@ class Ledger:
         yield from parse(lines.decode("utf-8", errors="replace").splitlines(), self._stamp)
 
 
-def parse(lines: Iterable[str], stamp: str) -> Iterator[Measurement]:
+def parse(lines: Iterable[str], stamp: Stamp) -> Iterator[Measurement]:
     """The measurements of this stamp; damaged lines are passed over, as they only cost measuring again."""
     names = {field.name for field in fields(Measurement)}
     for line in lines:
         try:
             values: dict[str, Any] = json.loads(line)
-            if values.pop("stamp") == stamp and set(values) == names:
+            if values.pop("stamp") == stamp.of(values["method"]) and set(values) == names:
                 yield Measurement(**values | {"regime": Regime(**values["regime"])})
         except (ValueError, TypeError, KeyError, AttributeError):
             continue

@@ -32,6 +32,7 @@ OTHERS = "#6E6E6E"  # caches that reuse without predicting
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, FAINT = "#222222", "#E2E2E2"
 LABEL_PT = 9.5
+LEADER = {"arrowstyle": "-", "linewidth": 0.6, "alpha": 0.45, "shrinkB": 5, "relpos": (0, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _stroke(each: Curve, place: int, best: bool) -> Stroke:
 
 
 def _line(axes: Any, each: Curve, cost: Callable[[Point], float], stroke: Stroke) -> None:
-    best = frontier(each.points, cost)
+    best = frontier(each.points)  # in both panels the same
     outdone = [point for point in each.points if point not in best]
     across, means = [cost(point) for point in best], [point.psnr_db.mean for point in best]
     below = [max(0.0, point.psnr_db.mean - point.psnr_db.low) for point in best]
@@ -123,7 +124,7 @@ def _dress(axes: Any, name: str) -> None:
 
 def _label(axes: Any, curves: Sequence[Curve], strokes: Sequence[Stroke], cost: Callable[[Point], float]) -> None:
     """Every curve's name in its colour, in a column right of the panel, tied to the end of its line."""
-    ends = {each.label: frontier(each.points, cost)[-1] for each in curves}
+    ends = {each.label: frontier(each.points)[-1] for each in curves}
     rising = sorted(zip(curves, strokes, strict=True), key=lambda pair: ends[pair[0].label].psnr_db.mean)
     bottom, top = axes.get_ylim()
     gap = (top - bottom) * LABEL_PT * 1.4 / (axes.figure.get_figheight() * 72 * 0.85)
@@ -132,9 +133,9 @@ def _label(axes: Any, curves: Sequence[Curve], strokes: Sequence[Stroke], cost: 
         end = ends[each.label]
         axes.annotate(
             each.label, (cost(end), end.psnr_db.mean), (1.03, height), textcoords=("axes fraction", "data"),
-            color=stroke.colour, fontsize=LABEL_PT + (1.5 if stroke.weight > 1 else 0), va="center",
+            color=stroke.colour, fontsize=LABEL_PT * (1.2 if stroke.weight > 2 else 1.0), va="center",
             fontweight="bold" if stroke.weight > 1 else "normal",
-            arrowprops={"arrowstyle": "-", "color": stroke.colour, "linewidth": 0.6, "alpha": 0.45, "shrinkB": 5},
+            arrowprops=LEADER | {"color": stroke.colour},
         )  # fmt: skip
 
 

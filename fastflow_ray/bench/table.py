@@ -41,13 +41,15 @@ class Grid:
 def at_equal_work(comparison: Comparison) -> Grid:
     """A row per method, a column per budget: mean / worst prompt in dB."""
     works = comparison.works
-    header = ["PSNR in dB, mean / worst prompt", *(f"{work} of {comparison.regime.steps}" for work in works)]
+    header = ["dB, mean / worst prompt", *(f"{work} of {comparison.regime.steps}" for work in works)]
     ranked = sorted(comparison.curves, key=lambda each: _rank(each, works), reverse=True)
     rows = [[each.label, *(_at(each, work) for work in works)] for each in ranked]
     if comparison.ours:
-        rows.append(["lead over the best peer", *(_lead(comparison, work) for work in works)])
+        leads = [comparison.lead(work) for work in works]
+        rows.append(["lead over the best peer", *(f"{ahead[0]:+.1f}" if ahead else NOTHING for ahead in leads)])
+        rows.append(["which is", *(ahead[1] if ahead else NOTHING for ahead in leads)])
     prompts = comparison.full.prompts
-    return Grid(f"{comparison.regime}: at equal work, {prompts} prompts", header, rows)
+    return Grid(f"{comparison.regime}: PSNR at equal work, {prompts} prompts", header, rows)
 
 
 def every_point(comparison: Comparison) -> Grid:
@@ -83,11 +85,6 @@ def _rank(each: Curve, works: Sequence[int]) -> tuple[int, float]:
 def _at(each: Curve, work: float) -> str:
     there = at_work(each.points, work)
     return f"{there.mean:.1f} / {there.worst:.1f}" if there else NOTHING
-
-
-def _lead(comparison: Comparison, work: float) -> str:
-    ahead = comparison.lead(work)
-    return f"{ahead[0]:+.1f} ({ahead[1]})" if ahead else NOTHING
 
 
 def _row(label: str, point: Point, full: Point) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fastflow_ray.bench.facts import Stamp
 from fastflow_ray.bench.measurement import Measurement
 from fastflow_ray.bench.regime import Regime
 
+NOW = Stamp("now", "this code")
 REGIME = Regime(3.0, 3.0, 50)
 ANY = Measurement(REGIME, "peer", 0, "threshold 1", "a red circle", 0, 20.0, 1.0, 0.9, 40.0, 0.9, 45.0, 0.0)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from diffusers import FirstBlockCacheConfig, TaylorSeerCacheConfig
+from made_up import NOW
 
 from fastflow_ray.bench.benchmark import EQUAL_DB, Benchmark
 from fastflow_ray.bench.cache_dit import CACHE_DIT
@@ -28,7 +29,7 @@ EULER = SOLVERS[0]
 def compare(
     stage: Stage, regime: Regime, methods: Sequence[Method], folder: Path, subjects: Sequence[Subject] = SUBJECTS
 ) -> Comparison:
-    benchmark = Benchmark(stage, Ledger(folder / "m.jsonl", "now"), regime, methods, [2.0])
+    benchmark = Benchmark(stage, Ledger(folder / "m.jsonl", NOW), regime, methods, [2.0])
     made = benchmark.measure(subjects, lambda method: None)
     return compared(regime, [2.0], made, benchmark.verdicts.methods, benchmark.verdicts.settings)
 
@@ -50,7 +51,7 @@ def test_fewer_steps_are_a_point_at_their_work(stage: Stage, guided: Regime, tmp
 
 
 def test_as_many_steps_as_the_full_run_are_the_full_run(stage: Stage, guided: Regime, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "m.jsonl", "now")
+    ledger = Ledger(tmp_path / "m.jsonl", NOW)
     made = Benchmark(stage, ledger, guided, [EULER], [1.0]).measure(SUBJECTS[:1], lambda method: None)
     assert [(each.method, each.psnr_db) for each in made] == [("full", EQUAL_DB), ("euler", EQUAL_DB)]
 
@@ -59,7 +60,7 @@ def test_a_peer_that_does_nothing_is_no_row(stage: Stage, guided: Regime, tmp_pa
     told: list[str] = []
     asleep = FeatureCache("asleep", ({},), config(lambda: FirstBlockCacheConfig(threshold=0.0)))
     patternless = FeatureCache("patternless", ({},), config(TaylorSeerCacheConfig))
-    benchmark = Benchmark(stage, Ledger(tmp_path / "m.jsonl", "now"), guided, [asleep, patternless], [2.0])
+    benchmark = Benchmark(stage, Ledger(tmp_path / "m.jsonl", NOW), guided, [asleep, patternless], [2.0])
     made = benchmark.measure(SUBJECTS, told.append)
     found = compared(guided, [2.0], made, benchmark.verdicts.methods, benchmark.verdicts.settings)
     assert found.curves == ()
@@ -105,10 +106,10 @@ def test_what_is_measured_teaches_nothing(stage: Stage, guided: Regime, tmp_path
     for place in (tmp_path / "alone", tmp_path / "after"):
         place.mkdir()
     alone = compare(stage, guided, methods, tmp_path / "alone", SUBJECTS[1:])
-    Benchmark(stage, Ledger(tmp_path / "after" / "m.jsonl", "now"), guided, methods, [2.0]).measure(
+    Benchmark(stage, Ledger(tmp_path / "after" / "m.jsonl", NOW), guided, methods, [2.0]).measure(
         SUBJECTS, lambda method: None
     )
-    after = Ledger(tmp_path / "after" / "m.jsonl", "now").get(
+    after = Ledger(tmp_path / "after" / "m.jsonl", NOW).get(
         (guided, "fastflow", 3, "as published", SUBJECTS[1].prompt, SUBJECTS[1].seed)
     )
     assert after is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up import measured, on_prompts
+from made_up import on_prompts
 
 from fastflow_ray.bench.compare import AtWork, Curve, at_work, curve, frontier, lead
 
@@ -43,16 +43,6 @@ def test_a_setting_that_another_outdoes_bends_no_curve() -> None:
 
 def test_of_equal_work_the_better_setting_counts() -> None:
     assert at_work(drawn((10, 30), (10, 44)).points, 10) == AtWork(mean=44, worst=43)
-
-
-def test_time_has_a_frontier_of_its_own() -> None:
-    quick, slow = (
-        measured(setting="quick", wall_s=1.0, psnr_db=30.0),
-        measured(setting="slow", wall_s=2.0, psnr_db=20.0),
-    )
-    found = curve([quick, slow])
-    assert found is not None
-    assert [point.setting for point in frontier(found.points, lambda point: point.wall_s)] == ["quick"]
 
 
 def test_the_lead_is_over_the_best_peer_that_reaches_the_work() -> None:
