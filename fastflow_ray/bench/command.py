@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,67 +12,100 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.facts import facts, stamp
 from fastflow_ray.bench.regime import GUIDANCES, SHIFTS, STEPS, Regime, regimes
 from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from fastflow_ray.bench.benchmark import Benchmark
     from fastflow_ray.bench.comparison import Comparison
     from fastflow_ray.bench.method import Method
     from fastflow_ray.bench.stage import Stage
 
-LEDGER, RESULT, TABLES = "measurements.jsonl", "bench.json", "bench.md"
+LEDGER = "measurements.jsonl"
+_REGIMES, _ROWS = "Regimes: every combination of", "What is compared"
 
 AnyModel = Annotated[str, typer.Option(help="A name of the catalogue, a folder in diffusers' format, or a hub id.")]
+Guidances = Annotated[str, typer.Option(metavar="X,…", help="Up to 1: one branch only.", rich_help_panel=_REGIMES)]
+Shifts = Annotated[str, typer.Option(metavar="X,…", help="Of the sigma grid.", rich_help_panel=_REGIMES)]
+Steps = Annotated[str, typer.Option(metavar="N,…", help="Of the full run.", rich_help_panel=_REGIMES)]
+Everything = Annotated[
+    bool,
+    typer.Option("--all", help="Guidance 1, 3, 5 × shift 3, 5, 8 × 30, 50 steps; hours.", rich_help_panel=_REGIMES),
+]
+Prompts = Annotated[int, typer.Option(min=1, max=500, help="Videos, each with a seed.", rich_help_panel=_ROWS)]
+Methods = Annotated[str, typer.Option(metavar="NAME,…", help="Default: all there are.", rich_help_panel=_ROWS)]
+Budgets = Annotated[str, typer.Option(metavar="X,…", help="Speedups to compare at.", rich_help_panel=_ROWS)]
+Learn = Annotated[str, typer.Option(metavar="N,…", help="Videos ours learns from before.", rich_help_panel=_ROWS)]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="What was measured there is not measured again.")]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    model: str
+    regimes: Sequence[Regime]
+    prompts: int
+    methods: Sequence[str]  # none: all
+    budgets: Sequence[float]
+    learning: Sequence[int]
+    out: Path
 
 
 def bench(
     model: AnyModel = "shapes",
-    guidance: Annotated[str, typer.Option(metavar="X[,Y…]", help="Up to 1: one branch only.")] = "3",
-    shift: Annotated[str, typer.Option(metavar="X[,Y…]", help="Of the sigma grid.")] = "3",
-    steps: Annotated[str, typer.Option(metavar="N[,M…]", help="Of the full run.")] = "50",
-    prompts: Annotated[int, typer.Option(min=1, max=500, help="Measured videos, each with a seed of its own.")] = 8,
-    methods: Annotated[str, typer.Option(metavar="A[,B…]", help="Default: all there are.")] = "",
-    budgets: Annotated[str, typer.Option(metavar="X[,Y…]", help="Speedups to compare at.")] = "2,3.3,5",
-    learn: Annotated[str, typer.Option(metavar="N[,M…]", help="Generations ours learns from before.")] = "1,12",
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every regime: guidance 1, 3, 5 × shift 3, 5, 8 × 30, 50 steps. Takes hours.")
-    ] = False,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Kept measurements are not made again.")] = Path(
-        "out/bench"
-    ),
+    guidance: Guidances = "3",
+    shift: Shifts = "3",
+    steps: Steps = "50",
+    everything: Everything = False,
+    prompts: Prompts = 8,
+    methods: Methods = "",
+    budgets: Budgets = "2,3.3,5",
+    learn: Learn = "1,12",
+    out: Out = Path("out/bench"),
 ) -> None:
-    """Measure ways of making generation cheaper side by side: work, time, and fidelity to the full run."""
-    wanted = regimes(GUIDANCES, SHIFTS, STEPS) if everything else _regimes(guidance, shift, steps)
-    speedups, lessons = _numbers(budgets, "--budgets", least=1.0), [int(n) for n in _numbers(learn, "--learn", 0.0)]
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    screen = Console(stderr=True)
-    try:
-        done = _measured(model, wanted, prompts, names, speedups, lessons, out, screen)
-    except KeyboardInterrupt:
-        screen.print(f"stopped; what was measured is in {out / LEDGER}, and the same command goes on from there")
-        raise
-    for comparison in done:
+    """Measure ways of making generation cheaper, side by side: their work, time and fidelity to the full run."""
+    one_by_one = (_numbers("guidance", guidance, 0.0), _numbers("shift", shift, 0.1), _whole("steps", steps, 6))
+    order = Order(
+        model=model,
+        regimes=regimes(GUIDANCES, SHIFTS, STEPS) if everything else regimes(*one_by_one),
+        prompts=prompts,
+        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        budgets=_numbers("budgets", budgets, 1.0),
+        learning=_whole("learn", learn, 0),
+        out=out,
+    )
+    for comparison in _carried_out(order, Console(stderr=True)):
         _show(comparison, Console(file=sys.stdout))
 
 
-def _measured(
-    model: str, wanted: Sequence[Regime], prompts: int, names: Sequence[str], speedups: Sequence[float],
-    lessons: Sequence[int], out: Path, screen: Console,
-) -> list[Comparison]:  # fmt: skip
+def _carried_out(order: Order, screen: Console) -> list[Comparison]:
+    try:
+        return _measured(order, screen)
+    except KeyboardInterrupt:
+        screen.print(f"stopped; what was measured is in {order.out / LEDGER}: the same command goes on from there")
+        raise
+
+
+def _measured(order: Order, screen: Console) -> list[Comparison]:
     """Every regime in turn; after each, the files tell of all there are so far."""
-    with screen.status(f"loading {model}"):
-        chosen, stage = _set_up(model, names, lessons)
+    from fastflow_ray.bench.benchmark import Benchmark
+    from fastflow_ray.bench.measurement import Ledger
+    from fastflow_ray.bench.report import write
+
+    with screen.status(f"loading {order.model}"):
+        methods, stage = _set_up(order)
     known = facts(stage)
     done: list[Comparison] = []
-    for regime in wanted:
-        done.append(_one_regime(stage, regime, chosen, speedups, prompts, out / LEDGER, known, screen))
-        _write(out, done, known)
+    for regime in order.regimes:
+        ledger = Ledger(order.out / LEDGER, stamp(known))
+        done.append(_compared(Benchmark(stage, ledger, regime, methods, order.budgets), order, screen))
+        write(order.out, done, known)
     return done
 
 
-def _set_up(model: str, names: Sequence[str], lessons: Sequence[int]) -> tuple[list[Method], Stage]:
+def _set_up(order: Order) -> tuple[list[Method], Stage]:
     from diffusers.utils import logging
 
     from fastflow_ray.bench.roster import chosen
@@ -80,48 +113,27 @@ def _set_up(model: str, names: Sequence[str], lessons: Sequence[int]) -> tuple[l
     from fastflow_ray.models.loading import load_engine
 
     logging.set_verbosity_error()  # peers warn of being experimental on every use
-    return chosen(names, lessons), Stage(load_engine(model))
+    return chosen(order.methods, order.learning), Stage(load_engine(order.model))
 
 
-def _one_regime(
-    stage: Stage, regime: Regime, methods: Sequence[Method], speedups: Sequence[float], prompts: int, ledger: Path,
-    known: dict[str, Any], screen: Console,
-) -> Comparison:  # fmt: skip
+def _compared(benchmark: Benchmark, order: Order, screen: Console) -> Comparison:
     from fastflow_ray.bench import subject
-    from fastflow_ray.bench.benchmark import Benchmark
     from fastflow_ray.bench.comparison import compared
-    from fastflow_ray.bench.measurement import Ledger
 
-    benchmark = Benchmark(stage, Ledger(ledger, stamp(known)), regime, methods, speedups)
-    subjects = subject.measured(prompts)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as progress:
-        task = progress.add_task(str(regime), total=benchmark.measurements(subjects))
-        made = benchmark.measure(
-            subjects, lambda method: progress.update(task, advance=1, description=f"{regime}  {method}")
-        )
-    return compared(regime, speedups, made, benchmark.verdicts.methods, benchmark.verdicts.settings)
+    subjects, regime = subject.measured(order.prompts), benchmark.regime
+    with _progress(screen) as progress:
+        bar = progress.add_task(str(regime), total=benchmark.measurements(subjects))
 
+        def told(method: str) -> None:
+            progress.update(bar, advance=1, description=f"{regime}: {method}")
 
-def _write(out: Path, done: Sequence[Comparison], known: dict[str, Any]) -> None:
-    from fastflow_ray.bench.plot import draw
-    from fastflow_ray.bench.table import at_equal_work, every_point, remarks
-
-    result = known | {"comparisons": [comparison.to_dict() for comparison in done]}
-    with replacing(out / RESULT) as sibling:
-        sibling.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    parts = [f"`{known['command']}` on {known['machine']['cpu']}, model {known['model']} {known['revision']}"]
-    for each in done:
-        notes = [f"- {remark}" for remark in remarks(each)]
-        parts += [at_equal_work(each).to_markdown(), every_point(each).to_markdown(), "\n".join(notes)]
-    with replacing(out / TABLES) as sibling:
-        sibling.write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
-    draw(done[-1], out / picture(done[-1].regime))
+        made = benchmark.measure(subjects, told)
+    return compared(regime, order.budgets, made, benchmark.verdicts.methods, benchmark.verdicts.settings)
 
 
-def picture(regime: Regime) -> str:
-    """The file name of a regime's plot."""
-    return f"guidance{regime.guidance:g}-shift{regime.shift:g}-steps{regime.steps}.png"
+def _progress(screen: Console) -> Progress:
+    columns: list[Any] = [BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()]
+    return Progress(TextColumn("{task.description}"), *columns, console=screen, transient=True)
 
 
 def _show(comparison: Comparison, screen: Console) -> None:
@@ -132,17 +144,19 @@ def _show(comparison: Comparison, screen: Console) -> None:
         screen.print(remark, style="bright_black", soft_wrap=True)
 
 
-def _regimes(guidance: str, shift: str, steps: str) -> list[Regime]:
-    grid_steps = [int(number) for number in _numbers(steps, "--steps", least=6)]
-    return regimes(_numbers(guidance, "--guidance", least=1.0), _numbers(shift, "--shift", least=0.1), grid_steps)
-
-
-def _numbers(text: str, option: str, least: float) -> list[float]:
+def _numbers(option: str, text: str, least: float) -> list[float]:
     """Of a list with commas, in its order; raises InvalidInput."""
     try:
         numbers = [float(word) for word in text.split(",")]
     except ValueError:
-        raise InvalidInput(f"{option} {text!r} is not a list of numbers with commas between, such as 1,3,5") from None
-    if not all(number >= least for number in numbers):
-        raise InvalidInput(f"{option} {text!r}: every number has to be {least:g} or more")
+        raise InvalidInput(f"--{option} {text!r} is no list of numbers with commas between, such as 1,3,5") from None
+    if not all(least <= number < 1e6 for number in numbers):
+        raise InvalidInput(f"--{option} {text!r}: every number has to be {least:g} or more")
     return numbers
+
+
+def _whole(option: str, text: str, least: int) -> list[int]:
+    numbers = _numbers(option, text, least)
+    if not all(number.is_integer() for number in numbers):
+        raise InvalidInput(f"--{option} {text!r}: these are counts; give whole numbers")
+    return [int(number) for number in numbers]

@@ -68,15 +68,23 @@ class FeatureCache:
 
 @contextmanager
 def _enabled(stage: Stage, config: Any) -> Iterator[None]:
-    enabled: list[Any] = []
     try:
         for transformer in stage.transformers:
-            enabled.append(transformer)
             transformer.enable_cache(config)
         yield
     finally:
-        for transformer in enabled:
-            transformer.disable_cache()
+        for transformer in stage.transformers:
+            if transformer.is_cache_enabled:
+                transformer.disable_cache()
+            _unhook(transformer)
+
+
+def _unhook(transformer: Any) -> None:
+    """Take off what a cache left that could not be put on whole: it would stay in the way of all others."""
+    for module in transformer.modules():
+        registry = getattr(module, "_diffusers_hook", None)
+        for name in list(registry.hooks) if registry else ():
+            registry.remove_hook(name, recurse=False)
 
 
 def _label(values: dict[str, Any]) -> str:

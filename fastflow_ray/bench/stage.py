@@ -40,7 +40,7 @@ class Stage:
         self.pipe = engine.pipe
         named = [getattr(self.pipe, name, None) for name in TRANSFORMERS]
         self.transformers = [transformer for transformer in named if transformer is not None]
-        self._meters = [WorkMeter(transformer, self._one_pass) for transformer in self.transformers]
+        self._meters = [WorkMeter(transformer, self._two_passes) for transformer in self.transformers]
 
     @contextmanager
     def scheduled(self, scheduler: Any) -> Iterator[None]:
@@ -72,8 +72,9 @@ class Stage:
         passes = sum(meter.passes for meter in meters)
         return Take(output.frames[0], watch.latents, passes / regime.branches, watch.wall_s, watch.cpu_s)
 
-    def _one_pass(self) -> object:
-        return self.pipe(**self._arguments(Subject("", 0), Regime(1.0, 3.0, 1), 1) | {"output_type": "latent"})
+    def _two_passes(self) -> object:
+        """At the first timestep and near the last, so that each of two experts runs once."""
+        return self.pipe(**self._arguments(Subject("", 0), Regime(1.0, 3.0, 2), 2) | {"output_type": "latent"})
 
     def _arguments(self, subject: Subject, regime: Regime, steps: int) -> dict[str, Any]:
         card = self.engine.card

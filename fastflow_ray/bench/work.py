@@ -24,10 +24,10 @@ STACKS = ("blocks", "transformer_blocks", "single_transformer_blocks", "layers")
 class WorkMeter:
     """Counts passes through the blocks of one transformer, in fractions of a whole pass."""
 
-    def __init__(self, transformer: Module, one_pass: Callable[[], object]) -> None:
-        """`one_pass` runs the transformer, nothing else standing in the way."""
+    def __init__(self, transformer: Module, run: Callable[[], object]) -> None:
+        """`run` runs the transformer some times, nothing standing in its way."""
         self._layers = _layers(transformer)
-        self._weights = _weights(transformer, self._layers, one_pass)
+        self._weights = _weights(transformer, self._layers, run)
         self._calls: Counter[str] = Counter()
 
     @property
@@ -67,11 +67,11 @@ def _layers(transformer: Module) -> dict[str, Linear]:
     }
 
 
-def _weights(transformer: Module, layers: Mapping[str, Linear], one_pass: Callable[[], object]) -> dict[str, float]:
+def _weights(transformer: Module, layers: Mapping[str, Linear], run: Callable[[], object]) -> dict[str, float]:
     """Each layer's share of the multiplications of a pass through the blocks; they sum to 1."""
     # Only in its plain form is attention on a CPU made of multiplications that the counter knows.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        one_pass()
+        run()
     prefix = f"{type(transformer).__name__}."
     counts = {
         name.removeprefix(prefix): sum(count.values())

@@ -46,10 +46,11 @@ def test_a_tiny_benchmark_of_shapes(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("words", "said"),
     [
         (["--methods", "magic"], "no method named 'magic'"),
-        (["--budgets", "fast"], "--budgets 'fast' is not a list"),
+        (["--budgets", "fast"], "--budgets 'fast' is no list"),
         (["--budgets", "0.5"], "has to be 1 or more"),
         (["--steps", "2"], "has to be 6 or more"),
         (["--learn", "-1"], "has to be 0 or more"),
+        (["--steps", "30.5"], "give whole numbers"),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
