@@ -82,9 +82,9 @@ def _enabled(stage: Stage, config: Any) -> Iterator[None]:
 def _unhook(transformer: Any) -> None:
     """Take off what a cache left that could not be put on whole: it would stay in the way of all others."""
     for module in transformer.modules():
-        registry = getattr(module, "_diffusers_hook", None)
-        for name in list(registry.hooks) if registry else ():
-            registry.remove_hook(name, recurse=False)
+        registry: Any = getattr(module, "_diffusers_hook", None)
+        while registry and registry.hooks:
+            registry.remove_hook(next(iter(registry.hooks)), recurse=False)
 
 
 def _label(values: dict[str, Any]) -> str:
