@@ -1,8 +1,8 @@
 """Rows of diffusers' own caches: the network is called on every step and reuses or predicts what is inside it.
 
-Each has a fixed grid of settings, from careful to bold, that gives a curve of work and fidelity; its first values are
-the defaults of diffusers or of the method's paper where those skip anything here. A peer whose hooks find nothing to
-hook, or that mixes up the branches of guidance, raises NotApplicable.
+Each has a fixed grid of settings, from careful to bold, that gives a curve of work and fidelity; diffusers' defaults are
+among them where they skip anything here. A peer that breaks, or mixes up the branches of guidance, raises
+NotApplicable; that one did nothing is not seen here but by the work it left.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _grid(**columns: Sequence[float]) -> tuple[dict[str, Any], ...]:
 
 FEATURE_CACHES: tuple[Method, ...] = (
     FeatureCache("first-block", _grid(threshold=(0.05, 0.08, 0.12, 0.18, 0.3)), _first_block),
-    FeatureCache("seacache", _grid(threshold=(0.1, 0.25, 0.25, 0.4, 0.6), in_a_row=(2, 2, 4, 6, 8)), _sea),
+    FeatureCache("seacache", _grid(threshold=(0.1, 0.15, 0.25, 0.25, 0.4, 0.6), in_a_row=(2, 3, 2, 4, 6, 8)), _sea),
     FeatureCache(
         "magcache",
         _grid(
