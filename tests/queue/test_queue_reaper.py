@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from waiting import wait_for
+
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
@@ -90,14 +92,14 @@ def test_two_reapers_count_one_crash(stage, clock: Clock) -> None:
     assert queue.list()[0].crashes == 1
 
 
-def test_losing_contact_makes_the_reaper_forget(own_server: EmbeddedValkey, clock: Clock, until) -> None:
+def test_losing_contact_makes_the_reaper_forget(own_server: EmbeddedValkey, clock: Clock) -> None:
     connection = Connection(own_server.url, reconnect_pauses_s=())
     queue = RedisQueue(connection, "shapes", QueueLimits())
     reaper = Reaper(queue, GRACE_S, clock)
     queue.submit(JOB)
     claim = queue.claim("w", lease_s=0.01)
     assert claim is not None
-    until(queue.expired)
+    wait_for(queue.expired)
     assert reaper.tick() == []
     own_server.stop()
     clock.now_s += GRACE_S

@@ -13,6 +13,8 @@ from random import Random
 import pytest
 import redis
 
+from waiting import wait_for
+
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import TRANSITIONS, JobState
@@ -49,12 +51,12 @@ def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
         assert (queue.depth().queued, queue.depth().succeeded, queue.depth().submitted) == (57, 3, 60)
 
 
-def test_syncing_once_a_second_keeps_what_the_server_had_written(own_server: EmbeddedValkey, until) -> None:
+def test_syncing_once_a_second_keeps_what_the_server_had_written(own_server: EmbeddedValkey) -> None:
     """Not what it acknowledged: while a sync drags on, the server answers first and writes later."""
     queue = open_queue(own_server.url, "shapes")
     acknowledged = {queue.submit(JOB).job_id for _ in range(20)}
     with redis.Redis.from_url(own_server.url) as client:
-        until(lambda: client.info("persistence")["aof_buffer_length"] == 0)
+        wait_for(lambda: client.info("persistence")["aof_buffer_length"] == 0)
     os.kill(own_server.pid, signal.SIGKILL)
     own_server.stop()
     own_server.start()
@@ -111,11 +113,11 @@ def test_no_job_is_claimed_twice_by_eight_threads(redis_stage) -> None:
     assert len({claim.fence for claim in claims}) == len(claims)
 
 
-def test_a_blocked_worker_is_woken_by_a_submit(redis_stage, until) -> None:
+def test_a_blocked_worker_is_woken_by_a_submit(redis_stage) -> None:
     queue = redis_stage.open()
     with ThreadPoolExecutor(1) as threads:
         woken = threads.submit(queue.wait, 60.0)
-        until(lambda: redis_stage.client.info("clients")["blocked_clients"] > 0)
+        wait_for(lambda: redis_stage.client.info("clients")["blocked_clients"] > 0)
         queue.submit(JOB)
         woken.result(timeout=2.0)
     assert queue.claim("w", LEASE_S) is not None
