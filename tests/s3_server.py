@@ -9,7 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import boto3
@@ -44,7 +44,8 @@ def s3_server(home: Path) -> Iterator[str]:
         endpoint = f"http://localhost:{port}"
         _wait_until_it_answers(f"http://127.0.0.1:{port}/", server, home / "log")
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        boto3.session.Session(**keys).client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
+        with closing(boto3.session.Session(**keys).client("s3", endpoint_url=endpoint)) as client:
+            client.create_bucket(Bucket=BUCKET)
         yield endpoint
     finally:
         server.terminate()

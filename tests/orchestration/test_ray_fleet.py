@@ -7,6 +7,7 @@ import re
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from leaks import ClosedAfter
 from ray.exceptions import RayError
 from waiting import RAY_S, wait_for
 
@@ -63,7 +65,8 @@ def queue_of(fleet: Fleet) -> JobQueue:
 def submit(fleet: Fleet, seed: int = 0, **more: Any) -> str:
     """The id of a job of well under a second."""
     numbers = {"width": 32, "height": 16, "frames": 5, "steps": STEPS} | more
-    return queue_of(fleet).submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
+    with closing(queue_of(fleet)) as queue:
+        return queue.submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
 
 
 def statistics_of(fleet: Fleet) -> ArmStatistics:
@@ -97,9 +100,11 @@ def pulls_of(records: Sequence[JobRecord]) -> np.ndarray:
     return pulls
 
 
-def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(raise_fleet: Callable[..., Fleet]) -> None:
+def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter
+) -> None:
     fleet = raise_fleet(floor=0, ceiling=4, patience_s=2.0)
-    queue, store = queue_of(fleet), open_store(fleet.plan.store_url)
+    queue, store = closed_after(queue_of(fleet)), open_store(fleet.plan.store_url)
     ids = [submit(fleet, seed) for seed in range(40)]
     wait_for(lambda: len(fleet.status().workers) == 4, RAY_S)
     wait_for(lambda: queue.depth().succeeded == 40, timeout_s=300)
@@ -116,8 +121,10 @@ def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(raise_flee
     np.testing.assert_array_equal(table.pulls, pulls_of(records))
 
 
-def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced(steady_fleet: Fleet) -> None:
-    queue, pids = queue_of(steady_fleet), workers_of(steady_fleet)
+def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced(
+    steady_fleet: Fleet, closed_after: ClosedAfter
+) -> None:
+    queue, pids = closed_after(queue_of(steady_fleet)), workers_of(steady_fleet)
     job_id = submit(steady_fleet, width=64, height=64, frames=17, steps=200, acceleration="off")
 
     def record() -> JobRecord:
@@ -206,7 +213,9 @@ def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int)
     def told() -> dict[str, float]:
         return samples(metrics_port, steady_fleet.plan.model)
 
-    wait_for(lambda: named <= {name.partition("{")[0] for name in told()} and told()['jobs{state="succeeded"}'] >= 1, RAY_S)
+    wait_for(
+        lambda: named <= {name.partition("{")[0] for name in told()} and told()['jobs{state="succeeded"}'] >= 1, RAY_S
+    )
     assert told()["workers_wanted{}"] == 2
     assert sum(number for name, number in told().items() if name.startswith("workers{")) == 2
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import redis
-
 from waiting import wait_for
 
 from fastflow_ray.errors import QueueUnavailable

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 from waiting import wait_for
 
 from fastflow_ray.errors import IdempotencyConflict, InvalidInput, QueueFull

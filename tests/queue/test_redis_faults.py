@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 import redis
-
+from leaks import ClosedAfter
 from waiting import wait_for
 
 from fastflow_ray.errors import CorruptPayload
@@ -35,25 +35,27 @@ def take(queue: JobQueue) -> Claim:
     return claim
 
 
-def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path, closed_after: ClosedAfter) -> None:
     acknowledged: set[str] = set()
     server = EmbeddedValkey(tmp_path, fsync="always")
     for _ in range(3):
         with server:
-            queue = open_queue(server.url, "shapes")
+            queue = closed_after(open_queue(server.url, "shapes"))
             acknowledged |= {queue.submit(JOB).job_id for _ in range(20)}
             completed = take(queue)
             assert queue.complete(completed, {"by": completed.fence})
             os.kill(server.pid, signal.SIGKILL)
     with server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         assert {record.job_id for record in queue.list(limit=1000)} == acknowledged
         assert (queue.depth().queued, queue.depth().succeeded, queue.depth().submitted) == (57, 3, 60)
 
 
-def test_syncing_once_a_second_keeps_what_the_server_had_written(own_server: EmbeddedValkey) -> None:
+def test_syncing_once_a_second_keeps_what_the_server_had_written(
+    own_server: EmbeddedValkey, closed_after: ClosedAfter
+) -> None:
     """Not what it acknowledged: while a sync drags on, the server answers first and writes later."""
-    queue = open_queue(own_server.url, "shapes")
+    queue = closed_after(open_queue(own_server.url, "shapes"))
     acknowledged = {queue.submit(JOB).job_id for _ in range(20)}
     with redis.Redis.from_url(own_server.url) as client:
         wait_for(lambda: client.info("persistence")["aof_buffer_length"] == 0)
@@ -63,9 +65,9 @@ def test_syncing_once_a_second_keeps_what_the_server_had_written(own_server: Emb
     assert {record.job_id for record in queue.list(limit=1000)} == acknowledged
 
 
-def test_a_claim_survives_the_server(tmp_path: Path) -> None:
+def test_a_claim_survives_the_server(tmp_path: Path, closed_after: ClosedAfter) -> None:
     with EmbeddedValkey(tmp_path, fsync="always") as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         queue.submit(JOB)
         claim = take(queue)
         os.kill(server.pid, signal.SIGKILL)
@@ -75,19 +77,19 @@ def test_a_claim_survives_the_server(tmp_path: Path) -> None:
         assert queue.complete(claim, {})
 
 
-def test_fences_rise_even_after_the_tail_of_the_log_was_lost(tmp_path: Path) -> None:
+def test_fences_rise_even_after_the_tail_of_the_log_was_lost(tmp_path: Path, closed_after: ClosedAfter) -> None:
     data, old_copy = tmp_path / "data", tmp_path / "copy"
     with EmbeddedValkey(data) as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         queue.submit(JOB)
         first = take(queue)
         queue.release(first)
     shutil.copytree(data, old_copy)
     with EmbeddedValkey(data) as server:  # the window that a power cut forgets
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         forgotten = take(queue)
     with EmbeddedValkey(old_copy) as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         again = take(queue)
         assert again.job_id == forgotten.job_id
         assert first.fence < forgotten.fence < again.fence

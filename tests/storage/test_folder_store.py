@@ -7,11 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from waiting import wait_for
 
 from fastflow_ray.errors import StorageFailed

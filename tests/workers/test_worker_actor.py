@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from leaks import ClosedAfter
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # read when Ray is imported
 
 import ray
-from waiting import wait_for
 from ray._private import state
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
@@ -97,9 +98,9 @@ def exported() -> str:
 
 
 def test_two_workers_share_a_queue_and_what_they_learn_and_leave_when_asked(
-    statistics: Any, redis_url: str, tmp_path: Path
+    statistics: Any, redis_url: str, tmp_path: Path, closed_after: ClosedAfter
 ) -> None:
-    queue = open_queue(redis_url, "small")
+    queue = closed_after(open_queue(redis_url, "small"))
     free_gpus = free()  # at least: a worker of an earlier test may just be leaving
     workers = [spawn_worker(config(f"worker-{n}", redis_url, tmp_path)) for n in range(2)]
     ids = [queue.submit(SHORT.model_copy(update={"seed": seed})).job_id for seed in range(4)]
@@ -123,8 +124,8 @@ def test_a_worker_that_cannot_load_its_model_is_gone(ray_here: None, redis_url: 
     wait_for(lambda: is_gone("worker-x"), timeout_s=60)
 
 
-def test_a_busy_worker_answers(statistics: Any, redis_url: str, tmp_path: Path) -> None:
-    queue = open_queue(redis_url, "small")
+def test_a_busy_worker_answers(statistics: Any, redis_url: str, tmp_path: Path, closed_after: ClosedAfter) -> None:
+    queue = closed_after(open_queue(redis_url, "small"))
     job_id = queue.submit(LONG).job_id
     worker = spawn_worker(config("worker-b", redis_url, tmp_path))
     wait_for(lambda: (record := queue.get(job_id)) and record.progress.step > 0, timeout_s=60)

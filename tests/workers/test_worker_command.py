@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def queue(redis_url: str) -> JobQueue:
-    return open_queue(redis_url, "small")
+def queue(redis_url: str) -> Iterator[JobQueue]:
+    with closing(open_queue(redis_url, "small")) as queue:
+        yield queue
 
 
 @pytest.fixture
