@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from one_worker import LEASE_S, STEPS, OneWorker, at, wait_until
+from one_worker import LEASE_S, STEPS, OneWorker, at
+from waiting import wait_for
 
 from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
 from fastflow_ray.jobs.seed import seed_of
@@ -69,7 +70,7 @@ def test_what_jobs_teach_lets_the_later_ones_skip(one: OneWorker) -> None:
     assert skipped[0] == 0
     assert skipped[-1] > 0
     (key,) = one.ledger.statistics.tables
-    wait_until(lambda: one.ledger.statistics.runs(key) == 5)
+    wait_for(lambda: one.ledger.statistics.runs(key) == 5)
 
 
 def test_without_acceleration_every_step_is_evaluated_and_nothing_is_learnt(one: OneWorker) -> None:
@@ -159,7 +160,7 @@ def test_a_failed_job_teaches_too(one: OneWorker) -> None:
     one.engine.interfere = fail_late
     one.submit()
     one.run()
-    wait_until(lambda: one.ledger.statistics.tables)
+    wait_for(lambda: one.ledger.statistics.tables)
     (table,) = one.ledger.statistics.tables.values()
     assert table.pulls.sum() > 0
     assert table.runs == 0
