@@ -18,11 +18,13 @@ Source: FastFlow, arXiv 2602.11105.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fastflow_ray.bandit.arm_table import ArmTable
@@ -32,11 +34,16 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.ucb import pull
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import audit_is_due, every_step, learn, learned_plan, measured_growth
+from fastflow_ray.pace import CONFIDENCE, Pace, asked
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.grid import check_grid, fingerprint
+from fastflow_ray.sampling.machine import Machine
+from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.plan_machine import PlanMachine
 from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
 
 if TYPE_CHECKING:
@@ -111,60 +118,78 @@ class FastFlow:
         *,
         evaluations: int | None = None,
         speedup: float | None = None,
+        fidelity_db: float | None = None,
+        confidence: float = CONFIDENCE,
+        plan: Plan | None = None,
     ) -> tuple[Tensor, Trace]:
         """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x of any shape.
 
         With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
         learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
-        `trace.nfe` counts and `trace.audit_mse` tells of. Without, it is FastFlow as published.
+        `trace.nfe` counts and `trace.audit_mse` tells of. With a `plan` it walks that one, such as the `trace.plan` of
+        an earlier call, whose video it makes again. Without any, it is FastFlow as published.
 
         Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
         float32, and what was done. Raises InvalidInput and InvalidOutput too.
         """
         check_grid(sigmas)
-        if evaluations is not None or speedup is not None:
-            budget = evaluations_for(len(sigmas) - 1, evaluations, speedup)
-            return self._sample_planned(velocity, x, sigmas, str(key), budget)
-        return fastflow(velocity, x, sigmas, self._policy(key, sigmas, _shape(x.shape)))
+        pace = asked(
+            evaluations=evaluations, speedup=speedup, fidelity_db=fidelity_db, confidence=confidence, plan=plan
+        )
+        if pace is None:
+            return fastflow(velocity, x, sigmas, self._policy(key, sigmas, _shape(x.shape)))
+        return self._sample_planned(velocity, x, sigmas, key, pace)
 
     def _sample_planned(
-        self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str, evaluations: int
+        self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey, pace: Pace
     ) -> tuple[Tensor, Trace]:
-        steps, grid = len(sigmas) - 1, fingerprint(sigmas)
-        key = key or f"{_shape(x.shape)}:grid{grid}"
-        dsigma = np.diff(sigmas.double().cpu().numpy())
-        table = self.trajectories.setdefault(key, TrajectoryTable.empty(steps, grid))
-        table.check(key, steps, grid)
-        plan, audit = learned_plan(table, dsigma, evaluations), audit_is_due(table, evaluations)
-        walked = Sightings()
+        table, walked = self._trajectories(key, sigmas, _shape(x.shape)), Sightings()
+        plan, audit = _plan(pace, table, sigmas), _audit_is_due(pace, table)
         sample, trace = planned(velocity, x, sigmas, plan, walked)
-        learn(table, walked, known=table)
+        _learn(table, walked)
         if audit:
             full = Sightings()
-            reference, full_trace = planned(velocity, x, sigmas, every_step(steps), full)
-            learn(table, full, known=table)
-            table.add_growth(*measured_growth(plan, walked, full, dsigma))
+            reference, full_trace = planned(velocity, x, sigmas, every_step(table.steps), full)
+            _learn(table, full)
+            table.add_growth(*measured_growth(plan, walked, full, _dsigma(sigmas)))
             trace.nfe += full_trace.nfe
             trace.audit_mse = float((sample - reference).square().mean())
         return sample, trace
 
     @contextmanager
-    def attach(self, pipe: Any, key: str | PolicyKey = "") -> Iterator[Attachment]:
+    def attach(
+        self,
+        pipe: Any,
+        key: str | PolicyKey = "",
+        *,
+        evaluations: int | None = None,
+        speedup: float | None = None,
+        fidelity_db: float | None = None,
+        confidence: float = CONFIDENCE,
+        plan: Plan | None = None,
+    ) -> Iterator[Attachment]:
         """Accelerate every call of a diffusers flow pipeline inside the `with`; on leaving, it is as it was.
 
-        The object given has the `trace` of the latest call. `key` as in `sample`; without one, calls with the same
-        grid, shape and guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if
-        attached twice.
+        The object given has the `trace` of the latest call. `key` and all after it as in `sample`, except that there
+        are no audits: a pipeline is called once. Without a key, calls with the same grid, shape and guidance learn from
+        each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
         """
         from fastflow_ray.models.attachment import attach  # only here is diffusers needed
 
-        def policy_for(sigmas: Tensor, shape: Sequence[int]) -> BanditPolicy:
-            guidance = getattr(pipe, "guidance_scale", None)
-            of_guidance = "" if guidance is None else f"guidance{guidance:g}:"
-            return self._policy(key, sigmas, of_guidance + _shape(shape))
+        pace = asked(
+            evaluations=evaluations, speedup=speedup, fidelity_db=fidelity_db, confidence=confidence, plan=plan
+        )
 
-        with attach(pipe, policy_for) as attachment:
+        def machine_for(sigmas: Tensor, shape: Sequence[int], restarts: Collection[int]) -> Machine:
+            guidance = getattr(pipe, "guidance_scale", None)
+            call = ("" if guidance is None else f"guidance{guidance:g}:") + _shape(shape)
+            if pace is None:
+                return StepMachine(sigmas, self._policy(key, sigmas, call), restarts)
+            table = self._trajectories(key, sigmas, call)
+            return PlanMachine(_plan(pace, table, sigmas, restarts), partial(_learn, table))
+
+        with attach(pipe, machine_for) as attachment:
             yield attachment
 
     def take_delta(self) -> ArmStatistics:
@@ -183,6 +208,13 @@ class FastFlow:
         learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
         return BanditPolicy(known, learnt, self.gamma)
 
+    def _trajectories(self, key: str | PolicyKey, sigmas: Tensor, call: str) -> TrajectoryTable:
+        steps, grid = len(sigmas) - 1, fingerprint(sigmas)
+        name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
+        table = self.trajectories.setdefault(name, TrajectoryTable.empty(steps, grid))
+        table.check(name, steps, grid)
+        return table
+
     def _table_name(self, key: str | PolicyKey, call: str, grid: str) -> str:
         """Names we make tell arms and grids apart. So workers of two versions in one fleet never meet in one table,
         and none of their jobs dies of it."""
@@ -191,17 +223,31 @@ class FastFlow:
         return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
 
 
-def evaluations_for(steps: int, evaluations: int | None, speedup: float | None) -> int:
-    """How many of `steps` run the network; raises InvalidInput for a budget that cannot be."""
-    if evaluations is not None and speedup is not None:
-        raise InvalidInput("`evaluations` and `speedup` say the same thing; give one of them")
-    if speedup is not None:
-        if not (math.isfinite(speedup) and speedup >= 1):
-            raise InvalidInput(f"speedup = {speedup} is none; use a number from 1, such as 2.6")
-        evaluations = round(steps / speedup)
-    if evaluations is None or not 2 <= evaluations <= steps:
-        raise InvalidInput(f"{evaluations} of {steps} steps cannot be evaluated; ask for 2 to {steps}")
-    return evaluations
+def _plan(pace: Pace, table: TrajectoryTable, sigmas: Tensor, restarts: Collection[int] = ()) -> Plan:
+    """The plan that was given, or the best one known at this pace."""
+    pace.check(len(sigmas) - 1)
+    return pace.plan or learned_plan(table, _dsigma(sigmas), _evaluations_for(pace, table), restarts)
+
+
+def _evaluations_for(pace: Pace, table: TrajectoryTable) -> int:
+    """How many steps a plan of this pace evaluates, by what `table` knows; raises InvalidInput if it cannot be told."""
+    if pace.fidelity_db is not None:
+        raise InvalidInput("what a fidelity takes is not learnt yet; ask for `evaluations` or a `speedup` instead")
+    return pace.evaluations_for(table.steps)
+
+
+def _audit_is_due(pace: Pace, table: TrajectoryTable) -> bool:
+    return pace.plan is None and audit_is_due(table, _evaluations_for(pace, table))
+
+
+def _learn(table: TrajectoryTable, seen: Sightings) -> None:
+    """Only a full run can be learnt from first: a plan may be walked again where nothing is known."""
+    if table.full_runs or len(seen.steps) == table.steps:
+        learn(table, seen, known=table)
+
+
+def _dsigma(sigmas: Tensor) -> NDArray[np.float64]:
+    return np.diff(sigmas.cpu().double().numpy())
 
 
 def _shape(shape: Sequence[int]) -> str:

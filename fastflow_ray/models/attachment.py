@@ -9,7 +9,7 @@ from typing import Any
 
 from fastflow_ray.errors import AccelerationUnavailable, InvalidInput
 from fastflow_ray.models.gate import Gate
-from fastflow_ray.models.scheduler import FastFlowScheduler, PolicyFor
+from fastflow_ray.models.scheduler import FastFlowScheduler, MachineFor
 from fastflow_ray.sampling.trace import Trace
 
 TRANSFORMERS = ("transformer", "transformer_2")  # Wan 2.2 has a second expert
@@ -28,8 +28,8 @@ class Attachment:
 
 
 @contextmanager
-def attach(pipe: Any, policy_for: PolicyFor) -> Iterator[Attachment]:
-    """Let a fresh policy from `policy_for(sigmas, shape)` decide the skips of every call inside the `with`.
+def attach(pipe: Any, machine_for: MachineFor) -> Iterator[Attachment]:
+    """Let a fresh machine from `machine_for(sigmas, shape, restarts)` walk every call inside the `with`.
 
     On leaving, however, the pipeline has its own scheduler and plain transformers again. Raises
     AccelerationUnavailable for pipelines that cannot carry it, InvalidInput if one is attached already.
@@ -37,7 +37,7 @@ def attach(pipe: Any, policy_for: PolicyFor) -> Iterator[Attachment]:
     stock = pipe.scheduler
     if isinstance(stock, FastFlowScheduler):
         raise InvalidInput("this pipeline is attached already; leave the first `with` before entering another")
-    scheduler = FastFlowScheduler.like(stock, policy_for, pipe.config.get("boundary_ratio"))
+    scheduler = FastFlowScheduler.like(stock, machine_for, pipe.config.get("boundary_ratio"))
     gates = [Gate(transformer, lambda: scheduler.skips) for transformer in _transformers(pipe)]
     scheduler.count(gates)
     with ExitStack() as leaving:

@@ -25,6 +25,7 @@ from fastflow_ray.models.phase_clock import PhaseClock
 from fastflow_ray.models.scheduler import flow_euler
 
 if TYPE_CHECKING:
+    from fastflow_ray.pace import Pace
     from fastflow_ray.sampling.trace import Trace
 
 
@@ -39,16 +40,25 @@ class DiffusersEngine:
         self.revision = revision
         self.versions = versions
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep) -> Generation:
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep, pace: Pace | None = None
+    ) -> Generation:
         """Run the pipeline on the flow-Euler grid of the spec's shift and steps.
 
-        Whatever ends it early leaves the pipeline as it was. Raises InvalidInput for a size the model cannot decode,
-        InvalidOutput on NaN or infinity, OutOfMemory, AccelerationUnavailable, and whatever `on_step` raises.
+        Whatever ends it early leaves the pipeline as it was. Raises InvalidInput for a size the model cannot decode or
+        a pace that so many steps cannot have, InvalidOutput on NaN or infinity, OutOfMemory, AccelerationUnavailable,
+        and whatever `on_step` raises.
         """
         self.check(spec)
-        fastflow = fastflow or FastFlow(arms=(0,))  # no arm but to evaluate
+        if pace is not None:
+            pace.check(spec.steps)
+        fastflow = fastflow or FastFlow(arms=(0,))  # no arm but to evaluate; knowing nothing, no plan but every step
+        fields = vars(pace) if pace is not None else {}
         try:
-            with _flow_euler(self._pipe, spec.shift), fastflow.attach(self._pipe, self.policy_key(spec)) as run:
+            with (
+                _flow_euler(self._pipe, spec.shift),
+                fastflow.attach(self._pipe, self.policy_key(spec), **fields) as run,
+            ):
                 return self._run(spec, run, on_step)
         except torch.OutOfMemoryError as error:
             reason = str(error).split("\n")[0]

@@ -12,6 +12,7 @@ from fastflow_ray.models.catalogue import ModelCard
 
 if TYPE_CHECKING:
     from fastflow_ray.fastflow import FastFlow
+    from fastflow_ray.pace import Pace
     from fastflow_ray.sampling.trace import Trace
 
 
@@ -62,5 +63,10 @@ class Engine(Protocol):
     revision: str  # what the weights are: part of every policy key and manifest
     versions: Mapping[str, str]  # of the software and the device that make the frames
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep) -> Generation:
-        """Run the flow; `fastflow=None` evaluates every step. Raises InvalidOutput on NaN or infinity."""
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep, pace: Pace | None = None
+    ) -> Generation:
+        """Run the flow; `fastflow=None` evaluates every step, unless the pace is a plan to walk again.
+
+        Raises InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity.
+        """

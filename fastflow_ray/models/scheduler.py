@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from inspect import signature
 from typing import Any
 
@@ -13,12 +13,12 @@ from torch import Tensor
 from fastflow_ray.errors import AccelerationUnavailable
 from fastflow_ray.models.gate import Gate
 from fastflow_ray.sampling.grid import check_grid
-from fastflow_ray.sampling.skip_policy import SkipPolicy
-from fastflow_ray.sampling.step_machine import StepMachine
+from fastflow_ray.sampling.machine import Machine
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.velocity_history import check_finite
 
-PolicyFor = Callable[[Tensor, Sequence[int]], SkipPolicy]  # (sigmas, shape of the sample) → one trajectory's policy
+# (sigmas, shape of the sample, steps at which another network takes over) → what walks one trajectory
+MachineFor = Callable[[Tensor, Sequence[int], Collection[int]], Machine]
 
 
 def flow_euler(scheduler: Any, shift: float | None = None) -> FlowMatchEulerDiscreteScheduler:
@@ -46,27 +46,28 @@ def flow_euler(scheduler: Any, shift: float | None = None) -> FlowMatchEulerDisc
 
 
 class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]  # diffusers has no types
-    """Flow-Euler that ignores the model's output on skipped steps and integrates the prediction instead.
+    """Flow-Euler that ignores the model's output on skipped steps and integrates a prediction instead.
 
-    Where nothing is skipped it takes the stock scheduler's own step, so the result is the same bit for bit. `trace`
-    tells of the trajectory while it runs: `len(trace.evaluated)` of the steps taken so far ran the network.
+    Every step is the stock scheduler's own, so where nothing is skipped the result is the same bit for bit (by a plan,
+    of a float32 model: its x stays float32). `trace` tells of the trajectory while it runs: `len(trace.evaluated)` of
+    the steps taken so far ran the network.
     """
 
     trace: Trace  # of the latest trajectory; of 0 steps before the first
     _gates: list[Gate]
-    _machine: StepMachine | None
-    _policy_for: PolicyFor
+    _machine: Machine | None
+    _machine_for: MachineFor
     _boundary_ratio: float | None
 
     @classmethod
-    def like(cls, scheduler: Any, policy_for: PolicyFor, boundary_ratio: float | None = None) -> FastFlowScheduler:
+    def like(cls, scheduler: Any, machine_for: MachineFor, boundary_ratio: float | None = None) -> FastFlowScheduler:
         """On the grid of `scheduler`. Below `boundary_ratio` of the training timesteps another network takes over
         (Wan 2.2): its first step is evaluated and a new history starts there."""
         reference = flow_euler(scheduler)
         twin: FastFlowScheduler = cls.from_config(reference.config)
         twin.set_shift(reference.shift)
         twin.trace, twin._gates, twin._machine = Trace(steps=0), [], None
-        twin._policy_for, twin._boundary_ratio = policy_for, boundary_ratio
+        twin._machine_for, twin._boundary_ratio = machine_for, boundary_ratio
         return twin
 
     @property
@@ -96,23 +97,30 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         **kwargs: Any,
     ) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
         """As the stock scheduler's, with the prediction in place of `model_output` on a skipped step."""
+        stock = super().step
+
+        def euler(velocity: Tensor, x: Tensor) -> Tensor:
+            after: Tensor = stock(velocity, timestep, x, *args, return_dict=False, **kwargs)[0]
+            return after
+
         if self._machine is None:
             self._machine = self._begin(timestep, sample)
+        if self.trace.plan is not None and kwargs.get("per_token_timesteps") is not None:
+            raise AccelerationUnavailable("this pipeline gives each token a sigma of its own; run it without a plan")
         skipped = self._machine.skips
-        velocity = self._machine.advance(model_output)
+        x = self._machine.advance(model_output, sample, euler).to(model_output.dtype)
         self._count_evaluations(skipped)
-        (x,) = super().step(velocity, timestep, sample, *args, return_dict=False, **kwargs)
-        x = x.to(model_output.dtype)
         if self.step_index == len(self.timesteps):
             check_finite(x)
+            self._machine.finish()
         return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x) if return_dict else (x,)
 
-    def _begin(self, timestep: Tensor, sample: Tensor) -> StepMachine:
+    def _begin(self, timestep: Tensor, sample: Tensor) -> Machine:
         """A machine for the steps from here to the end: a pipeline that starts from a video enters the grid midway."""
         if self.step_index is None:
             self._init_step_index(timestep)
         sigmas = self.sigmas[self.step_index :]
-        machine = StepMachine(sigmas, self._policy_for(sigmas, tuple(sample.shape)), self._restarts())
+        machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
         self.trace = machine.trace
         return machine
 
@@ -121,7 +129,8 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
             return frozenset()
         timesteps = self.timesteps[self.step_index :]
         first_expert = timesteps >= self._boundary_ratio * self.config.num_train_timesteps
-        return frozenset({int(first_expert.sum())})
+        change = int(first_expert.sum())
+        return frozenset({change}) if 0 < change < len(timesteps) else frozenset()
 
     def _count_evaluations(self, skipped: bool) -> None:
         before, self.trace.nfe = self.trace.nfe, sum(gate.nfe for gate in self._gates)

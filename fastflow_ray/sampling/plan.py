@@ -55,6 +55,11 @@ class Plan:
         ends = (*self.evaluated[1:], self.steps)
         return [(start, end - start - 1) for start, end in zip(self.evaluated, ends, strict=True)]
 
+    def check(self, steps: int) -> None:
+        """Raise InvalidInput unless it is for a grid of so many steps."""
+        if steps != self.steps:
+            raise InvalidInput(f"the plan is for {self.steps} steps, the grid has {steps}; plan for this grid")
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; floats keep every bit."""
         return {

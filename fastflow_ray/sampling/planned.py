@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.grid import check_grid
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
@@ -23,8 +22,9 @@ def planned(
     A plan that evaluates every step is Euler, bit for bit. `sightings` notes what the network was seen to do.
     Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, InvalidOutput.
     """
-    check_plan(plan, sigmas)
-    trace, sightings = Trace(steps=plan.steps, skips=plan.skips), sightings or Sightings()
+    check_grid(sigmas)
+    plan.check(len(sigmas) - 1)
+    trace, sightings = Trace(steps=plan.steps, skips=plan.skips, plan=plan), sightings or Sightings()
     x = start = x.to(torch.float32)
     known: list[Tensor] = []
     for k in range(plan.steps):
@@ -42,10 +42,3 @@ def planned(
     sightings.end(x)
     check_finite(x)
     return x, trace
-
-
-def check_plan(plan: Plan, sigmas: Tensor) -> None:
-    """Raise InvalidInput unless the grid is sound and as long as the plan."""
-    check_grid(sigmas)
-    if len(sigmas) - 1 != plan.steps:
-        raise InvalidInput(f"the plan is for {plan.steps} steps, the grid has {len(sigmas) - 1}; plan for this grid")

@@ -45,15 +45,17 @@ class Sightings:
     @property
     def gram(self) -> NDArray[np.float64]:
         """Inner products of the velocities per coordinate: (evaluated, evaluated)."""
-        gram: NDArray[np.float64] = self.v @ self.v.T / self.v.shape[1]
+        v = self.v
+        gram: NDArray[np.float64] = v @ v.T / v.shape[1]
         return gram
 
 
 def _subset(tensor: Tensor) -> Tensor:
-    """At most `COORDINATES` of each sample, evenly spread; the same ones for every tensor of this shape."""
+    """At most `COORDINATES` of each sample, evenly spread; the same ones for every tensor of this shape. A copy: a view
+    would keep the whole tensor alive."""
     samples = tensor.detach().reshape(len(tensor), -1)
     stride = -(-samples.shape[1] // COORDINATES)
-    return samples[:, ::stride].to(torch.float32).flatten()
+    return samples[:, ::stride].to(torch.float32, copy=True).flatten()
 
 
 def _numpy(rows: list[Tensor]) -> NDArray[np.float64]:

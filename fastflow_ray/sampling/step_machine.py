@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from torch import Tensor
 
+from fastflow_ray.sampling.machine import Euler
 from fastflow_ray.sampling.skip_policy import SkipPolicy
 from fastflow_ray.sampling.skips import longest_skip
 from fastflow_ray.sampling.trace import Trace
@@ -13,7 +14,7 @@ from fastflow_ray.sampling.velocity_history import VelocityHistory
 
 
 class StepMachine:
-    """Walks `sigmas`, shape (steps + 1,): ask `skips`, run the network or not, then `advance`."""
+    """A `Machine` that walks `sigmas`, shape (steps + 1,), and lets a policy decide as it goes."""
 
     def __init__(self, sigmas: Tensor, policy: SkipPolicy, restarts: Collection[int] = ()) -> None:
         self.trace = Trace(steps=len(sigmas) - 1)
@@ -30,18 +31,20 @@ class StepMachine:
         """Whether the present step does without the network."""
         return self._step < self._next_evaluation
 
-    def advance(self, velocity: Tensor) -> Tensor:
-        """The velocity to integrate over the present step: `velocity` itself if it is evaluated, else the prediction
-        (float32) whatever `velocity` holds. The next step is then the present one."""
+    def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:
+        """As `Machine` says: by `velocity` and x as they are if the step is evaluated, else by the prediction,
+        float32."""
         if self.skips:
             velocity = self._history.predict(self._sigmas[self._step])
         else:
             self._learn(velocity)
             self._decide()
         self._step += 1
-        if self._step == self.trace.steps:
-            self._policy.finish()
-        return velocity
+        return euler(velocity, x)
+
+    def finish(self) -> None:
+        """As `Machine` says."""
+        self._policy.finish()
 
     def _learn(self, velocity: Tensor) -> None:
         sigma = self._sigmas[self._step]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fastflow_ray.sampling.plan import Plan
+
 
 @dataclass
 class Trace:
@@ -15,6 +17,7 @@ class Trace:
     skips: list[tuple[int, int]] = field(default_factory=list)  # (step, skipped): chosen after evaluating `step`
     errors: list[tuple[int, int, float]] = field(default_factory=list)  # (step, skipped, MSE of the prediction)
     audit_mse: float | None = None  # of x against the full run of the same seed, where one was made
+    plan: Plan | None = None  # that was walked; walked again from the same noise, it gives the same bits
 
     def add_evaluation(self, step: int) -> None:
         """The network ran at `step`, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransform
 from torch import Tensor
 
 from fastflow_ray.models.catalogue import EMBEDDED
+from fastflow_ray.models.scheduler import MachineFor
+from fastflow_ray.sampling.skip_policy import SkipPolicy
+from fastflow_ray.sampling.step_machine import StepMachine
 
 STEPS = 12
 SHIFT = 3.0
@@ -50,6 +54,11 @@ def two_experts(components: dict[str, Any]) -> WanPipeline:
 def _quiet(pipe: WanPipeline) -> WanPipeline:
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def machines(policy: Callable[..., SkipPolicy], *args: int) -> MachineFor:
+    """Lets a fresh `policy(*args)` decide the skips of every trajectory."""
+    return lambda sigmas, shape, restarts: StepMachine(sigmas, policy(*args), restarts)
 
 
 def noise() -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
-from small_wan import BOUNDARY, SHIFT, STEPS, PlainVelocity, call, count_calls, noise
+from small_wan import BOUNDARY, SHIFT, STEPS, PlainVelocity, call, count_calls, machines, noise
 
 from fastflow_ray.errors import AccelerationUnavailable, InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
@@ -30,7 +30,7 @@ class EverySkip(NoSkips):
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_without_skips_it_is_the_stock_pipeline_and_the_euler_loop(pipe, guidance):
     stock = call(pipe, guidance)
-    with attach(pipe, lambda *_: NoSkips()) as attached:
+    with attach(pipe, machines(NoSkips)) as attached:
         accelerated = call(pipe, guidance)
     assert torch.equal(accelerated, stock)
     assert torch.equal(euler(PlainVelocity(pipe, guidance), noise(), flow_sigmas(STEPS, SHIFT)), stock)
@@ -42,7 +42,7 @@ def test_without_skips_it_is_the_stock_pipeline_and_the_euler_loop(pipe, guidanc
 def test_with_skips_it_is_the_plain_loop_bit_for_bit(pipe, guidance, length):
     expected, spec = fastflow(PlainVelocity(pipe, guidance), noise(), flow_sigmas(STEPS, SHIFT), EverySkip(length))
     calls = count_calls(pipe.transformer)
-    with attach(pipe, lambda *_: EverySkip(length)) as attached:
+    with attach(pipe, machines(EverySkip, length)) as attached:
         latents = call(pipe, guidance)
     trace = attached.trace
     assert torch.equal(latents, expected)
@@ -69,7 +69,7 @@ def test_the_second_expert_starts_a_new_history(pipe_of_two_experts):
     velocity = PlainVelocity(pipe_of_two_experts, 3.0)
     expected, spec = fastflow(velocity, noise(), sigmas, EverySkip(1), restarts={change})
     calls = count_calls(pipe_of_two_experts.transformer_2)
-    with attach(pipe_of_two_experts, lambda *_: EverySkip(1)) as attached:
+    with attach(pipe_of_two_experts, machines(EverySkip, 1)) as attached:
         latents = call(pipe_of_two_experts)
     assert torch.equal(latents, expected)
     assert attached.trace.errors == spec.errors
@@ -79,14 +79,14 @@ def test_the_second_expert_starts_a_new_history(pipe_of_two_experts):
 
 def test_two_experts_without_skips_are_the_stock_pipeline(pipe_of_two_experts):
     stock = call(pipe_of_two_experts)
-    with attach(pipe_of_two_experts, lambda *_: NoSkips()):
+    with attach(pipe_of_two_experts, machines(NoSkips)):
         assert torch.equal(call(pipe_of_two_experts), stock)
 
 
 def test_a_checkpoint_with_unipc_runs_on_the_flow_euler_grid_of_its_shift(pipe):
     reference = call(pipe)
     pipe.scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SHIFT)
-    with attach(pipe, lambda *_: NoSkips()):
+    with attach(pipe, machines(NoSkips)):
         assert torch.equal(call(pipe), reference)
     assert type(pipe.scheduler) is UniPCMultistepScheduler
 
@@ -98,7 +98,7 @@ def test_the_trace_grows_while_the_pipeline_runs(pipe):
         seen.append((step + 1, len(attached.trace.evaluated), attached.trace.nfe))
         return {}
 
-    with attach(pipe, lambda *_: EverySkip(2)) as attached:
+    with attach(pipe, machines(EverySkip, 2)) as attached:
         assert attached.trace.steps == 0
         call(pipe, callback_on_step_end=look)
     assert seen[:5] == [(1, 1, 2), (2, 2, 4), (3, 2, 4), (4, 2, 4), (5, 3, 6)]
@@ -133,7 +133,7 @@ def test_a_call_after_an_aborted_one_starts_afresh(pipe):
             raise KeyboardInterrupt
         return {}
 
-    with attach(pipe, lambda *_: EverySkip(2)) as attached:
+    with attach(pipe, machines(EverySkip, 2)) as attached:
         expected = call(pipe)
         with pytest.raises(KeyboardInterrupt):
             call(pipe, callback_on_step_end=stop)
@@ -153,7 +153,7 @@ def test_attaching_twice_is_refused_and_leaves_the_first_alone(pipe):
 def test_gates_outlive_offloading(pipe):
     """Model offloading restores the forward it saw when it was enabled, at the end of every pipeline call."""
     add_hook_to_module(pipe.transformer, ModelHook())
-    with attach(pipe, lambda *_: EverySkip(2)) as attached:
+    with attach(pipe, machines(EverySkip, 2)) as attached:
         first = call(pipe)
         remove_hook_from_module(pipe.transformer, recurse=True)
         add_hook_to_module(pipe.transformer, ModelHook())
@@ -168,7 +168,7 @@ def test_a_network_that_slips_past_its_gate_is_an_error_and_not_a_slow_run(pipe)
         pipe.transformer.__dict__.pop("forward")
         return {}
 
-    with attach(pipe, lambda *_: EverySkip(2)), pytest.raises(AccelerationUnavailable, match="gate"):
+    with attach(pipe, machines(EverySkip, 2)), pytest.raises(AccelerationUnavailable, match="gate"):
         call(pipe, callback_on_step_end=take_the_gate_away)
 
 

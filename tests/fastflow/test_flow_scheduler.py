@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from small_wan import machines
 
 from fastflow_ray.errors import InvalidOutput
 from fastflow_ray.models.scheduler import FastFlowScheduler, flow_euler
@@ -48,7 +49,7 @@ def test_another_shift_may_be_asked_for_also_of_a_dynamic_grid():
 def test_a_shift_set_at_run_time_is_kept():
     stock = FlowMatchEulerDiscreteScheduler(shift=3.0)
     stock.set_shift(6.0)
-    fast = FastFlowScheduler.like(stock, lambda *_: NoSkips())
+    fast = FastFlowScheduler.like(stock, machines(NoSkips))
     for scheduler in (stock, fast):
         scheduler.set_timesteps(15)
     assert torch.equal(fast.sigmas, stock.sigmas)
@@ -57,7 +58,7 @@ def test_a_shift_set_at_run_time_is_kept():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_evaluated_steps_are_the_stock_schedulers_own_in_every_dtype(dtype):
     stock = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    fast = FastFlowScheduler.like(stock, lambda *_: NoSkips())
+    fast = FastFlowScheduler.like(stock, machines(NoSkips))
     x = torch.linspace(-1, 1, 7).to(dtype)
     for scheduler in (stock, fast):
         scheduler.set_timesteps(10)
@@ -65,14 +66,14 @@ def test_evaluated_steps_are_the_stock_schedulers_own_in_every_dtype(dtype):
 
 
 def test_skipped_steps_keep_the_models_dtype():
-    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), lambda *_: SkipTwo())
+    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), machines(SkipTwo))
     fast.set_timesteps(10)
     assert drive(fast, torch.ones(3, dtype=torch.bfloat16)).dtype == torch.bfloat16
     assert fast.trace.skipped > 0
 
 
 def test_a_sample_that_overflows_although_every_velocity_is_finite_is_found_out():
-    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), lambda *_: SkipTwo())
+    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), machines(SkipTwo))
     fast.set_timesteps(10)
     x, constant = torch.full((3,), 6e4, dtype=torch.float16), torch.full((3,), -6e4, dtype=torch.float16)
     for timestep in fast.timesteps[:-1]:
@@ -84,20 +85,20 @@ def test_a_sample_that_overflows_although_every_velocity_is_finite_is_found_out(
 def test_a_video_to_video_run_starts_midway_with_a_trajectory_of_its_own():
     grids = []
     fast = FastFlowScheduler.like(
-        FlowMatchEulerDiscreteScheduler(shift=3.0), lambda sigmas, shape: grids.append((sigmas, shape)) or SkipTwo()
+        FlowMatchEulerDiscreteScheduler(shift=3.0), lambda *given: grids.append(given) or machines(SkipTwo)(*given)
     )
     fast.set_timesteps(14)
     x = drive(fast, torch.ones(2, 3), begin=4)
     assert fast.trace.evaluated == [0, 1, 4, 7, 8, 9]  # counted from where it started
-    (sigmas, shape) = grids[0]
+    ((sigmas, shape, restarts),) = grids
     assert torch.equal(sigmas, fast.sigmas[4:])
-    assert shape == (2, 3)
+    assert (shape, restarts) == ((2, 3), frozenset())
     assert torch.isfinite(x).all()
 
 
 def test_a_grid_that_counts_the_other_way_works_too():
     """Mochi's sigmas rise from 0 to 1."""
-    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(invert_sigmas=True), lambda *_: SkipTwo())
+    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(invert_sigmas=True), machines(SkipTwo))
     fast.set_timesteps(12)
     exact = torch.ones(3)
     x = torch.zeros(3)
@@ -109,7 +110,7 @@ def test_a_grid_that_counts_the_other_way_works_too():
 
 
 def test_it_agrees_with_the_plain_loop_on_an_analytic_field():
-    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), lambda *_: SkipTwo())
+    fast = FastFlowScheduler.like(FlowMatchEulerDiscreteScheduler(shift=3.0), machines(SkipTwo))
     fast.set_timesteps(20)
     x = torch.linspace(-1, 1, 5)
     expected, spec = fastflow(velocity, x, flow_sigmas(20, 3.0), SkipTwo())

@@ -14,6 +14,7 @@ from fastflow_ray.errors import InvalidInput, InvalidOutput, JobCancelled, OutOf
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.engine import GenerationSpec, StepReport
+from fastflow_ray.pace import Pace
 
 MakeSpec = Callable[..., GenerationSpec]
 
@@ -80,6 +81,26 @@ def test_a_fastflow_that_has_learnt_skips_steps_under_the_specs_own_key(
     (name,) = fastflow.statistics.tables
     assert name.startswith(f"{engine.policy_key(spec)}:arms0-2-4-6:grid")
     assert engine.revision in str(engine.policy_key(spec))
+
+
+def test_a_pace_is_kept_and_its_plan_makes_the_same_frames_again(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    fastflow, reports = FastFlow(), list[StepReport]()
+    engine.generate(make_spec(seed=8), fastflow, nobody, Pace(evaluations=5))
+    made = engine.generate(make_spec(), fastflow, reports.append, Pace(evaluations=5))
+    assert len(made.trace.evaluated) == 5
+    assert all(report.evaluated + report.skipped == report.step for report in reports)
+    again = engine.generate(make_spec(), None, nobody, Pace(plan=made.trace.plan))
+    assert np.array_equal(again.frames, made.frames)
+    assert not np.array_equal(engine.generate(make_spec(), None, nobody).frames, made.frames)
+
+
+def test_a_pace_that_so_many_steps_cannot_have_is_refused_before_any_work(
+    engine: DiffusersEngine, make_spec: MakeSpec
+) -> None:
+    reports = list[StepReport]()
+    with pytest.raises(InvalidInput, match="ask for 2 to 12"):
+        engine.generate(make_spec(), FastFlow(), reports.append, Pace(evaluations=13))
+    assert not reports
 
 
 def test_reports_tell_every_phase_and_every_step(engine: DiffusersEngine, make_spec: MakeSpec) -> None:

@@ -50,7 +50,8 @@ def test_it_is_the_loop_bit_for_bit_whatever_the_policy(run, shift, seed):
     x, machine = noise, StepMachine(sigmas, in_machine := Wishes(wishes), restarts)
     for k in range(steps):
         answer = torch.full_like(x, torch.nan) if machine.skips else field(x, sigmas[k])
-        x = x + (sigmas[k + 1] - sigmas[k]) * machine.advance(answer)
+        x = machine.advance(answer, x, lambda v, x, k=k: x + (sigmas[k + 1] - sigmas[k]) * v)
+    machine.finish()
 
     assert torch.equal(x, expected)
     assert in_machine.log == in_loop.log
@@ -60,8 +61,10 @@ def test_it_is_the_loop_bit_for_bit_whatever_the_policy(run, shift, seed):
 
 def test_an_evaluated_velocity_is_passed_through_untouched_and_a_predicted_one_is_float32():
     machine = StepMachine(flow_sigmas(6, 3.0), Wishes([2] * 6))
-    given_velocity = torch.ones(2, dtype=torch.bfloat16)
-    assert machine.advance(given_velocity) is given_velocity
-    assert machine.advance(given_velocity) is given_velocity
-    assert machine.skips
-    assert machine.advance(given_velocity).dtype == torch.float32
+    given_velocity, integrated = torch.ones(2, dtype=torch.bfloat16), []
+    for _ in range(3):
+        machine.advance(given_velocity, given_velocity, lambda v, x: integrated.append(v) or x)
+    assert integrated[0] is given_velocity
+    assert integrated[1] is given_velocity
+    assert machine.trace.evaluated == [0, 1]
+    assert integrated[2].dtype == torch.float32

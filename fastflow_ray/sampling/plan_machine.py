@@ -1,0 +1,83 @@
+"""A planned trajectory one step at a time, for a caller that owns the loop itself. Walks as `sampling.planned` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fastflow_ray.sampling.machine import Euler
+from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
+from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.trace import Trace
+
+
+class PlanMachine:
+    """A `Machine` that owns x in float32, so that re-integration is not rounded to the model's dtype at every step.
+
+    Beside x it holds four tensors of its shape at most: x where the latest skip began, and `REMEMBERED` velocities.
+    It never waits for the device.
+
+    A caller may alter x between steps, as inpainting does: what came back less what was handed out is added to x, and
+    to where the skip began. Alter a copy, though: of a float32 x changed in place, re-integration knows nothing.
+    """
+
+    def __init__(self, plan: Plan, learn: Callable[[Sightings], None]) -> None:
+        """`learn` is told at the end what was seen."""
+        self.trace = Trace(steps=plan.steps, plan=plan)
+        self._plan = plan
+        self._skipped_after = dict(plan.skips)
+        self._learn = learn
+        self._sightings = Sightings()
+        self._step = 0
+        self._x: Tensor | None = None  # None: the trajectory has not begun, or it has ended
+        self._dtype = torch.float32  # x was handed out rounded to it
+        self._start: Tensor | None = None  # x at the latest evaluation, as it was integrated from
+        self._known: list[Tensor] = []  # the latest evaluated velocities
+
+    @property
+    def skips(self) -> bool:
+        """Whether the present step does without the network."""
+        return self._step in self._plan.predict
+
+    def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:
+        """As `Machine` says; float32."""
+        x = self._taken_back(x)
+        if self.skips:
+            v = combine(self._plan.predict[self._step], self._known)
+        else:
+            v = velocity.to(torch.float32)
+            x = self._evaluated(v, x)
+        self._x, self._dtype = euler(v, x), velocity.dtype
+        self._step += 1
+        return self._x
+
+    def finish(self) -> None:
+        """As `Machine` says; lets go of every tensor."""
+        if self._x is not None:
+            self._sightings.end(self._x)
+        self._x, self._start, self._known = None, None, []
+        self._learn(self._sightings)
+
+    def _taken_back(self, x: Tensor) -> Tensor:
+        """Our own x, with whatever the caller changed in what it was handed."""
+        if self._x is None:
+            return x.to(torch.float32)
+        if x is self._x:
+            return x
+        change = x.to(torch.float32) - self._x.to(self._dtype).to(torch.float32)
+        if self._start is not None:
+            self._start = self._start + change
+        return self._x + change
+
+    def _evaluated(self, v: Tensor, x: Tensor) -> Tensor:
+        """x to go on from, the skip that ends here gone again where the plan says so."""
+        self._known = [*self._known[1 - REMEMBERED :], v]
+        if self._start is not None and self._step in self._plan.integrate:
+            x = self._start + combine(self._plan.integrate[self._step], self._known)
+        self._start = x
+        self._sightings.add(self._step, x, v)
+        self.trace.evaluated.append(self._step)
+        self.trace.skips.append((self._step, self._skipped_after[self._step]))
+        return x
