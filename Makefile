@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test faults check format check-k8s train clean
+.PHONY: help install demo bench test faults check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ install: $(STAMP)  ## install into .venv
 
 demo: $(STAMP)  ## a local fleet makes eight videos, and shows what it learnt
 	$(BIN)/fastflow-ray demo
+
+bench: $(STAMP)  ## other ways of making generation cheaper and ours, side by side (about ten minutes)
+	$(BIN)/fastflow-ray bench $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ two agents of Ray's look for their raylet for another minute, and its folder of 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 
@@ -70,8 +70,10 @@ class LocalFleet:
 
 def _check_places(plan: FleetPlan) -> None:
     """Ask queue and store before Ray is started; raises InvalidInput, QueueUnavailable or StorageFailed."""
-    open_queue(plan.redis_url, plan.model).depth()
-    open_store(plan.store_url).check()
+    with closing(open_queue(plan.redis_url, plan.model)) as queue:
+        queue.depth()
+    with closing(open_store(plan.store_url)) as store:
+        store.check()
 
 
 def _check_gpus(workers: int) -> None:

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+import redis
+from leaks import ClosedAfter, without_finalisers
+from redis.connection import AbstractConnection
 from s3_server import s3_server
 
 # Begun in the background of a script, tests and what they start would ignore Ctrl-C and wait for what never comes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+without_finalisers(redis.Redis, AbstractConnection)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_open_by_the_session() -> Iterator[None]:
+    """Set up first and torn down last: what the session's fixtures forgot fails its last test."""
+    yield
+    gc.unfreeze()
+    gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open_by_the_module() -> Iterator[None]:
+    """What a module forgot to close is an error of its last test, and not of the run after all tests have passed."""
+    gc.freeze()  # what there was before is not looked at again: with torch in it, that would take 0.3 s per module
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def closed_after() -> Iterator[ClosedAfter]:
+    """`closed_after(queue)` is the queue, which is closed when the test is over."""
+    with ExitStack() as opened:
+        yield lambda one: opened.enter_context(closing(one))
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic
 
 import boto3
+from waiting import wait_for
 
 BUCKET = "films"
-START_DEADLINE_S = 30.0
 
 
 @contextmanager
@@ -45,7 +44,8 @@ def s3_server(home: Path) -> Iterator[str]:
         endpoint = f"http://localhost:{port}"
         _wait_until_it_answers(f"http://127.0.0.1:{port}/", server, home / "log")
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        boto3.session.Session(**keys).client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
+        with closing(boto3.session.Session(**keys).client("s3", endpoint_url=endpoint)) as client:
+            client.create_bucket(Bucket=BUCKET)
         yield endpoint
     finally:
         server.terminate()
@@ -66,14 +66,15 @@ def boto3_settings(endpoint: str) -> dict[str, str]:
 
 
 def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = monotonic() + START_DEADLINE_S
-    while monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            return
-        except OSError:
-            continue
-    raise AssertionError(f"ministack did not start:\n{log.read_text()}")
+    wait_for(lambda: _answers(url) or server.poll() is not None)
+    assert server.poll() is None, f"ministack did not start:\n{log.read_text()}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+    except OSError:
+        return False
+    return True

@@ -100,6 +100,8 @@ class Worker:
         finally:
             self._state = WorkerState.DRAINING
             self._feed.close()
+            self._queue.close()
+            self._store.close()
 
     def drain(self) -> None:
         """Leave soon: take no more jobs, and give back the one in hand at its next step."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastflow_ray import __version__
+from fastflow_ray.bench.command import bench
 from fastflow_ray.cli import generate, jobs, policy, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
@@ -36,6 +37,7 @@ app.command()(jobs.cancel)
 app.command()(jobs.get)
 app.command()(generate.generate)
 app.command()(replay.replay)
+app.command()(bench)
 app.add_typer(policy.app, name="policy")
 
 

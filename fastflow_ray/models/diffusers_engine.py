@@ -97,13 +97,19 @@ class DiffusersEngine:
             on_failure.callback(self._pipe.maybe_free_model_hooks)  # as the pipeline does itself when it ends well
             with _before_first_forward(self._denoisers, teller.sampling):
                 teller.text_encoding()
-                frames = self._pipe(**self._arguments(spec), callback_on_step_end=teller.stepped).frames[0]
+                frames = self._pipe(**self.arguments(spec), callback_on_step_end=teller.stepped).frames[0]
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
         return Generation(frames, run.trace, clock.stop())
 
-    def _arguments(self, spec: GenerationSpec) -> dict[str, Any]:
+    @property
+    def pipe(self) -> Any:
+        """The pipeline itself, for those who put schedulers and caches of others on it; leave it as it was."""
+        return self._pipe
+
+    def arguments(self, spec: GenerationSpec) -> dict[str, Any]:
+        """What the pipeline is called with for this spec."""
         # HunyuanVideo's `guidance_scale` is an input of its network; guidance by a second branch has another name.
         names = inspect.signature(self._pipe.__call__).parameters
         guidance = "true_cfg_scale" if "true_cfg_scale" in names else "guidance_scale"

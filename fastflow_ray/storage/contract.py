@@ -39,3 +39,6 @@ class Store(Protocol):
 
     def link(self, key: str, expires_s: int = 3600) -> str:
         """A URL a client can fetch: presigned http(s) for S3, file:// for a folder."""
+
+    def close(self) -> None:
+        """Let the connections go, if there are any; the next call opens them again."""

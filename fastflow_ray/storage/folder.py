@@ -94,6 +94,9 @@ class FolderStore:
         """A file:// URL, which never expires."""
         return self._path(key).as_uri()
 
+    def close(self) -> None:
+        """There is nothing to let go."""
+
     def _path(self, key: str) -> Path:
         return self.root / checked_key(key)
 

@@ -135,6 +135,10 @@ class S3Store:
             url: str = self._client.generate_presigned_url("get_object", Params=request, ExpiresIn=expires_s)
             return url
 
+    def close(self) -> None:
+        """Close the pool; the next request opens it again."""
+        self._client.close()
+
     def _name(self, key: str) -> str:
         return self.prefix + checked_key(key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
@@ -47,7 +48,8 @@ class Direct:
         if self._store_url is None:
             raise InvalidInput("no store was given; pass the fleet's: Client(redis_url, store_url)")
         key = str((record.result or {})["files"][kind]["key"])
-        data = open_store(self._store_url).get_bytes(key)
+        with closing(open_store(self._store_url)) as store:
+            data = store.get_bytes(key)
         if data is None:
             raise StorageFailed(f"{self._store_url} holds no {key} of job {record.job_id}; is it the workers' store?")
         yield data

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from fastapi import Depends, FastAPI
 
@@ -22,6 +24,10 @@ from orchestration.api.metrics import ApiMetrics, CountedRequests
 from orchestration.api.videos import Videos
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
 def open_app(redis_url: str, store_url: str, api_key: str | None = None) -> FastAPI:
     """The application over a fleet's Redis and store, one queue per model of the catalogue.
 
@@ -39,11 +45,19 @@ def create_app(
     store: Store,
     api_key: str | None = None,
 ) -> FastAPI:
-    """The application over each model's queue and statistics and one store; with a key, `/v1` demands it."""
-    app = FastAPI(
-        title="fastflow-ray", version=fastflow_ray.__version__, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    """The application over each model's queue and statistics and one store; with a key, `/v1` demands it.
+
+    When its server stops, it lets the connections of all of them go.
+    """
     known, metrics = Queues(queues), ApiMetrics()
+    app = FastAPI(
+        title="fastflow-ray",
+        version=fastflow_ray.__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_closing(known, *statistics.values(), store),
+    )
     guarded = [Depends(BearerKey(api_key))]
     app.include_router(Videos(known, store, metrics).router(), dependencies=guarded)
     app.include_router(FleetView(known, statistics).router(), dependencies=guarded)
@@ -52,3 +66,15 @@ def create_app(
     app.add_middleware(CountedRequests, metrics=metrics)
     install_error_answers(app)
     return app
+
+
+def _closing(*opened: _Closable) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What an application does before its first request, which is nothing, and after its last."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        for one in opened:
+            one.close()
+
+    return lifespan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -57,8 +58,9 @@ def store(store_url: str) -> Store:
 
 
 @pytest.fixture
-def queue(redis_url: str) -> JobQueue:
-    return open_queue(redis_url, "shapes")
+def queue(redis_url: str) -> Iterator[JobQueue]:
+    with closing(open_queue(redis_url, "shapes")) as queue:
+        yield queue
 
 
 @pytest.fixture

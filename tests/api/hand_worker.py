@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from live_server import until
+from waiting import wait_for
 
 from fastflow_ray.jobs.payload import digest, read_job
 from fastflow_ray.media.thumbnail import write_thumbnail
@@ -26,10 +26,9 @@ class HandWorker:
         self._folder = folder
 
     def claim(self) -> Claim:
-        claims: list[Claim | None] = []
-        until(lambda: claims.append(self.queue.claim("hand", lease_s=60)) or claims[-1] is not None)
-        assert claims[-1] is not None
-        return claims[-1]
+        claim = wait_for(lambda: self.queue.claim("hand", lease_s=60))
+        assert claim is not None
+        return claim
 
     def finish(self, claim: Claim) -> None:
         manifest = self._publisher.publish(_outcome(claim), self._files())

@@ -27,8 +27,10 @@ def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_client_follows_to_s3(redis_url: str, s3_url: str, queue: JobQueue, tmp_path: Path):
     worker = HandWorker(queue, open_store(s3_url), tmp_path)
-    with serving(open_app(redis_url, s3_url, "sesame")) as url:
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="sesame")
+    with (
+        serving(open_app(redis_url, s3_url, "sesame")) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="sesame") as client,
+    ):
         video = client.videos.create(prompt="a ship")
         worker.finish(worker.claim())
         assert client.videos.download_content(video.id).read() == (tmp_path / "video.mp4").read_bytes()
@@ -37,4 +39,3 @@ def test_the_client_follows_to_s3(redis_url: str, s3_url: str, queue: JobQueue, 
         assert "X-Amz-Signature" in answer.headers["location"]
         client.videos.delete(video.id)
         assert not list(open_store(s3_url).list("jobs/"))
-        client.close()

@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import redis
 from live_server import DEADLINE_S, serving
+from waiting import wait_for
 
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from orchestration.api.app import open_app
@@ -43,3 +45,12 @@ def test_without_redis_requests_are_told_so_and_no_address(store_url: str):
             assert answer.json()["error"]["code"] == "queue_unavailable"
             assert "127.0.0.1" not in answer.text
             assert "secret" not in answer.text
+
+
+def test_a_server_that_stops_leaves_no_connection_at_redis(tmp_path: Path, store_url: str):
+    with EmbeddedValkey(tmp_path / "own") as own, redis.Redis.from_url(own.url) as watcher:
+        with serving(open_app(own.url, store_url)) as url:
+            for path in ("/readyz", "/v1/policy"):  # one asks the queues, the other the statistics
+                assert httpx.get(f"{url}{path}").status_code == 200
+            assert len(watcher.client_list()) > 1
+        wait_for(lambda: len(watcher.client_list()) == 1)

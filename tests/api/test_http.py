@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from hand_worker import HandWorker
+from leaks import ClosedAfter
 from live_server import serving
 
 from fastflow_ray.bandit.statistics import ArmStatistics
@@ -229,10 +230,10 @@ class TestKey:
         assert guarded.get("/healthz").status_code == guarded.get("/readyz").status_code == 200
 
 
-def test_what_was_learnt_is_passed_on_as_it_is_kept(http: httpx.Client, redis_url: str):
+def test_what_was_learnt_is_passed_on_as_it_is_kept(http: httpx.Client, redis_url: str, closed_after: ClosedAfter):
     learnt = ArmStatistics()
     learnt.table("shapes@1", steps=4, arms=(0, 2), grid="g").update(1, 2, 0.5)
-    StatisticsStore(redis_url, "shapes").save({"shapes@1": learnt.to_json()}, "w1", 1)
+    closed_after(StatisticsStore(redis_url, "shapes")).save({"shapes@1": learnt.to_json()}, "w1", 1)
     models = http.get("/v1/policy").json()["models"]
     assert models["shapes"]["shapes@1"]["pulls"] == [[0, 0], [0, 1], [0, 0], [0, 0]]
     assert models["hunyuanvideo"] == {}

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
-from live_server import free_port, until
+from live_server import free_port
+from waiting import wait_for
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue.contract import JobQueue
@@ -43,7 +44,7 @@ def start(redis_url: str, store_url: str, tmp_path: Path) -> Iterator[Start]:
                 stderr=log,
             )
         processes.append(process)
-        until(lambda: _answers(url) or process.poll() is not None, START_DEADLINE_S)
+        wait_for(lambda: _answers(url) or process.poll() is not None, START_DEADLINE_S)
         assert process.poll() is None, (tmp_path / "log").read_text()
         return url, process
 

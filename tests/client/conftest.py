@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import redis
-import uvicorn
-from scripted_fleet import DEADLINE_S, Answer, Fleet
+from live_server import serving
+from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.cli import main
 from fastflow_ray.client import Client
+from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from orchestration.api.app import open_app
 
@@ -25,36 +25,20 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]
 
 
 @pytest.fixture
-def fleet(valkey: EmbeddedValkey, tmp_path: Path) -> Fleet:
+def fleet(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[Fleet]:
     with redis.Redis.from_url(valkey.url) as everything:
         everything.flushall()
     work = tmp_path / "work"
     work.mkdir()
-    return Fleet(valkey.url, (tmp_path / "store").as_uri(), work)
+    with closing(open_queue(valkey.url, "shapes")) as queue:
+        yield Fleet(valkey.url, (tmp_path / "store").as_uri(), work, queue)
 
 
 @pytest.fixture
 def serve_api(fleet: Fleet) -> Iterator[Callable[[str | None], str]]:
     """Starts the fleet's HTTP API, with a key or without; answers its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def serve(api_key: str | None) -> str:
-        app = open_app(fleet.redis_url, fleet.store_url, api_key)
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not server.started:
-            assert time.monotonic() < deadline_s, "the API did not start"
-            thread.join(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
-
-    yield serve
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(DEADLINE_S)
+    with ExitStack() as running:
+        yield lambda api_key: running.enter_context(serving(open_app(fleet.redis_url, fleet.store_url, api_key)))
 
 
 @pytest.fixture(params=["redis", "http"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from waiting import wait_for
+
 from fastflow_ray.jobs.payload import digest, read_job
-from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.contract import Claim
+from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.publication import Evaluations, Outcome, Publisher
 
@@ -19,19 +19,17 @@ DEADLINE_S = 60.0  # far more than is ever needed, for machines that do other th
 
 @dataclass(frozen=True)
 class Fleet:
-    """Where things are, and the one worker of the model `shapes`."""
+    """Where things are, and the one worker of the model `shapes`, whose queue is open."""
 
     redis_url: str
     store_url: str
     folder: Path  # for the worker's own files
+    queue: JobQueue
 
     def claim(self) -> Claim:
         """The next job, which has to come before the deadline."""
-        queue = open_queue(self.redis_url, "shapes")
-        deadline_s = time.monotonic() + DEADLINE_S
-        while (claim := queue.claim("worker-0", lease_s=60.0)) is None:
-            assert time.monotonic() < deadline_s, "no job came"
-            queue.wait(0.2)
+        claim = wait_for(lambda: self.queue.claim("worker-0", lease_s=60.0))
+        assert claim is not None
         return claim
 
     def finish(self, claim: Claim, **told: object) -> None:
@@ -42,7 +40,7 @@ class Fleet:
             path.write_bytes(data)
             files[name] = (path, "video/mp4" if name == "video" else "image/png")
         manifest = Publisher(open_store(self.store_url)).publish(_outcome(claim, told), files)
-        assert open_queue(self.redis_url, "shapes").complete(claim, manifest.model_dump(mode="json"))
+        assert self.queue.complete(claim, manifest.model_dump(mode="json"))
 
     def work(self) -> None:
         """One whole job."""

@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from leaks import ClosedAfter
 from rich.console import Console
 from scripted_fleet import DEADLINE_S, THUMBNAIL, VIDEO, Answer, Fleet
 
@@ -20,7 +21,6 @@ from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord, Progress
 
 Command = Callable[..., Answer]
@@ -29,7 +29,7 @@ PROMPT = "a small red circle"
 
 
 def record_of(fleet: Fleet, job_id: str) -> JobRecord:
-    record = open_queue(fleet.redis_url, "shapes").get(job_id)
+    record = fleet.queue.get(job_id)
     assert record is not None
     return record
 
@@ -233,7 +233,7 @@ def test_status_of_a_job_through_its_life(fleet: Fleet, on_fleet: Command) -> No
     job_id = on_fleet("submit", PROMPT, "--seed", 7).out.strip()
     assert "queued" in on_fleet("status", job_id).out
     claim = fleet.claim()
-    open_queue(fleet.redis_url, "shapes").heartbeat(claim, Progress("sample", 3, 10, 2, 1, eta_s=1.5))
+    fleet.queue.heartbeat(claim, Progress("sample", 3, 10, 2, 1, eta_s=1.5))
     assert "3 of 10: 2 evaluated, 1 skipped" in on_fleet("status", job_id).out
     assert json.loads(on_fleet("status", job_id, "--json").out)["progress"]["phase"] == "sample"
     fleet.finish(claim)
@@ -350,8 +350,8 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
     assert "█" in drawn
 
 
-def test_ctrl_c_is_quiet(fleet: Fleet) -> None:
-    job = Client(fleet.redis_url).submit(PROMPT)
+def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
+    job = closed_after(Client(fleet.redis_url)).submit(PROMPT)
     with watching(fleet, job.id) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == f"{job.id}  queued\n"

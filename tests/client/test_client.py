@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from leaks import ClosedAfter
 from scripted_fleet import THUMBNAIL, VIDEO, Fleet
+from waiting import wait_for
 
 from fastflow_ray.client import Client
 from fastflow_ray.errors import (
@@ -23,7 +25,6 @@ from fastflow_ray.errors import (
 )
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Progress
 
 NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
@@ -53,7 +54,7 @@ def test_every_change_is_seen_once_and_the_end_is_the_last(fleet: Fleet, client:
     job = client.submit("a circle")
     looks = job.watch(poll_s=0.001)
     assert next(looks).state is JobState.QUEUED
-    claim, queue = fleet.claim(), open_queue(fleet.redis_url, "shapes")
+    claim, queue = fleet.claim(), fleet.queue
     queue.heartbeat(claim, Progress("sample", 3, 10, 2, 1, eta_s=1.5))
     running = next(looks)
     assert (running.state, running.attempts) == (JobState.RUNNING, 1)
@@ -79,12 +80,11 @@ def test_a_key_names_one_job_of_all_models(client: Client) -> None:
 
 
 def test_the_record_is_the_same_by_both_ways(fleet: Fleet, client: Client) -> None:
-    queue, job = open_queue(fleet.redis_url, "shapes"), client.submit("a circle", steps=10)
+    queue, job = fleet.queue, client.submit("a circle", steps=10)
     lost = queue.claim("worker-9", lease_s=0.001)
     assert lost is not None
-    while not (expired := queue.expired()):
-        queue.wait(0.01)
-    assert queue.requeue(expired[0])
+    (expired,) = wait_for(queue.expired)
+    assert queue.requeue(expired)
     assert job.status() == queue.get(job.id)
     fleet.work()
     record = queue.get(job.id)
@@ -102,7 +102,7 @@ def test_waiting_has_a_limit_and_the_job_goes_on(client: Client) -> None:
 
 def test_a_failed_job_says_why(fleet: Fleet, client: Client, tmp_path: Path) -> None:
     job = client.submit("a circle")
-    open_queue(fleet.redis_url, "shapes").fail(fleet.claim(), "oom", "out of memory; use a smaller size", False)
+    fleet.queue.fail(fleet.claim(), "oom", "out of memory; use a smaller size", False)
     with pytest.raises(JobFailed, match="attempt 1: out of memory; use a smaller size") as failed:
         job.wait(timeout_s=20)
     assert failed.value.code == "oom"
@@ -201,8 +201,8 @@ def test_nobody_there(url: str) -> None:
         client.submit("a circle")
 
 
-def test_a_store_is_needed_only_for_files(fleet: Fleet, tmp_path: Path) -> None:
-    job = Client(fleet.redis_url).submit("a circle")
+def test_a_store_is_needed_only_for_files(fleet: Fleet, tmp_path: Path, closed_after: ClosedAfter) -> None:
+    job = closed_after(Client(fleet.redis_url)).submit("a circle")
     fleet.work()
     with pytest.raises(InvalidInput, match="no store was given"):
         job.download(tmp_path / "circle.mp4")

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from s3_server import BUCKET
-from waiting import wait_for
+from waiting import RAY_S, wait_for
 
 from fastflow_ray.client import Client
 from fastflow_ray.media.video import read_video
@@ -46,8 +46,17 @@ def test_a_worker_publishes_to_s3_and_a_client_fetches_by_a_presigned_url(
     fleet, store = Fleet(fleet_plan), open_store(fleet_plan.store_url)
     with closing(Client(fleet_plan.redis_url, fleet_plan.store_url)) as client:
         size = {"width": 32, "height": 16, "frames": 5, "steps": STEPS}  # a worker's own catalogue has no such model
-        job = client.submit("a red circle", model=fleet_plan.model, seed=7, fps=8, guidance=3.0, shift=3.0, **size)
-        record = wait_for(lambda: ended(job.status()))
+        job = client.submit(
+            "a red circle",
+            model=fleet_plan.model,
+            seed=7,
+            fps=8,
+            guidance=3.0,
+            shift=3.0,
+            acceleration="fastflow",
+            **size,
+        )
+        record = wait_for(lambda: ended(job.status()), RAY_S)
         assert record.result is not None, record.error
         files = record.result["files"]
         published = {file["key"]: file["sha256"] for file in files.values()}

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from leaks import ClosedAfter
 
 from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.statistics import ArmStatistics
@@ -27,10 +28,12 @@ def learnt(seed: int, key: str = "key", grid: str = "grid") -> ArmStatistics:
     return ArmStatistics({key: table})
 
 
-def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(valkey: EmbeddedValkey, model: str) -> None:
+def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
     deltas = {(worker, n): learnt(10 * worker + n, key=f"key-{n % 2}") for worker in range(3) for n in range(4)}
     reports = [(worker, n) for n in range(4) for worker in random.sample(range(3), 3)]
-    statistics = FleetStatistics(StatisticsStore(valkey.url, model))
+    statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     for worker, n in reports:
         snapshot = statistics.merge(f"w{worker}", n, deltas[worker, n].to_json())
     total = ArmStatistics()
@@ -40,27 +43,29 @@ def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(valkey: Embedd
     assert statistics.pulls == 3 * 4 * 8
 
 
-def test_a_report_sent_again_counts_once(valkey: EmbeddedValkey, model: str) -> None:
-    statistics = FleetStatistics(StatisticsStore(valkey.url, model))
+def test_a_report_sent_again_counts_once(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> None:
+    statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     once = statistics.merge("w", 0, learnt(1).to_json())
     assert statistics.merge("w", 0, learnt(1).to_json()) == once
     assert statistics.pulls == 8
 
 
-def test_a_successor_knows_the_sums_and_who_has_reported(valkey: EmbeddedValkey, model: str) -> None:
-    before = FleetStatistics(StatisticsStore(valkey.url, model))
+def test_a_successor_knows_the_sums_and_who_has_reported(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    before = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     before.merge("a", 4, learnt(1).to_json())
     snapshot = before.merge("b", 7, learnt(2, key="other").to_json())
-    after = FleetStatistics(StatisticsStore(valkey.url, model))
+    after = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     assert after.snapshot() == snapshot
     assert after.merge("a", 4, learnt(1).to_json()) == snapshot
     assert after.merge("a", 5, learnt(3).to_json()) != snapshot
 
 
 def test_a_report_that_cannot_be_written_down_is_not_answered_and_may_be_sent_again(
-    own_valkey: EmbeddedValkey, model: str
+    own_valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
-    statistics = FleetStatistics(StatisticsStore(own_valkey.url, model))
+    statistics = FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model)))
     statistics.merge("a", 0, learnt(1).to_json())
     own_valkey.stop()
     with pytest.raises(QueueUnavailable):
@@ -69,22 +74,26 @@ def test_a_report_that_cannot_be_written_down_is_not_answered_and_may_be_sent_ag
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
         statistics.merge("b", 0, learnt(3).to_json())
         again = statistics.merge("a", 1, learnt(2).to_json())
-        assert FleetStatistics(StatisticsStore(own_valkey.url, model)).snapshot() == again
+        assert FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model))).snapshot() == again
     assert again == learnt(1).merge(learnt(3)).merge(learnt(2)).to_json()
     assert statistics.pulls == 3 * 8
 
 
-def test_statistics_begun_without_redis_recover_by_themselves(own_valkey: EmbeddedValkey, model: str) -> None:
+def test_statistics_begun_without_redis_recover_by_themselves(
+    own_valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
     own_valkey.stop()
-    statistics = FleetStatistics(StatisticsStore(own_valkey.url, model))
+    statistics = FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model)))
     with pytest.raises(QueueUnavailable):
         statistics.snapshot()
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
         assert statistics.snapshot() == ArmStatistics().to_json()
 
 
-def test_a_damaged_table_in_redis_refuses_no_report_for_good(valkey: EmbeddedValkey, model: str) -> None:
-    store = StatisticsStore(valkey.url, model)
+def test_a_damaged_table_in_redis_refuses_no_report_for_good(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    store = closed_after(StatisticsStore(valkey.url, model))
     store.save({"key": "{"}, "somebody", 0)
     statistics = FleetStatistics(store)
     with pytest.raises(StatisticsUnavailable, match="damaged; mend or delete it"):
@@ -93,8 +102,10 @@ def test_a_damaged_table_in_redis_refuses_no_report_for_good(valkey: EmbeddedVal
     assert statistics.merge("a", 0, learnt(1).to_json()) == learnt(2).merge(learnt(1)).to_json()
 
 
-def test_a_damaged_or_foreign_report_changes_nothing(valkey: EmbeddedValkey, model: str) -> None:
-    statistics = FleetStatistics(StatisticsStore(valkey.url, model))
+def test_a_damaged_or_foreign_report_changes_nothing(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     before = statistics.merge("a", 0, learnt(1).to_json())
     for delta in ("{", learnt(2, grid="another").to_json()):
         with pytest.raises(StatisticsMismatch):

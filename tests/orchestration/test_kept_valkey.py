@@ -7,6 +7,7 @@ import signal
 from contextlib import closing
 from pathlib import Path
 
+from leaks import ClosedAfter
 from waiting import wait_for
 
 from fastflow_ray.errors import QueueUnavailable
@@ -16,10 +17,12 @@ from fastflow_ray.queue.connection import Connection
 from orchestration.kept_valkey import KeptValkey
 
 
-def test_a_killed_server_comes_back_where_it_was_with_what_it_had(tmp_path: Path, model: str) -> None:
+def test_a_killed_server_comes_back_where_it_was_with_what_it_had(
+    tmp_path: Path, model: str, closed_after: ClosedAfter
+) -> None:
     with KeptValkey(tmp_path) as server:
         url, first = server.url, process_at(server.url)
-        queue = open_queue(url, model)
+        queue = closed_after(open_queue(url, model))
         job_id = queue.submit(VideoJob(prompt="a red circle", model=model)).job_id
         os.kill(first, signal.SIGKILL)
         second = process_at(url)

@@ -7,6 +7,7 @@ import re
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from leaks import ClosedAfter
 from ray.exceptions import RayError
-from waiting import wait_for
+from waiting import RAY_S, wait_for
 
 from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.statistics import ArmStatistics
@@ -62,8 +64,9 @@ def queue_of(fleet: Fleet) -> JobQueue:
 
 def submit(fleet: Fleet, seed: int = 0, **more: Any) -> str:
     """The id of a job of well under a second."""
-    numbers = {"width": 32, "height": 16, "frames": 5, "steps": STEPS} | more
-    return queue_of(fleet).submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
+    numbers = {"width": 32, "height": 16, "frames": 5, "steps": STEPS, "acceleration": "fastflow"} | more
+    with closing(queue_of(fleet)) as queue:
+        return queue.submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
 
 
 def statistics_of(fleet: Fleet) -> ArmStatistics:
@@ -80,7 +83,7 @@ def pid_of(actor: Any) -> int | None:
 
 def workers_of(fleet: Fleet) -> dict[str, int | None]:
     """Name → process of both workers of the steady fleet, once they are ready."""
-    wait_for(lambda: fleet.status().count(WorkerState.IDLE, WorkerState.BUSY) == 2)
+    wait_for(lambda: fleet.status().count(WorkerState.IDLE, WorkerState.BUSY) == 2, RAY_S)
     names = sorted(worker.name for worker in fleet.status().workers)
     return {name: pid_of(ray.get_actor(name, NAMESPACE)) for name in names}
 
@@ -97,13 +100,15 @@ def pulls_of(records: Sequence[JobRecord]) -> np.ndarray:
     return pulls
 
 
-def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(raise_fleet: Callable[..., Fleet]) -> None:
+def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter
+) -> None:
     fleet = raise_fleet(floor=0, ceiling=4, patience_s=2.0)
-    queue, store = queue_of(fleet), open_store(fleet.plan.store_url)
+    queue, store = closed_after(queue_of(fleet)), open_store(fleet.plan.store_url)
     ids = [submit(fleet, seed) for seed in range(40)]
-    wait_for(lambda: len(fleet.status().workers) == 4)
+    wait_for(lambda: len(fleet.status().workers) == 4, RAY_S)
     wait_for(lambda: queue.depth().succeeded == 40, timeout_s=300)
-    wait_for(lambda: fleet.status().workers == ())
+    wait_for(lambda: fleet.status().workers == (), RAY_S)
     assert fleet.status().exits == {"dismissed": 4}
 
     records = [record for job_id in ids if (record := queue.get(job_id))]
@@ -116,8 +121,10 @@ def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(raise_flee
     np.testing.assert_array_equal(table.pulls, pulls_of(records))
 
 
-def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced(steady_fleet: Fleet) -> None:
-    queue, pids = queue_of(steady_fleet), workers_of(steady_fleet)
+def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced(
+    steady_fleet: Fleet, closed_after: ClosedAfter
+) -> None:
+    queue, pids = closed_after(queue_of(steady_fleet)), workers_of(steady_fleet)
     job_id = submit(steady_fleet, width=64, height=64, frames=17, steps=200, acceleration="off")
 
     def record() -> JobRecord:
@@ -125,14 +132,14 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced
         assert found is not None
         return found
 
-    wait_for(lambda: record().progress.step > 0, poll_s=0.01)
+    wait_for(lambda: record().progress.step > 0, RAY_S)
     victim = record().worker or "nobody"
     pid = pids[victim]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: record().state is JobState.SUCCEEDED, timeout_s=200)
     assert (record().attempts, record().crashes) == (2, 1)
-    wait_for(lambda: workers_of(steady_fleet)[victim] not in (None, pid))
+    wait_for(lambda: workers_of(steady_fleet)[victim] not in (None, pid), RAY_S)
     assert workers_of(steady_fleet).keys() == pids.keys()
 
 
@@ -140,7 +147,7 @@ def test_a_supervisor_that_is_killed_comes_back_and_finds_its_workers(steady_fle
     workers, supervisor = workers_of(steady_fleet), pid_of(steady_fleet.supervisor)
     assert supervisor is not None
     os.kill(supervisor, signal.SIGKILL)
-    wait_for(lambda: pid_of(steady_fleet.supervisor) not in (None, supervisor))
+    wait_for(lambda: pid_of(steady_fleet.supervisor) not in (None, supervisor), RAY_S)
     assert workers_of(steady_fleet) == workers
     assert steady_fleet.status().exits == {}
 
@@ -149,12 +156,12 @@ def test_a_fleet_whose_redis_is_away_says_so_until_it_is_back(
     plan: Callable[..., FleetPlan], own_valkey: EmbeddedValkey
 ) -> None:
     fleet = Fleet(replace(plan(floor=0), redis_url=own_valkey.url))
-    wait_for(lambda: fleet.status().ticked_s > 0)
+    wait_for(lambda: fleet.status().ticked_s > 0, RAY_S)
     assert fleet.status().trouble == ""
     own_valkey.stop()
-    wait_for(lambda: f"Redis at 127.0.0.1:{own_valkey.port} cannot be reached" in fleet.status().trouble)
+    wait_for(lambda: f"Redis at 127.0.0.1:{own_valkey.port} cannot be reached" in fleet.status().trouble, RAY_S)
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
-        wait_for(lambda: not fleet.status().trouble)
+        wait_for(lambda: not fleet.status().trouble, RAY_S)
         assert fleet.dissolve()
 
 
@@ -167,7 +174,7 @@ def test_statistics_that_are_killed_come_back_with_what_they_knew(raise_fleet: C
     pid = pid_of(fleet.statistics)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: pid_of(fleet.statistics) not in (None, pid))
+    wait_for(lambda: pid_of(fleet.statistics) not in (None, pid), RAY_S)
     assert ray.get(fleet.statistics.snapshot.remote()) == known
     assert ray.get(fleet.statistics.merge.remote("worker", 0, delta)) == known
 
@@ -206,7 +213,9 @@ def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int)
     def told() -> dict[str, float]:
         return samples(metrics_port, steady_fleet.plan.model)
 
-    wait_for(lambda: named <= {name.partition("{")[0] for name in told()} and told()['jobs{state="succeeded"}'] >= 1)
+    wait_for(
+        lambda: named <= {name.partition("{")[0] for name in told()} and told()['jobs{state="succeeded"}'] >= 1, RAY_S
+    )
     assert told()["workers_wanted{}"] == 2
     assert sum(number for name, number in told().items() if name.startswith("workers{")) == 2
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from leaks import ClosedAfter
 from paper_pool import PaperCluster, PaperPool
 from waiting import wait_for
 
@@ -59,9 +60,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(valkey: EmbeddedValkey, model: str) -> Callable[..., Scene]:
+def scene(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> Callable[..., Scene]:
     def begin(gpus: int = 99, **limits: float) -> Scene:
-        return Scene(open_queue(valkey.url, model), PaperCluster(gpus), Limits(**limits))  # type: ignore[arg-type]
+        queue = closed_after(open_queue(valkey.url, model))
+        return Scene(queue, PaperCluster(gpus), Limits(**limits))  # type: ignore[arg-type]
 
     return begin
 
@@ -206,8 +208,10 @@ def test_closing_dismisses_everybody_and_makes_nobody(scene: Callable[..., Scene
     assert status.exits == {"dismissed": 2}
 
 
-def test_a_tick_without_redis_changes_nothing_and_the_next_goes_on(own_valkey: EmbeddedValkey, model: str) -> None:
-    fleet = Scene(open_queue(own_valkey.url, model), PaperCluster(), Limits(floor=2, ceiling=2))
+def test_a_tick_without_redis_changes_nothing_and_the_next_goes_on(
+    own_valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    fleet = Scene(closed_after(open_queue(own_valkey.url, model)), PaperCluster(), Limits(floor=2, ceiling=2))
     fleet.ticks(4)
     own_valkey.stop()
     with pytest.raises(QueueUnavailable):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import ray
 from s3_server import boto3_settings
-from waiting import wait_for
+from waiting import RAY_S, wait_for
 
 from fastflow_ray.cli import main
 from fastflow_ray.queue.connection import Connection
@@ -82,7 +82,7 @@ def stop_a_raylet(process: subprocess.Popen[str]) -> int:
     def raylets() -> list[int]:
         return [pid for pid in family_of(process.pid) if alive({pid}) == ["raylet"]]
 
-    (raylet,) = wait_for(raylets, poll_s=0.01)
+    (raylet,) = wait_for(raylets, RAY_S)
     os.kill(raylet, signal.SIGSTOP)
     return raylet
 
@@ -92,7 +92,7 @@ def said(tmp_path: Path) -> str:
 
 
 def wait_until_said(words: str, process: subprocess.Popen[str], tmp_path: Path) -> None:
-    wait_for(lambda: words in said(tmp_path) or process.poll() is not None)
+    wait_for(lambda: words in said(tmp_path) or process.poll() is not None, RAY_S)
     assert words in said(tmp_path), said(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Pa
     family = family_of(process.pid)
     folders = set(re.findall(r"/tmp/fastflow-\w+", "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in family)))
     process.kill()
-    wait_for(lambda: set(alive(family)) <= RAYS_AGENTS)
+    wait_for(lambda: set(alive(family)) <= RAYS_AGENTS, RAY_S)
     for folder in folders:  # of logs: nobody was left to remove it
         shutil.rmtree(folder)
 
@@ -137,7 +137,7 @@ def test_a_fleet_that_is_killed_leaves_nothing_behind(start: Start, tmp_path: Pa
 @pytest.mark.timeout(400)
 def test_an_interrupted_start_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
     process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
-    wait_for(lambda: "gcs_server" in alive(family_of(process.pid)), poll_s=0.01)
+    wait_for(lambda: "gcs_server" in alive(family_of(process.pid)), RAY_S)
     family, folders = family_of(process.pid), folders_of(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=200) == 130
@@ -174,7 +174,7 @@ def test_a_ray_that_never_starts_is_told_in_one_line(start: Start, tmp_path: Pat
     process = start([*UP, *NO_WORKER, "--data", str(tmp_path / "data")])
     first = stop_a_raylet(process)
     folders = folders_of(process.pid)
-    wait_for(lambda: first not in family_of(process.pid))
+    wait_for(lambda: first not in family_of(process.pid), RAY_S)
     second = stop_a_raylet(process)
     assert process.wait(timeout=200) == 1
     (line,) = said(tmp_path).splitlines()
@@ -198,7 +198,7 @@ def test_a_fleet_in_a_cluster_is_raised_and_goes_on_without_its_starter(
     plan: FleetPlan = ray.get(left.plan.remote())
     assert plan.limits == Limits(floor=0, ceiling=1)
     fleet = Fleet(plan)
-    wait_for(lambda: fleet.status().ticked_s > 0)
+    wait_for(lambda: fleet.status().ticked_s > 0, RAY_S)
     assert fleet.dissolve()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from paper_pool import PaperCluster, PaperPool
-from waiting import wait_for
+from waiting import RAY_S, wait_for
 
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.fleet_plan import FleetPlan
@@ -30,7 +30,7 @@ def pools(request: pytest.FixtureRequest) -> Iterator[tuple[Pools, str]]:
     last = RayPool(its)
     for worker in last.look():
         last.kill(worker.name)
-    wait_for(lambda: all(worker.state is WorkerState.GONE for worker in last.look()))
+    wait_for(lambda: all(worker.state is WorkerState.GONE for worker in last.look()), RAY_S)
 
 
 def states(pool: WorkerPool) -> dict[str, str]:
@@ -44,7 +44,7 @@ def looks_until(pool: WorkerPool, wanted: dict[str, str]) -> list[dict[str, str]
         looks.append(states(pool))
         return looks[-1] == wanted
 
-    wait_for(arrived)
+    wait_for(arrived, RAY_S)
     return looks
 
 
@@ -61,7 +61,7 @@ def test_the_life_of_workers(pools: tuple[Pools, str]) -> None:
     assert all(set(look.values()) <= {"pending", "loading", "idle"} for look in looks)
 
     successor = make()
-    wait_for(lambda: states(successor) == {first: "idle", second: "idle"})
+    wait_for(lambda: states(successor) == {first: "idle", second: "idle"}, RAY_S)
 
     pool.drain(first)
     pool.kill(second)

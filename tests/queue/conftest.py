@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -134,16 +133,3 @@ def own_server(tmp_path: Path) -> Iterator[EmbeddedValkey]:
     """A server that the test may kill; started again, it is found at the same address."""
     with EmbeddedValkey(tmp_path / "own") as running:
         yield running
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Wait until something holds, for ten seconds at most."""
-
-    def wait(holds: Callable[[], object]) -> None:
-        deadline_s = time.monotonic() + 10.0
-        while not holds():
-            assert time.monotonic() < deadline_s, "it did not come true in ten seconds"
-            time.sleep(0.01)
-
-    return wait

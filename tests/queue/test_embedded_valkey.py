@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from waiting import wait_for
 
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.queue.embedded import PORTS, EmbeddedValkey
@@ -68,7 +69,7 @@ def test_a_taken_port_is_reported_with_the_servers_words(own_server: EmbeddedVal
         EmbeddedValkey(tmp_path / "other", own_server.port).start()
 
 
-def test_it_does_not_outlive_a_killed_parent(tmp_path: Path, until) -> None:
+def test_it_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     story = (
         "import sys, pathlib; from fastflow_ray.queue.embedded import EmbeddedValkey; "
         "print(EmbeddedValkey(pathlib.Path(sys.argv[1])).start().pid, flush=True); sys.stdin.read()"
@@ -80,4 +81,4 @@ def test_it_does_not_outlive_a_killed_parent(tmp_path: Path, until) -> None:
         pid = int(parent.stdout.readline())
         assert exists(pid)
         parent.send_signal(signal.SIGKILL)
-    until(lambda: not exists(pid))
+    wait_for(lambda: not exists(pid))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from leaks import ClosedAfter
+from waiting import wait_for
 
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
@@ -90,14 +92,16 @@ def test_two_reapers_count_one_crash(stage, clock: Clock) -> None:
     assert queue.list()[0].crashes == 1
 
 
-def test_losing_contact_makes_the_reaper_forget(own_server: EmbeddedValkey, clock: Clock, until) -> None:
-    connection = Connection(own_server.url, reconnect_pauses_s=())
+def test_losing_contact_makes_the_reaper_forget(
+    own_server: EmbeddedValkey, clock: Clock, closed_after: ClosedAfter
+) -> None:
+    connection = closed_after(Connection(own_server.url, reconnect_pauses_s=()))
     queue = RedisQueue(connection, "shapes", QueueLimits())
     reaper = Reaper(queue, GRACE_S, clock)
     queue.submit(JOB)
     claim = queue.claim("w", lease_s=0.01)
     assert claim is not None
-    until(queue.expired)
+    wait_for(queue.expired)
     assert reaper.tick() == []
     own_server.stop()
     clock.now_s += GRACE_S
@@ -106,4 +110,3 @@ def test_losing_contact_makes_the_reaper_forget(own_server: EmbeddedValkey, cloc
     own_server.start()
     assert reaper.tick() == []  # away for the whole grace: no worker could have beaten
     assert queue.heartbeat(claim) is Verdict.MINE
-    connection.close()

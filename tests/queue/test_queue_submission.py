@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from waiting import wait_for
 
 from fastflow_ray.errors import IdempotencyConflict, InvalidInput, QueueFull
 from fastflow_ray.jobs.payload import read_job, write_job
@@ -154,13 +155,13 @@ def test_a_waiting_worker_is_woken_by_a_submit(queue: JobQueue) -> None:
     assert queue.claim("w", LEASE_S) is not None
 
 
-def test_waiting_ends_when_the_next_job_is_due(stage, until) -> None:
+def test_waiting_ends_when_the_next_job_is_due(stage) -> None:
     queue = stage.open()
     queue.submit(JOB, delay_s=0.05)
     with ThreadPoolExecutor(1) as threads:
         threads.submit(queue.wait, 60.0).result(timeout=2.0)
     stage.elapse(0.05)
-    until(lambda: queue.claim("w", LEASE_S))
+    wait_for(lambda: queue.claim("w", LEASE_S))
 
 
 def test_the_record_of_an_ended_job_expires(stage) -> None:

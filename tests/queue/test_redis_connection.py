@@ -6,10 +6,12 @@ import os
 import signal
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import redis
+from leaks import ClosedAfter
 
 from fastflow_ray.errors import InvalidInput, QueueUnavailable
 from fastflow_ray.jobs.video_job import VideoJob
@@ -24,8 +26,8 @@ JOB = VideoJob(prompt="a small red circle", seed=7)
 
 
 def refusal(url: str) -> str:
-    with pytest.raises(QueueUnavailable) as caught:
-        open_queue(url, "shapes").submit(JOB)
+    with closing(open_queue(url, "shapes")) as queue, pytest.raises(QueueUnavailable) as caught:
+        queue.submit(JOB)
     assert caught.value.__cause__ is None  # a chained traceback would show what the message hides
     return str(caught.value)
 
@@ -43,13 +45,15 @@ def test_an_unreachable_server_is_named_with_its_remedy() -> None:
 
 
 @pytest.mark.parametrize("credentials", ["", ":hunter2@", "me:hunter2@"])
-def test_a_wrong_password_is_said_and_not_shown(own_server: EmbeddedValkey, credentials: str) -> None:
+def test_a_wrong_password_is_said_and_not_shown(
+    own_server: EmbeddedValkey, credentials: str, closed_after: ClosedAfter
+) -> None:
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set("requirepass", "right")
     line = refusal(f"redis://{credentials}127.0.0.1:{own_server.port}/0")
     assert "refuses the password" in line
     assert "hunter2" not in line
-    right = open_queue(f"redis://:right@127.0.0.1:{own_server.port}/0", "shapes")
+    right = closed_after(open_queue(f"redis://:right@127.0.0.1:{own_server.port}/0", "shapes"))
     assert right.submit(JOB).job_id
 
 
@@ -66,12 +70,12 @@ def test_a_queue_is_named_like_a_model(name: str) -> None:
         open_queue("redis://127.0.0.1:1/0", name)
 
 
-def test_a_silent_server_blocks_nobody_for_ever() -> None:
+def test_a_silent_server_blocks_nobody_for_ever(closed_after: ClosedAfter) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        connection = Connection(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", answer_timeout_s=0.05)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        connection = closed_after(Connection(url, answer_timeout_s=0.05))
         with pytest.raises(QueueUnavailable, match=r"did not answer within 0\.05 s"):
             RedisQueue(connection, "shapes", QueueLimits()).submit(JOB)
-        connection.close()
 
 
 def test_a_server_out_of_memory_says_so(own_server: EmbeddedValkey) -> None:
@@ -94,8 +98,10 @@ def test_a_user_without_rights_is_told(own_server: EmbeddedValkey) -> None:
     assert "hunter2" not in line
 
 
-def test_scripts_are_sent_again_to_a_server_that_lost_them(own_server: EmbeddedValkey) -> None:
-    queue = open_queue(own_server.url, "shapes")
+def test_scripts_are_sent_again_to_a_server_that_lost_them(
+    own_server: EmbeddedValkey, closed_after: ClosedAfter
+) -> None:
+    queue = closed_after(open_queue(own_server.url, "shapes"))
     queue.submit(JOB)
     with redis.Redis.from_url(own_server.url) as client:
         client.script_flush()
@@ -103,10 +109,10 @@ def test_scripts_are_sent_again_to_a_server_that_lost_them(own_server: EmbeddedV
     assert queue.depth().queued == 2
 
 
-def test_a_restart_is_ridden_out_by_whoever_was_connected(tmp_path: Path) -> None:
+def test_a_restart_is_ridden_out_by_whoever_was_connected(tmp_path: Path, closed_after: ClosedAfter) -> None:
     with EmbeddedValkey(tmp_path, fsync="always") as server:
-        queue = open_queue(server.url, "shapes")
-        store = StatisticsStore(server.url, "statistics")
+        queue = closed_after(open_queue(server.url, "shapes"))
+        store = closed_after(StatisticsStore(server.url, "statistics"))
         store.save({"key": "1"}, "w", 1)
         queue.submit(JOB)
         os.kill(server.pid, signal.SIGKILL)

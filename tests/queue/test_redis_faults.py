@@ -12,6 +12,8 @@ from random import Random
 
 import pytest
 import redis
+from leaks import ClosedAfter
+from waiting import wait_for
 
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.jobs.payload import read_job
@@ -33,37 +35,39 @@ def take(queue: JobQueue) -> Claim:
     return claim
 
 
-def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path, closed_after: ClosedAfter) -> None:
     acknowledged: set[str] = set()
     server = EmbeddedValkey(tmp_path, fsync="always")
     for _ in range(3):
         with server:
-            queue = open_queue(server.url, "shapes")
+            queue = closed_after(open_queue(server.url, "shapes"))
             acknowledged |= {queue.submit(JOB).job_id for _ in range(20)}
             completed = take(queue)
             assert queue.complete(completed, {"by": completed.fence})
             os.kill(server.pid, signal.SIGKILL)
     with server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         assert {record.job_id for record in queue.list(limit=1000)} == acknowledged
         assert (queue.depth().queued, queue.depth().succeeded, queue.depth().submitted) == (57, 3, 60)
 
 
-def test_syncing_once_a_second_keeps_what_the_server_had_written(own_server: EmbeddedValkey, until) -> None:
+def test_syncing_once_a_second_keeps_what_the_server_had_written(
+    own_server: EmbeddedValkey, closed_after: ClosedAfter
+) -> None:
     """Not what it acknowledged: while a sync drags on, the server answers first and writes later."""
-    queue = open_queue(own_server.url, "shapes")
+    queue = closed_after(open_queue(own_server.url, "shapes"))
     acknowledged = {queue.submit(JOB).job_id for _ in range(20)}
     with redis.Redis.from_url(own_server.url) as client:
-        until(lambda: client.info("persistence")["aof_buffer_length"] == 0)
+        wait_for(lambda: client.info("persistence")["aof_buffer_length"] == 0)
     os.kill(own_server.pid, signal.SIGKILL)
     own_server.stop()
     own_server.start()
     assert {record.job_id for record in queue.list(limit=1000)} == acknowledged
 
 
-def test_a_claim_survives_the_server(tmp_path: Path) -> None:
+def test_a_claim_survives_the_server(tmp_path: Path, closed_after: ClosedAfter) -> None:
     with EmbeddedValkey(tmp_path, fsync="always") as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         queue.submit(JOB)
         claim = take(queue)
         os.kill(server.pid, signal.SIGKILL)
@@ -73,19 +77,19 @@ def test_a_claim_survives_the_server(tmp_path: Path) -> None:
         assert queue.complete(claim, {})
 
 
-def test_fences_rise_even_after_the_tail_of_the_log_was_lost(tmp_path: Path) -> None:
+def test_fences_rise_even_after_the_tail_of_the_log_was_lost(tmp_path: Path, closed_after: ClosedAfter) -> None:
     data, old_copy = tmp_path / "data", tmp_path / "copy"
     with EmbeddedValkey(data) as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         queue.submit(JOB)
         first = take(queue)
         queue.release(first)
     shutil.copytree(data, old_copy)
     with EmbeddedValkey(data) as server:  # the window that a power cut forgets
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         forgotten = take(queue)
     with EmbeddedValkey(old_copy) as server:
-        queue = open_queue(server.url, "shapes")
+        queue = closed_after(open_queue(server.url, "shapes"))
         again = take(queue)
         assert again.job_id == forgotten.job_id
         assert first.fence < forgotten.fence < again.fence
@@ -111,11 +115,11 @@ def test_no_job_is_claimed_twice_by_eight_threads(redis_stage) -> None:
     assert len({claim.fence for claim in claims}) == len(claims)
 
 
-def test_a_blocked_worker_is_woken_by_a_submit(redis_stage, until) -> None:
+def test_a_blocked_worker_is_woken_by_a_submit(redis_stage) -> None:
     queue = redis_stage.open()
     with ThreadPoolExecutor(1) as threads:
         woken = threads.submit(queue.wait, 60.0)
-        until(lambda: redis_stage.client.info("clients")["blocked_clients"] > 0)
+        wait_for(lambda: redis_stage.client.info("clients")["blocked_clients"] > 0)
         queue.submit(JOB)
         woken.result(timeout=2.0)
     assert queue.claim("w", LEASE_S) is not None

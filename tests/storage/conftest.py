@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,11 @@ def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A store whose conditional writes can be trusted."""
-    if request.param == "folder":
-        return open_store((tmp_path / "a store").as_uri())
-    return open_store(request.getfixturevalue("s3_url"))
+    url = (tmp_path / "a store").as_uri() if request.param == "folder" else request.getfixturevalue("s3_url")
+    with closing(open_store(url)) as store:
+        yield store
 
 
 @pytest.fixture

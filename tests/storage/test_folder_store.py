@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import pytest
+from waiting import wait_for
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.folder import FolderStore
@@ -89,7 +88,7 @@ def test_a_killed_writer_leaves_nothing_to_be_read(tmp_path: Path) -> None:
     store = FolderStore(root)
     with subprocess.Popen(python(SLOW_WRITER, root, pipe)) as writer, pipe.open("wb", buffering=0) as source:
         source.write(b"half a video")
-        wait_until(lambda: any(path.is_file() for path in root.rglob("*")))
+        wait_for(lambda: any(path.is_file() for path in root.rglob("*")))
         writer.send_signal(signal.SIGKILL)
     assert [path.suffix for path in root.rglob("*") if path.is_file()] == [".part"]
     assert list(store.list("")) == []
@@ -120,9 +119,3 @@ def test_a_disk_that_forgets_does_not_pass_the_check(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="does not hold what is written"):
         ForgetfulDisk(tmp_path).check()
     assert list(tmp_path.iterdir()) == []
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30.0
-    while not holds():
-        assert monotonic() < deadline, "it never happened"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from leaks import ClosedAfter
 from odd_s3_server import OddS3
 
 from fastflow_ray.errors import StorageFailed
@@ -137,9 +138,9 @@ def test_contention_without_end_is_a_failure(odd: OddS3) -> None:
     assert odd.objects == {}
 
 
-def test_parts_of_a_dead_upload_are_swept(s3_url: str) -> None:
+def test_parts_of_a_dead_upload_are_swept(s3_url: str, closed_after: ClosedAfter) -> None:
     prefix = s3_url.removeprefix(f"s3://{BUCKET}/")
-    client = boto3.session.Session().client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
+    client = closed_after(boto3.session.Session().client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"]))
     for name in (f"{prefix}/jobs/1/5/video.mp4", f"{prefix}/jobs/2/5/video.mp4"):
         upload = client.create_multipart_upload(Bucket=BUCKET, Key=name)["UploadId"]
         client.upload_part(Bucket=BUCKET, Key=name, UploadId=upload, PartNumber=1, Body=b"part")
@@ -148,13 +149,13 @@ def test_parts_of_a_dead_upload_are_swept(s3_url: str) -> None:
     assert [upload["Key"] for upload in left] == [f"{prefix}/jobs/2/5/video.mp4"]
 
 
-def test_the_content_type_is_kept(s3_url: str, tmp_path: Path) -> None:
+def test_the_content_type_is_kept(s3_url: str, tmp_path: Path, closed_after: ClosedAfter) -> None:
     store = open_store(s3_url)
     (tmp_path / "x.mp4").write_bytes(b"x")
     store.put_file("x.mp4", tmp_path / "x.mp4", "video/mp4")
     store.put_if_absent("x.json", b"{}", "application/json")
     prefix = s3_url.removeprefix(f"s3://{BUCKET}/")
-    client = boto3.session.Session().client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
+    client = closed_after(boto3.session.Session().client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"]))
     for key, content_type in {"x.mp4": "video/mp4", "x.json": "application/json"}.items():
         assert client.head_object(Bucket=BUCKET, Key=f"{prefix}/{key}")["ContentType"] == content_type
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from leaks import ClosedAfter
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.storage import open_store
@@ -31,13 +32,13 @@ BAD_KEYS = [
 
 
 @pytest.fixture(params=["folder", "s3", "odd"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def any_store(request: pytest.FixtureRequest, tmp_path: Path, closed_after: ClosedAfter) -> Store:
     if request.param == "folder":
         return open_store((tmp_path / "store").as_uri())
     if request.param == "s3":
-        return open_store(request.getfixturevalue("s3_url"))
+        return closed_after(open_store(request.getfixturevalue("s3_url")))
     request.getfixturevalue("odd")
-    return open_store("s3://films")
+    return closed_after(open_store("s3://films"))
 
 
 def put(store: Store, *keys: str) -> None:
@@ -54,6 +55,14 @@ def test_what_is_written_is_read(any_store: Store) -> None:
     any_store.put_bytes("jobs/1/x.json", b"{}", "application/json")
     assert any_store.get_bytes("jobs/1/x.json") == b"{}"
     assert any_store.size("jobs/1/x.json") == 2
+
+
+def test_a_closed_store_opens_again_with_the_next_call(any_store: Store) -> None:
+    any_store.close()
+    put(any_store, "x")
+    any_store.close()
+    any_store.close()
+    assert any_store.get_bytes("x") == b"x"
 
 
 def test_a_second_write_replaces_the_first(any_store: Store) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import Any
+
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import QueueUnavailable
@@ -25,14 +26,6 @@ from workers.runner import Runner
 
 LEASE_S = 60.0
 STEPS = 12
-
-
-def wait_until(holds: Callable[[], object], within_s: float = 20.0) -> None:
-    """Look again and again until the predicate holds; fails after the deadline."""
-    deadline_s = monotonic() + within_s
-    while not holds():
-        assert monotonic() < deadline_s, f"not within {within_s} s"
-        threading.Event().wait(0.002)
 
 
 class Clock:
@@ -159,6 +152,6 @@ def at(phase: str, step: int, act: Callable[[], object]) -> Callable[[StepReport
     def interfere(report: StepReport, on_step: OnStep) -> None:
         if (report.phase, report.step) == (phase, step):
             act()
-            wait_until(lambda: on_step(report))
+            wait_for(lambda: on_step(report))
 
     return interfere

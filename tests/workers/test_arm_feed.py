@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_worker import wait_until
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.statistics import ArmStatistics
@@ -80,7 +80,7 @@ def test_every_lesson_counts_exactly_once_over_a_broken_way(
         lesson = learnt(key, step, eighths / 8)  # sums of eighths are exact in any order
         expected = expected.merge(lesson)
         feed.give(lesson)
-    wait_until(lambda: ledger.statistics.to_json() == expected.to_json())
+    wait_for(lambda: ledger.statistics.to_json() == expected.to_json())
     while not feed.close():  # the last answer may have been lost
         pass
     assert ledger.statistics.to_json() == expected.to_json()
@@ -91,10 +91,10 @@ def test_nothing_waits_for_a_fleet_that_is_away_and_nothing_is_lost() -> None:
     feed = ArmFeed(sink, "worker-1", retry_s=0.0)
     for _ in range(1_000):
         feed.give(learnt("a", 1, 0.5))
-    wait_until(lambda: feed.failures > 3)
+    wait_for(lambda: feed.failures > 3)
     assert feed.fresh() is None
     sink.is_open = True
-    wait_until(lambda: "a" in sink.ledger.statistics.tables and sink.ledger.statistics.tables["a"].pulls.sum() == 1_000)
+    wait_for(lambda: "a" in sink.ledger.statistics.tables and sink.ledger.statistics.tables["a"].pulls.sum() == 1_000)
     assert max(sink.ledger.seen.values()) <= 1, "what waited went as one report"
     assert feed.close()
 
@@ -104,7 +104,7 @@ def test_a_worker_begins_with_what_the_fleet_knows() -> None:
     sink.is_open = True
     sink.ledger.merge("worker-9", 0, learnt("a", 1, 0.5).to_json())
     feed = ArmFeed(sink, "worker-1")
-    wait_until(lambda: (known := feed.fresh()) and known.tables["a"].pulls.sum() == 1)
+    wait_for(lambda: (known := feed.fresh()) and known.tables["a"].pulls.sum() == 1)
     assert feed.fresh() is None, "nothing new since"
     assert feed.close()
 
@@ -113,7 +113,7 @@ def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
     sink, entered, go_on = Gate(), threading.Event(), threading.Event()
     sink.is_open = True
     feed = ArmFeed(sink, "worker-1")
-    wait_until(lambda: feed.fresh() is not None)
+    wait_for(lambda: feed.fresh() is not None)
     merge = sink.ledger.merge
 
     def slowly(worker: str, sequence: int, delta: str) -> str:
@@ -125,7 +125,7 @@ def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
 
     sink.ledger.merge = slowly  # type: ignore[method-assign]  # holds the second report under way
     feed.give(learnt("a", 1, 0.5))
-    wait_until(lambda: sink.ledger.seen)
+    wait_for(lambda: sink.ledger.seen)
     feed.give(learnt("a", 2, 0.5))
     assert entered.wait(20)
     feed.give(learnt("a", 3, 0.5))
@@ -142,7 +142,7 @@ def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.L
     other_arms = ArmStatistics()
     other_arms.table("a", steps=4, arms=(0, 3), grid="g").update(1, 3, 0.5)
     feed.give(other_arms)
-    wait_until(lambda: "refuses" in caplog.text)
+    wait_for(lambda: "refuses" in caplog.text)
     feed.give(learnt("b", 1, 0.5))
     assert feed.close()
     assert sorted(ledger.statistics.tables) == ["a", "b"]

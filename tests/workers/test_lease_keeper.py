@@ -6,7 +6,8 @@ import threading
 from time import monotonic
 
 import pytest
-from one_worker import Clock, WatchedQueue, wait_until
+from one_worker import Clock, WatchedQueue
+from waiting import wait_for
 
 from fastflow_ray.errors import Draining, JobCancelled, LeaseLost
 from fastflow_ray.jobs.video_job import VideoJob
@@ -35,14 +36,14 @@ def keeper(queue: WatchedQueue, claim: Claim, beat_s: float = 0.01, clock: Clock
 def test_it_beats_inside_and_is_silent_outside(queue: WatchedQueue, claim: Claim) -> None:
     before = threading.active_count()
     with keeper(queue, claim):
-        wait_until(lambda: len(queue.beats) >= 3)
+        wait_for(lambda: len(queue.beats) >= 3)
     assert threading.active_count() == before
 
 
 def test_a_beat_carries_the_latest_step(queue: WatchedQueue, claim: Claim) -> None:
     with keeper(queue, claim) as lease:
         lease.on_step(StepReport("sample", 7, 50, 4, 3))
-        wait_until(lambda: (record := queue.get(claim.job_id)) and record.progress.step == 7)
+        wait_for(lambda: (record := queue.get(claim.job_id)) and record.progress.step == 7)
     assert queue.beats[-1] == Progress("sample", 7, 50, 4, 3, None)
 
 
@@ -54,7 +55,7 @@ def test_the_time_left_follows_the_pace_of_sampling(queue: WatchedQueue, claim: 
         lease.on_step(StepReport("sample", 0, 50))
         clock.now_s += 2.0
         lease.on_step(StepReport("sample", 10, 50, 6, 4))
-        wait_until(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].step == 10)
+        wait_for(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].step == 10)
     assert queue.beats[-1] == Progress("sample", 10, 50, 6, 4, eta_s=8.0)
 
 
@@ -62,14 +63,14 @@ def test_the_last_phases_keep_what_sampling_did_on_the_display(queue: WatchedQue
     with keeper(queue, claim) as lease:
         lease.on_step(StepReport("decode", 50, 50, 20, 30))
         lease.on_step(StepReport("upload"))
-        wait_until(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].phase == "upload")
+        wait_for(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].phase == "upload")
     assert queue.beats[-1] == Progress("upload", 50, 50, 20, 30, eta_s=0.0)
 
 
 def test_news_does_not_wait_for_the_beat_and_never_floods_the_queue(queue: WatchedQueue, claim: Claim) -> None:
     began_s = monotonic()
     with keeper(queue, claim, beat_s=3600.0) as lease:
-        wait_until(lambda: lease.on_step(StepReport("sample", 1, 50)) or len(queue.beats) >= 2)
+        wait_for(lambda: lease.on_step(StepReport("sample", 1, 50)) or len(queue.beats) >= 2)
     assert len(queue.beats) <= (monotonic() - began_s) / PAUSE_S + 1
 
 
@@ -78,32 +79,32 @@ def test_a_step_counter_that_stands_still_silences_the_beat_until_it_moves_again
 ) -> None:
     clock = Clock()
     with keeper(queue, claim, clock=clock) as lease:
-        wait_until(lambda: queue.beats)
+        wait_for(lambda: queue.beats)
         clock.now_s += 300.0
         looks = clock.looks
-        wait_until(lambda: clock.looks > looks + 2)  # a beat may have been under way
+        wait_for(lambda: clock.looks > looks + 2)  # a beat may have been under way
         beats, looks = len(queue.beats), clock.looks
-        wait_until(lambda: clock.looks > looks + 10)
+        wait_for(lambda: clock.looks > looks + 10)
         assert len(queue.beats) == beats
         lease.on_step(StepReport("sample", 1, 50))
-        wait_until(lambda: len(queue.beats) > beats)
+        wait_for(lambda: len(queue.beats) > beats)
 
 
 def test_a_cancelled_job_is_told_at_its_next_step_and_keeps_its_lease(queue: WatchedQueue, claim: Claim) -> None:
     with keeper(queue, claim) as lease:
         queue.cancel(claim.job_id)
         with pytest.raises(JobCancelled, match="cancelled on request"):
-            wait_until(lambda: lease.on_step(StepReport("decode", 50, 50)))
+            wait_for(lambda: lease.on_step(StepReport("decode", 50, 50)))
         beats = len(queue.beats)
-        wait_until(lambda: len(queue.beats) > beats)
+        wait_for(lambda: len(queue.beats) > beats)
 
 
 def test_a_lost_job_is_told_at_its_next_step_and_beaten_for_no_more(queue: WatchedQueue, claim: Claim) -> None:
     with keeper(queue, claim) as lease:
         assert queue.complete(claim, {})
         with pytest.raises(LeaseLost, match="given to another worker"):
-            wait_until(lambda: lease.on_step(StepReport("upload")))
-        wait_until(lambda: not any(thread.name == f"lease-{claim.job_id}" for thread in threading.enumerate()))
+            wait_for(lambda: lease.on_step(StepReport("upload")))
+        wait_for(lambda: not any(thread.name == f"lease-{claim.job_id}" for thread in threading.enumerate()))
 
 
 @pytest.mark.parametrize("phase", ["text_encode", "sample"])
@@ -121,12 +122,12 @@ def test_a_queue_out_of_reach_stops_nothing(
     queue: WatchedQueue, claim: Claim, caplog: pytest.LogCaptureFixture
 ) -> None:
     with keeper(queue, claim) as lease:
-        wait_until(lambda: queue.beats)
+        wait_for(lambda: queue.beats)
         queue.unreachable = 5
-        wait_until(lambda: queue.unreachable == 0)
+        wait_for(lambda: queue.unreachable == 0)
         lease.on_step(StepReport("sample", 3, 50))
         beats = len(queue.beats)
-        wait_until(lambda: len(queue.beats) > beats)
+        wait_for(lambda: len(queue.beats) > beats)
     assert [record.getMessage() for record in caplog.records].count(
         f"! {claim.job_id} cannot beat, will go on trying: the cable is out; put it back"
     ) == 1

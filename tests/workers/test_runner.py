@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from one_worker import LEASE_S, STEPS, OneWorker, at, wait_until
+from one_worker import LEASE_S, STEPS, OneWorker, at
+from waiting import wait_for
 
 from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
 from fastflow_ray.fastflow import FastFlow
@@ -74,7 +75,7 @@ def test_what_jobs_teach_lets_the_later_ones_skip(one: OneWorker) -> None:
     assert skipped[0] == 0
     assert skipped[-1] > 0
     (key,) = one.ledger.statistics.tables
-    wait_until(lambda: one.ledger.statistics.runs(key) == 5)
+    wait_for(lambda: one.ledger.statistics.runs(key) == 5)
 
 
 def test_a_speedup_is_kept_and_the_result_tells_what_came_of_it(one: OneWorker) -> None:
@@ -228,7 +229,7 @@ def test_a_failed_job_teaches_too(one: OneWorker) -> None:
     one.engine.interfere = fail_late
     one.submit()
     one.run()
-    wait_until(lambda: one.ledger.statistics.tables)
+    wait_for(lambda: one.ledger.statistics.tables)
     (table,) = one.ledger.statistics.tables.values()
     assert table.pulls.sum() > 0
     assert table.runs == 0

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from one_worker import Clock, WatchedEngine, WatchedQueue, WatchedStore, wait_until
+from one_worker import Clock, WatchedEngine, WatchedQueue, WatchedStore
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import ModelLoadFailed, StorageFailed
@@ -62,7 +63,8 @@ class Shop:
         return self.engine
 
     def submit(self, **changes: object) -> str:
-        fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "steps": 6}
+        fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "steps": 6,
+                  "acceleration": "fastflow"}  # fmt: skip
         return self.queue.submit(VideoJob.model_validate(fields | changes)).job_id
 
     def state(self, job_id: str) -> JobState:
@@ -111,11 +113,11 @@ def test_its_status_follows_its_day(shop: Shop) -> None:
     shop.engine.interfere = look
     assert status().state is WorkerState.LOADING
     shop.thread.start()
-    wait_until(lambda: status().state is WorkerState.IDLE)
+    wait_for(lambda: status().state is WorkerState.IDLE)
     job_id = shop.submit()
-    wait_until(lambda: shop.state(job_id) is JobState.SUCCEEDED)
+    wait_for(lambda: shop.state(job_id) is JobState.SUCCEEDED)
     assert set(seen) == {(WorkerState.BUSY, job_id)}
-    wait_until(lambda: status().state is WorkerState.IDLE)
+    wait_for(lambda: status().state is WorkerState.IDLE)
     assert status().job_id is None
     shop.worker.drain()
     assert status().state is WorkerState.DRAINING
@@ -150,18 +152,18 @@ def test_a_store_that_keeps_nothing_costs_one_attempt_and_no_job(
     shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.thread.start()
-    wait_until(lambda: shop.worker.status().state is WorkerState.IDLE)
+    wait_for(lambda: shop.worker.status().state is WorkerState.IDLE)
     in_the_way = [tmp_path / "store" / name for name in ("jobs", "check")]  # files where folders should be
     for file in in_the_way:
         file.touch()
     ids = [shop.submit(seed=seed) for seed in range(3)]
-    wait_until(lambda: caplog.text.count("! worker worker-1 looks again in") >= 2)
+    wait_for(lambda: caplog.text.count("! worker worker-1 looks again in") >= 2)
     assert [ending.reason for ending in shop.sums.endings] == ["storage"]
     assert sorted(shop.state(job_id) for job_id in ids) == [JobState.DELAYED, JobState.QUEUED, JobState.QUEUED]
     for file in in_the_way:
         file.unlink()
     shop.clock.now_s += 60.0  # the first job's second attempt is due
-    wait_until(lambda: [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3)
+    wait_for(lambda: [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3)
 
 
 def test_without_a_model_it_ends_at_once(shop: Shop) -> None:

@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from leaks import ClosedAfter
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # read when Ray is imported
 
 import ray
-from one_worker import wait_until
 from ray._private import state
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
@@ -36,8 +37,8 @@ EXPORTED = {
     "job_queue_seconds_bucket", "job_queue_sum_seconds_total", "upload_bytes_total", "nfe_total", "baseline_nfe_total",
     "gpu_busy_seconds_total", "gpu_idle_seconds_total",
 }  # fmt: skip
-SHORT = VideoJob(prompt="a red circle", model="small", width=32, height=16, frames=5, steps=6)
-LONG = VideoJob(prompt="a red circle", model="small", width=256, height=256, frames=5, steps=200)
+SHORT = VideoJob(prompt="a red circle", model="small", width=32, height=16, frames=5, steps=6, acceleration="fastflow")
+LONG = VideoJob(prompt="a red circle", model="small", width=256, height=256, frames=5, steps=200, acceleration="off")
 pytestmark = pytest.mark.timeout(240)  # Ray takes its time to start on a busy machine
 
 
@@ -97,41 +98,41 @@ def exported() -> str:
 
 
 def test_two_workers_share_a_queue_and_what_they_learn_and_leave_when_asked(
-    statistics: Any, redis_url: str, tmp_path: Path
+    statistics: Any, redis_url: str, tmp_path: Path, closed_after: ClosedAfter
 ) -> None:
-    queue = open_queue(redis_url, "small")
+    queue = closed_after(open_queue(redis_url, "small"))
     free_gpus = free()  # at least: a worker of an earlier test may just be leaving
     workers = [spawn_worker(config(f"worker-{n}", redis_url, tmp_path)) for n in range(2)]
     ids = [queue.submit(SHORT.model_copy(update={"seed": seed})).job_id for seed in range(4)]
-    wait_until(lambda: all((record := queue.get(job_id)) and record.result for job_id in ids), within_s=100)
+    wait_for(lambda: all((record := queue.get(job_id)) and record.result for job_id in ids), timeout_s=100)
     records = [queue.get(job_id) for job_id in ids]
     assert {record.state for record in records if record} == {JobState.SUCCEEDED}
     assert len({visible_gpu(worker) for worker in workers} - {""}) == 2
-    wait_until(lambda: '"runs": 4' in ray.get(statistics.snapshot.remote()))
-    wait_until(lambda: set(re.findall(r"^ray_fastflow_(\w+){", exported(), re.MULTILINE)) >= EXPORTED)
+    wait_for(lambda: '"runs": 4' in ray.get(statistics.snapshot.remote()))
+    wait_for(lambda: set(re.findall(r"^ray_fastflow_(\w+){", exported(), re.MULTILINE)) >= EXPORTED)
     for number, worker in enumerate(workers):
         status = ray.get(worker.status.remote())
         assert (status.name, status.model) == (f"worker-{number}", "small")
         worker.drain.remote()
-    wait_until(lambda: is_gone("worker-0") and is_gone("worker-1"))
-    wait_until(lambda: free() >= free_gpus)
+    wait_for(lambda: is_gone("worker-0") and is_gone("worker-1"))
+    wait_for(lambda: free() >= free_gpus)
 
 
 def test_a_worker_that_cannot_load_its_model_is_gone(ray_here: None, redis_url: str, tmp_path: Path) -> None:
     spawn_worker(config("worker-x", redis_url, tmp_path, model="no-such-model"))
     assert not is_gone("worker-x"), "it was there before"
-    wait_until(lambda: is_gone("worker-x"), within_s=60)
+    wait_for(lambda: is_gone("worker-x"), timeout_s=60)
 
 
-def test_a_busy_worker_answers(statistics: Any, redis_url: str, tmp_path: Path) -> None:
-    queue = open_queue(redis_url, "small")
+def test_a_busy_worker_answers(statistics: Any, redis_url: str, tmp_path: Path, closed_after: ClosedAfter) -> None:
+    queue = closed_after(open_queue(redis_url, "small"))
     job_id = queue.submit(LONG).job_id
     worker = spawn_worker(config("worker-b", redis_url, tmp_path))
-    wait_until(lambda: (record := queue.get(job_id)) and record.progress.step > 0, within_s=60)
+    wait_for(lambda: (record := queue.get(job_id)) and record.progress.step > 0, timeout_s=60)
     status = ray.get(worker.status.remote(), timeout=10)
     assert (status.state, status.job_id) == (WorkerState.BUSY, job_id)
     queue.cancel(job_id)
-    wait_until(lambda: (record := queue.get(job_id)) and record.state is JobState.CANCELLED)
+    wait_for(lambda: (record := queue.get(job_id)) and record.state is JobState.CANCELLED)
     ray.kill(worker)
 
 

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from one_worker import wait_until
+from waiting import wait_for
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
@@ -29,8 +30,8 @@ CATALOGUE["small"] = ModelCard("small", sys.argv.pop(1), 32, 16, 5, 8, 6, 3.0, 3
 from workers.__main__ import main
 sys.exit(main())
 """
-SHORT = VideoJob(prompt="a red circle", model="small", seed=7)
-LONG = VideoJob(prompt="a red circle", model="small", seed=7, steps=200, width=256, height=256)
+SHORT = VideoJob(prompt="a red circle", model="small", seed=7, acceleration="fastflow")
+LONG = VideoJob(prompt="a red circle", model="small", seed=7, steps=200, width=256, height=256, acceleration="off")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def queue(redis_url: str) -> JobQueue:
-    return open_queue(redis_url, "small")
+def queue(redis_url: str) -> Iterator[JobQueue]:
+    with closing(open_queue(redis_url, "small")) as queue:
+        yield queue
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_the_first_signal_is_polite_and_the_second_is_not(
     job_id = queue.submit(LONG).job_id
 
     def send_when_under_way() -> None:
-        wait_until(lambda: is_under_way(queue, job_id), within_s=60)
+        wait_for(lambda: is_under_way(queue, job_id), timeout_s=60)
         os.kill(os.getpid(), number)
 
     sender = threading.Thread(target=send_when_under_way)
@@ -111,7 +113,7 @@ def test_a_process_of_its_own_leaves_politely(queue: JobQueue, arguments: list[s
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "FASTFLOW_BEAT_S": "0.1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
         try:
-            wait_until(lambda: is_under_way(queue, job_id), within_s=240)
+            wait_for(lambda: is_under_way(queue, job_id), timeout_s=240)
             worker.terminate()
             _, log = worker.communicate(timeout=20)
         finally:

@@ -1,15 +1,15 @@
-"""An application behind a real socket, and patience."""
+"""An application behind a real socket."""
 
 from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from waiting import wait_for
 
 DEADLINE_S = 60.0
 
@@ -21,19 +21,11 @@ def serving(app: FastAPI) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started)
+        wait_for(lambda: server.started)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(DEADLINE_S)
-
-
-def until(holds: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
-    """Return once it holds."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def free_port() -> int:

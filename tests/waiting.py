@@ -8,8 +8,10 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
+RAY_S = 240.0  # for what waits for processes of Ray's to start, on a machine that may be busy with other things
 
-def wait_for(predicate: Callable[[], Answer], timeout_s: float = 240.0, poll_s: float = 0.05) -> Answer:
+
+def wait_for(predicate: Callable[[], Answer], timeout_s: float = 60.0, poll_s: float = 0.02) -> Answer:
     """The predicate's first true answer; AssertionError with its last one after `timeout_s`."""
     deadline_s = time.monotonic() + timeout_s
     while not (answer := predicate()):

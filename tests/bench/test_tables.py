@@ -1,0 +1,60 @@
+"""Comparisons as text and as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made_up import REGIME, measured, on_prompts
+
+from fastflow_ray.bench.comparison import Comparison, compared
+from fastflow_ray.bench.plot import draw, spread
+from fastflow_ray.bench.table import at_equal_work, every_point, remarks
+
+
+def comparison() -> Comparison:
+    made = [
+        *on_prompts("", 50.0, 150.0, 150.0, method="full"),
+        *on_prompts("25 evaluated", 25.0, 60.0, 64.0, method="ours"),
+        *on_prompts("10 evaluated", 10.0, 40.0, 44.0, method="ours"),
+        *on_prompts("25 steps", 25.0, 50.0, 52.0, method="euler"),
+        *on_prompts("10 steps", 10.0, 41.0, 45.0, method="euler"),
+        measured(method="fastflow", learning=3, setting="as published", evaluations=17.0, seed=0),
+    ]
+    absent = {("pab", 0): "mixes branches"}
+    return compared(REGIME, [2.0, 5.0, 8.0], made, absent, {("asleep", 0, "threshold 0"): "skipped nothing"})
+
+
+def test_ours_is_held_against_the_best_peer_at_every_budget() -> None:
+    grid = at_equal_work(comparison())
+    assert grid.header[1:] == ["25 of 50", "10 of 50", "6 of 50"]
+    assert [list(row) for row in grid.rows[-2:]] == [
+        ["lead over the best peer", "+11.0", "-1.0", "·"],
+        ["which is", "euler", "euler", "·"],
+    ]
+    assert ["ours", "62.0 / 60.0", "42.0 / 40.0", "·"] in [list(row) for row in grid.rows]
+
+
+def test_what_is_no_row_is_said() -> None:
+    assert remarks(comparison()) == [
+        "fastflow (3 learnt): one point, 40.0 / 40.0 dB at 17.0 evaluations",
+        "pab: not applicable: mixes branches",
+        "asleep: not applicable: skipped nothing",
+    ]
+
+
+def test_every_row_has_every_column() -> None:
+    for grid in (at_equal_work(comparison()), every_point(comparison())):
+        assert {len(row) for row in grid.rows} == {len(grid.header)}
+        assert grid.to_rich().row_count == len(grid.rows)
+        assert len({line.count("|") for line in grid.to_markdown().splitlines()[2:]}) == 1
+
+
+def test_a_picture_is_drawn(tmp_path: Path) -> None:
+    draw(comparison(), tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_never_overlap_and_stay_where_they_can() -> None:
+    assert spread([1.0, 5.0, 9.0], gap=1.0, low=0.0, high=10.0) == [1.0, 5.0, 9.0]
+    assert spread([5.0, 5.0, 5.0], gap=1.0, low=0.0, high=10.0) == [5.0, 6.0, 7.0]
+    assert spread([9.5, 9.8], gap=1.0, low=0.0, high=10.0) == [9.0, 10.0]
