@@ -12,11 +12,12 @@ from torch import Tensor
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import every_step, foreseen_error, learn, learn_misses, measured_growth
+from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses, measured_growth
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.trace import Trace
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
@@ -70,6 +71,10 @@ class PlanPolicy:
         lender = f", lent by {self._lender}" if self._lender else ""
         return f"{digest} ({table.runs} runs, {table.full_runs} full, {table.audits.audits} audits{lender})"
 
+    def tell(self, trace: Trace) -> None:
+        """Write into the trace what the plan promises and where it comes from; what is added later shows there too."""
+        trace.expected_db, trace.snapshot, trace.added = self.expected_db, self.snapshot, self.added
+
     def watch(self, plan: Plan, seen: Sightings) -> Plan:
         """As `sampling.watch`: where a prediction missed out of its band, the skip ahead is halved."""
         step = seen.steps[-1]
@@ -112,7 +117,7 @@ class PlanPolicy:
                 learn_misses(table, walked, seen, self._mean)
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
-        """Take in the full run of a seed that was also walked by `plan`: all inner products, and how deviations grew."""
+        """Take in the full run of a seed that was also walked by `plan`: all inner products, and growth."""
         growth = measured_growth(plan, walked, full, self._dsigma)
         for table in self._tables:
             learn(table, full, known=self._source)

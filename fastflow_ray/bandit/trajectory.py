@@ -130,11 +130,11 @@ class TrajectoryTable:
     def band(self, step: int) -> float:
         """The ratio of observed to expected squared error at `step` that a job exceeds only out of the ordinary.
 
-        The logarithm's mean and `BAND` standard deviations, to which a spread of two counts as eight predictions.
+        The logarithm's mean and `BAND` standard deviations, to which a spread of three counts as eight predictions.
         """
         count, prior = int(self.miss_count[step]), 8
         mean = float(self.miss_log_sum[step]) / (count + prior)
-        square = (float(self.miss_square_sum[step]) + prior * math.log(2) ** 2) / (count + prior)
+        square = (float(self.miss_square_sum[step]) + prior * math.log(3) ** 2) / (count + prior)
         return math.exp(mean + BAND * math.sqrt(max(square - mean**2, 0.0)))
 
     def borrowed(self, weight: float) -> TrajectoryTable:
