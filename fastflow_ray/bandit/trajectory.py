@@ -61,6 +61,14 @@ class TrajectoryTable:
         return mean
 
     @property
+    def cosine(self) -> Floats:
+        """Of the angle between two velocities, (N, N); NaN where nothing is known, or one of them vanished."""
+        size = np.sqrt(self.mean.diagonal())
+        cosine, scale = np.full(self.products.shape, np.nan), np.outer(size, size)
+        np.divide(self.mean, scale, out=cosine, where=scale > 0)
+        return cosine
+
+    @property
     def growth(self) -> Floats:
         """G_j = prod_{k ≥ j} g_k, by which a deviation present in x at step j arrives at the end, (N + 1,); G_N = 1.
 

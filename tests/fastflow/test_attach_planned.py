@@ -65,7 +65,7 @@ def test_every_call_teaches_the_same_as_in_the_loop(pipe):
     with in_pipeline.attach(pipe, key="k", speedup=STEPS / BUDGET) as attached:
         call(pipe)
     in_loop.sample(velocity, noise(), sigmas, key="k", plan=attached.trace.plan)
-    ours, theirs = in_pipeline.trajectories["k"], in_loop.trajectories["k"]
+    ours, theirs = in_pipeline.statistics.trajectories["k"], in_loop.statistics.trajectories["k"]
     assert (ours.runs, ours.full_runs) == (2, 1)
     assert ours.to_dict() == theirs.to_dict()
 
@@ -79,7 +79,7 @@ def test_a_plan_walked_again_gives_the_same_bits_and_needs_no_knowledge(pipe):
     assert replayed.trace == attached.trace
     x, trace = again.sample(PlainVelocity(pipe, 3.0), noise(), flow_sigmas(STEPS, SHIFT), plan=plan)
     assert torch.equal(x, latents)
-    assert trace.audit_mse is None
+    assert trace.audit_db is None
 
 
 def test_the_trace_grows_while_the_pipeline_runs(pipe):
@@ -128,12 +128,12 @@ def test_a_bf16_model_is_followed_in_float32(pipe):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_sick_model_is_found_out_and_teaches_nothing(pipe, value):
     fast = taught(pipe)
-    before = fast.trajectories["k"].to_dict()
+    before = fast.statistics.trajectories["k"].to_dict()
     with torch.no_grad():
         pipe.transformer.proj_out.bias[0] = value
     with fast.attach(pipe, key="k", evaluations=BUDGET), pytest.raises(InvalidOutput, match="not finite"):
         call(pipe)
-    assert fast.trajectories["k"].to_dict() == before
+    assert fast.statistics.trajectories["k"].to_dict() == before
 
 
 def test_a_call_after_an_aborted_one_starts_afresh(pipe):
@@ -146,7 +146,7 @@ def test_a_call_after_an_aborted_one_starts_afresh(pipe):
     with fast.attach(pipe, key="k", evaluations=BUDGET) as attached:
         with pytest.raises(KeyboardInterrupt):
             call(pipe, callback_on_step_end=stop)
-        assert fast.trajectories["k"].runs == 1
+        assert fast.statistics.trajectories["k"].runs == 1
         latents = call(pipe)
     expected, _ = planned(PlainVelocity(pipe, 3.0), noise(), flow_sigmas(STEPS, SHIFT), attached.trace.plan)
     assert torch.equal(latents, expected)
@@ -158,7 +158,7 @@ def test_without_a_key_unlike_calls_do_not_mix(pipe):
         for more in ({}, {"guidance": 4.0}, {"steps": STEPS + 1}, {"width": 48, "latents": None}, {}):
             call(pipe, **more)
     assert attached.trace.skipped == STEPS - BUDGET
-    assert sorted(table.runs for table in fast.trajectories.values()) == [1, 1, 1, 2]
+    assert sorted(table.runs for table in fast.statistics.trajectories.values()) == [1, 1, 1, 2]
 
 
 def test_a_key_belongs_to_one_grid(pipe):

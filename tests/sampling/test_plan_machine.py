@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
@@ -100,6 +101,25 @@ def test_what_a_caller_alters_stays_altered_though_the_skip_is_gone_again(dtype)
         x = machine.advance(torch.zeros(2, 5, dtype=dtype), still[-1], lambda v, x: x + v)
         still.append(x.to(dtype) + 1)
     assert torch.equal(still[-1], torch.full((2, 5), 8, dtype=dtype))
+
+
+class Waits(TorchDispatchMode):
+    """Counts the reads of a number, for each of which a device would have to be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_never_waits_for_the_device(dtype):
+    with Waits() as waits:
+        walk(PlanMachine(PLAN, lambda _: None), noise(2, 5), dtype=dtype, alter=lambda step, x: x.clone())
+        assert waits.count == 0
+        float(torch.ones(1))
+        assert waits.count == 1
 
 
 def test_it_holds_four_tensors_beside_x_and_none_in_the_end():
