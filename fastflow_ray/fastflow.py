@@ -36,9 +36,7 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.ucb import pull
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import every_step
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
-from fastflow_ray.plan_book import Offer
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
@@ -51,6 +49,7 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.trial import Fidelity, Trial
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment
@@ -147,39 +146,21 @@ class FastFlow:
     def _sample_planned(
         self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey, pace: Pace
     ) -> tuple[Tensor, Trace]:
-        policy, walked = self._plan_policy(key, sigmas, _shape(x.shape), pace), Sightings()
-        rivals = policy.rivals() if policy.audit_is_due else []
-        sample, trace = planned(velocity, x, sigmas, policy.plan, walked, policy.watch)
+        policy, seen = self._plan_policy(key, sigmas, _shape(x.shape), pace), Sightings()
+        sample, trace = planned(velocity, x, sigmas, policy.plan, seen, policy.watch)
         policy.tell(trace)
-        if rivals:
-            self._audit(velocity, x, sigmas, policy, rivals, (sample, walked, trace))
-        policy.learn(walked, trace.plan or policy.plan)
-        return sample, trace
 
-    def _audit(
-        self,
-        velocity: Velocity,
-        x: Tensor,
-        sigmas: Tensor,
-        policy: PlanPolicy,
-        rivals: Sequence[Offer],
-        made: tuple[Tensor, Sightings, Trace],
-    ) -> None:
-        """Run the seed in full, and by every plan that could be the best, and learn from the comparison."""
-        sample, walked, trace = made
-        reference, full = sample, Sightings()
-        if trace.skipped:
-            reference, full_trace = planned(velocity, x, sigmas, every_step(trace.steps), full)
-            trace.nfe += full_trace.nfe
-            policy.learn_full(full, walked, trace.plan or policy.plan)
-        trace.audit_db = sample_psnr_db(sample, reference)
-        for offer in rivals:
-            if offer.plan is policy.plan:
-                policy.learn_audit(offer, trace.audit_db, extra=False)
-                continue
-            other, other_trace = planned(velocity, x, sigmas, offer.plan)
+        def walk(plan: Plan) -> tuple[Tensor, Sightings]:
+            other_seen = Sightings()
+            other, other_trace = planned(velocity, x, sigmas, plan, other_seen)
             trace.nfe += other_trace.nfe
-            policy.learn_audit(offer, sample_psnr_db(other, reference))
+            return other, other_seen
+
+        trial = Trial(policy, seen, trace)
+        if trial.is_due:
+            _, (trace.audit_db, _) = trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
+        policy.learn(seen, trace.plan or policy.plan)
+        return sample, trace
 
     @contextmanager
     def attach(
@@ -195,9 +176,9 @@ class FastFlow:
     ) -> Iterator[Attachment]:
         """Accelerate every call of a diffusers flow pipeline inside the `with`; on leaving, it is as it was.
 
-        The object given has the `trace` of the latest call. `key` and all after it as in `sample`, except that there
-        are no audits: a pipeline is called once. Without a key, calls with the same grid, shape and guidance learn from
-        each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
+        The object given has the `trace` of the latest call, and its `trial`: a pipeline is called once, and audits
+        nothing by itself. `key` and all after it as in `sample`; without a key, calls with the same grid, shape and
+        guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
         """
         from fastflow_ray.models.attachment import attach  # only here is diffusers needed
 
@@ -213,6 +194,7 @@ class FastFlow:
             policy = self._plan_policy(key, sigmas, call, pace, restarts)
             machine = PlanMachine(policy.plan, policy.learn, policy.watch)
             policy.tell(machine.trace)
+            attachment.trial = Trial(policy, machine.sightings, machine.trace)
             return machine
 
         with attach(pipe, machine_for) as attachment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Collection
@@ -42,18 +43,14 @@ class PlanPolicy:
         self._dsigma = np.diff(self._sigmas)
         self._restarts = frozenset(restarts)
         self._pace = pace
-        self._source, self._lender = _begin(known, neighbour)
+        self._source, self._lender = _begin(known, neighbour)  # as it was before this generation taught anything
         self._book = PlanBook(self._source, self._sigmas, restarts)
         self._mean = self._source.mean
         self.evaluations = self._evaluations()
         self.plan = pace.plan or self._book.plan(self.evaluations)
+        self.candidate = self._candidate()
         self.added: list[int] = []  # steps evaluated beyond the plan
-
-    @property
-    def candidate(self) -> Candidate | None:
-        """Whose plan it is; None where every step is evaluated, or the plan was given."""
-        skips = self._pace.plan is None and self._book.knows and self.evaluations < self._known.steps
-        return self._book.served(self.evaluations) if skips else None
+        self.audit_is_due = self._audit_is_due()
 
     @property
     def expected_db(self) -> float | None:
@@ -88,19 +85,6 @@ class PlanPolicy:
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.candidate)
 
-    @property
-    def audit_is_due(self) -> bool:
-        """Whether this generation should be run in full too: often while a key is young, then a small share.
-
-        Without a full run nothing can be learnt, and a generation that is one itself has nothing to be compared with.
-        """
-        known = self._known
-        if self._pace.plan is not None or not self._book.knows:
-            return False
-        young = known.audits.audits <= math.log2(1 + known.runs)
-        cost = known.steps + sum(offer.plan.evaluations for offer in self.rivals())
-        return young or known.audit_evaluations + cost < AUDIT_SHARE * known.evaluations
-
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
         not yet known to be too bold."""
@@ -131,12 +115,28 @@ class PlanPolicy:
             table.audits.note(offer.candidate.name, budget, offer.expected_db, measured_db, ssim)
             table.audit_evaluations += offer.plan.evaluations if extra else 0
 
+    def _candidate(self) -> Candidate | None:
+        """Whose plan it is; None where every step is evaluated, or the plan was given."""
+        skips = self._pace.plan is None and self._book.knows and self.evaluations < self._known.steps
+        return self._book.served(self.evaluations) if skips else None
+
     def _evaluations(self) -> int:
         if self._pace.plan is not None:
             return self._pace.plan.evaluations
         if self._pace.fidelity_db is not None:
             return self._book.fewest_within(self._pace.fidelity_db, self._pace.confidence)
         return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
+
+    def _audit_is_due(self) -> bool:
+        """Whether this seed should be run in full too: often while a key is young, then a small share of the work.
+
+        Without a full run nothing is known that could be tried.
+        """
+        if self._pace.plan is not None or not self._book.knows:
+            return False
+        known = self._known
+        young = known.audits.audits <= math.log2(1 + known.runs)
+        return young or known.audit_evaluations + known.steps < AUDIT_SHARE * known.evaluations
 
     def _probed(self) -> int:
         """The budget an audit is about: the one that was asked for; where a fidelity was, one bolder than is served."""
@@ -149,6 +149,6 @@ class PlanPolicy:
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:
     """What plans are drawn up from, and who lent it."""
     if known.weight or neighbour is None:
-        return known, None
+        return copy.deepcopy(known), None
     lender, table = neighbour
     return table.borrowed(BORROWED), lender

@@ -29,7 +29,7 @@ class PlanMachine:
         self.trace = Trace(steps=plan.steps, plan=plan)
         self._watch = watch
         self._learn = learn
-        self._sightings = Sightings()
+        self.sightings = Sightings()
         self._step = 0
         self._x: Tensor | None = None  # None: the trajectory has not begun, or it has ended
         self._dtype = torch.float32  # x was handed out rounded to it
@@ -61,9 +61,9 @@ class PlanMachine:
     def finish(self) -> None:
         """As `Machine` says; lets go of every tensor."""
         if self._x is not None:
-            self._sightings.end(self._x)
+            self.sightings.end(self._x)
         self._x, self._start, self._known = None, None, []
-        self._learn(self._sightings, self._plan)
+        self._learn(self.sightings, self._plan)
 
     def _taken_back(self, x: Tensor) -> Tensor:
         """Our own x, with whatever the caller changed in what it was handed."""
@@ -82,8 +82,8 @@ class PlanMachine:
         if self._start is not None and self._step in self._plan.integrate:
             x = self._start + combine(self._plan.integrate[self._step], self._known)
         self._start = x
-        self._sightings.add(self._step, x, v)
-        self.trace.plan = self._watch(self._plan, self._sightings)
+        self.sightings.add(self._step, x, v)
+        self.trace.plan = self._watch(self._plan, self.sightings)
         self.trace.evaluated.append(self._step)
         self.trace.skips.append((self._step, self._plan.skipped_after(self._step)))
         return x
