@@ -58,7 +58,7 @@ class Trial:
             self._policy.learn_full(full, self.seen, self._trace.plan or self._policy.plan)
         fidelity = compare(made, reference)
         for offer in self._policy.rivals() if self.is_due else []:
-            if offer.plan is self._policy.plan:
+            if offer.plan is self._trace.plan:  # and not one that the watch had altered
                 self._policy.learn_audit(offer, *fidelity, extra=False)
             else:
                 self._policy.learn_audit(offer, *compare(walk(offer.plan)[0], reference))

@@ -57,12 +57,8 @@ class Record:
 
 
 def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> Candidate:
-    """The candidate with the best mean fidelity; the first, unless another's lead is clearer than one doubt."""
-    first = candidates[0]
-    best = max(candidates, key=lambda candidate: _mean_db(records.get(candidate, Record())))
-    ours, theirs = records.get(first, Record()), records.get(best, Record())
-    lead_is_clear = not ours.audits or theirs.mean_db - ours.mean_db > _doubt_db(ours, theirs)
-    return best if theirs.audits and lead_is_clear else first
+    """The candidate with the best mean fidelity; the first where no audit has been made."""
+    return max(candidates, key=lambda candidate: _mean_db(records.get(candidate, Record())))
 
 
 def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> list[Candidate]:
