@@ -65,8 +65,8 @@ class PlanBook:
 
     def fidelity_db(self, candidate: Candidate, evaluations: int) -> float | None:
         """What a generation is expected to keep, on average; None before an audit."""
-        record = self._record(candidate, evaluations)
-        return record.mean_db if record.audits else None
+        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
+        return self.offer(candidate, evaluations).expected_db - nearest[0].mean_db if nearest else None
 
     def assured_db(self, evaluations: int, confidence: float) -> float:
         """What the next generation keeps with that probability at least, by what audits measured; −inf before any."""
@@ -140,14 +140,14 @@ class PlanBook:
         return self._planners[key]
 
     def _records(self, evaluations: int) -> dict[Candidate, Record]:
-        return {candidate: self._record(candidate, evaluations) for candidate in CANDIDATES}
-
-    def _record(self, candidate: Candidate, evaluations: int) -> Record:
-        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
-        if nearest is None:
-            return Record()
-        shortfalls, _ = nearest
-        return Record(shortfalls.audits, self.offer(candidate, evaluations).expected_db - shortfalls.mean_db)
+        """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""
+        at = self._table.audits.nearest_boldness(boldness(self._table.steps, evaluations))
+        cells = {name: cell for name, bucket, cell in self._table.audits.cells() if bucket == at}
+        return {
+            candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_psnr_db)
+            for candidate in CANDIDATES
+            if candidate.name in cells
+        }
 
     @cached_property
     def _mean(self) -> Floats:

@@ -94,6 +94,11 @@ class AuditBook:
         distance, bucket = min(own)
         return self._cells[candidate, bucket], distance
 
+    def nearest_boldness(self, boldness: int) -> int | None:
+        """The audited bucket nearest to `boldness`; None before any audit."""
+        buckets = {bucket for _, bucket in self._cells}
+        return min(buckets, key=lambda bucket: (abs(bucket - boldness), bucket), default=None)
+
     def cells(self) -> Iterator[tuple[str, int, Shortfalls]]:
         """(candidate, boldness, its audits), in a fixed order."""
         for (candidate, bucket), cell in sorted(self._cells.items()):

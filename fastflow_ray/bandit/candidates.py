@@ -53,7 +53,7 @@ class Record:
     """What audits said about one candidate near one budget."""
 
     audits: int = 0
-    mean_db: float = 0.0  # fidelity, brought to the budget in question
+    mean_db: float = 0.0  # measured fidelity
 
 
 def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> Candidate:
