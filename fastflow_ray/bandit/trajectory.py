@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
 EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 before any audit
-BAND = 2.5  # standard deviations of the log error of predictions, beyond which a job is out of its band
+BAND = 2.0  # standard deviations of the log error of predictions, beyond which a job is out of its band
 
 
 @dataclass(eq=False)
