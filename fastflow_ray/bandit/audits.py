@@ -141,7 +141,8 @@ class AuditBook:
             raise ValueError("`audits` has to be a list")
         book = cls()
         for row in rows:
-            book._cells[_key(row)] = _cell(row)
+            key = _key(row)
+            book._cells[key] = _cell(row)
         if len(book._cells) != len(rows):
             raise ValueError("`audits` names a candidate twice at one boldness")
         return book

@@ -244,8 +244,15 @@ class TrajectoryTable:
             raise ValueError("`products` has a negative diagonal, which no sum of squares has")
         if self.weight < 0 or (self.weight == 0 and self.products.any()):
             raise ValueError("`products` and `weight` contradict each other")
-        if self.growth_log_sum[self.growth_count == 0].any() or self.miss_log_sum[self.miss_count == 0].any():
+        sums_over_nothing = (
+            self.growth_log_sum[self.growth_count == 0],
+            self.miss_log_sum[self.miss_count == 0],
+            self.miss_square_sum[self.miss_count == 0],
+        )
+        if any(sums.any() for sums in sums_over_nothing):
             raise ValueError("a sum over nothing is not 0")
+        if (self.miss_square_sum < 0).any():
+            raise ValueError("`miss_square_sum` is negative, which no sum of squares is")
         if max(self.full_runs, self.weight) > self.runs:
             raise ValueError("`runs` is less than the generations counted")
 
