@@ -110,13 +110,29 @@ def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
     return table
 
 
+def account_line(result: Mapping[str, Any]) -> str:
+    """What skipping did, of a manifest or of a report like one: steps, speedup, fidelity foreseen and measured."""
+    steps, done = result["steps"], result["evaluations"]
+    words = [f"{done['made']} of {steps} steps evaluated ({steps / max(done['made'], 1):.1f}×)"]
+    if added := done.get("added"):
+        words.append(f"{added} of them beyond the plan")
+    if (expected_db := result.get("expected_fidelity_db")) is not None:
+        words.append(f"expected {expected_db:.0f} dB")
+    if audit := result.get("audit"):
+        measured_db = audit["psnr_db"]
+        words.append("measured identical to the full run" if measured_db is None else f"measured {measured_db:.1f} dB")
+    return ", ".join(words)
+
+
 def job_line(record: JobRecord) -> str:
     """The job in one plain line, for logs and pipes."""
     now = advance(record)
     words = [record.job_id, str(record.state)]
     if now.phase:
         words.append(now.phase)
-    if now.steps:
+    if now.evaluated_steps is not None and record.result:
+        words.append(account_line(record.result))
+    elif now.steps:
         words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
     if now.seconds is not None:
         words.append(_time(record) if record.state in TERMINAL else f"ETA {_time(record)}")
@@ -136,7 +152,7 @@ def job_card(record: JobRecord) -> Table:
     card.add_row("prompt", Text(prompt_of(record)))
     if now.steps:
         card.add_row("steps", bar(now, 2 * BAR_CELLS))
-        card.add_row("", f"{now.step} of {now.steps}: {now.made} evaluated, {now.skipped} skipped")
+        card.add_row("", _counts(record, now))
     if now.seconds is not None:
         card.add_row("took" if record.state in TERMINAL else "ETA", seconds_text(now.seconds))
     if record.attempts:
@@ -146,9 +162,17 @@ def job_card(record: JobRecord) -> Table:
     return card
 
 
+def _counts(record: JobRecord, now: Advance) -> str:
+    if now.evaluated_steps is not None and record.result:
+        return account_line(record.result)
+    return f"{now.step} of {now.steps}: {now.made} evaluated, {now.skipped} skipped"
+
+
 def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
     """What a manifest says beyond the steps, or why there is none."""
     result = record.result or {}
+    if pace := result.get("pace"):
+        yield "asked for", ", ".join(f"{name} {value}" for name, value in pace.items())
     if evaluations := result.get("evaluations"):
         nfe, full = evaluations["nfe"], evaluations["baseline_nfe"]
         yield "network", f"{nfe} of {full} evaluations, {full / max(nfe, 1):.2f} times fewer"
@@ -156,7 +180,9 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
         yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
     if audit := result.get("audit"):
         psnr_db = audit["psnr_db"]
-        yield "audit", "equal to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
+        yield "audit", "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
+    if snapshot := result.get("snapshot"):
+        yield "learnt", f"by snapshot {snapshot}"
     if "seed" in result:
         yield "seed", str(result["seed"])
     for name, file in result.get("files", {}).items():

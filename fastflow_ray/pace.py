@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+from fastflow_ray.acceleration import DEFAULT_PRESET, FIDELITY_DB, Acceleration, Preset
 from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,6 +17,23 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 FEWEST = 2  # evaluations: a skipped step is predicted from two
+
+
+class Wish(Protocol):
+    """What a user says of acceleration; None is not said. `jobs.VideoJob` is one."""
+
+    @property
+    def acceleration(self) -> Acceleration: ...
+    @property
+    def evaluations(self) -> int | None: ...
+    @property
+    def speedup(self) -> float | None: ...
+    @property
+    def fidelity_db(self) -> float | None: ...
+    @property
+    def preset(self) -> Preset | None: ...
+    @property
+    def confidence(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,12 @@ class Pace:
         elif self.fidelity_db is None:
             self.evaluations_for(steps)
 
+    def wants_every(self, steps: int) -> bool:
+        """Whether all of so many steps are to run the network: then nothing is skipped, whatever is known."""
+        if self.plan is not None:
+            return not self.plan.predict
+        return self.fidelity_db is None and self.evaluations_for(steps) == steps
+
     def evaluations_for(self, steps: int) -> int:
         """How many of `steps` run the network, where `evaluations` or `speedup` says so; raises InvalidInput if that
         cannot be."""
@@ -77,3 +101,30 @@ def asked(
     if confidence == CONFIDENCE and all(wish is None for wish in (evaluations, speedup, fidelity_db, plan)):
         return None
     return Pace(evaluations, speedup, fidelity_db, confidence, plan)
+
+
+def pace_of(wish: Wish) -> Pace | None:
+    """The pace of acceleration `auto`, by the default preset where nothing else is said; None without `auto`.
+
+    Raises InvalidInput as `Pace` does.
+    """
+    if wish.acceleration is not Acceleration.AUTO:
+        return None
+    named = asked(
+        evaluations=wish.evaluations,
+        speedup=wish.speedup,
+        fidelity_db=wish.fidelity_db if wish.preset is None else FIDELITY_DB[wish.preset],
+        confidence=CONFIDENCE if wish.confidence is None else wish.confidence,
+    )
+    return named or Pace(fidelity_db=FIDELITY_DB[DEFAULT_PRESET])
+
+
+def pace_fields(wish: Wish) -> dict[str, Any] | None:
+    """What `pace_of` understood, as JSON values under the names in which it is asked for; None without `auto`."""
+    pace = pace_of(wish)
+    if pace is None:
+        return None
+    if pace.fidelity_db is None:
+        return {"evaluations": pace.evaluations} if pace.speedup is None else {"speedup": pace.speedup}
+    preset = {} if wish.fidelity_db is not None else {"preset": (wish.preset or DEFAULT_PRESET).value}
+    return {**preset, "fidelity_db": pace.fidelity_db, "confidence": pace.confidence}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fastflow_ray.account import account_of, numbers_of
 from fastflow_ray.jobs.payload import digest
 from fastflow_ray.media.spritesheet import write_spritesheet
 from fastflow_ray.media.thumbnail import write_thumbnail
 from fastflow_ray.media.video import write_video
 from fastflow_ray.models.engine import Engine, OnStep, StepReport
 from fastflow_ray.queue.contract import Claim
-from fastflow_ray.storage.publication import Manifest, Outcome, Publisher
+from fastflow_ray.storage.publication import AskedPace, Manifest, Outcome, Publisher
 from workers.video import Video
 
 
@@ -56,10 +56,9 @@ def _describe(video: Video, claim: Claim, engine: Engine, phase_s: dict[str, flo
         worker=claim.worker,
         model=engine.model,
         revision=engine.revision,
-        **asdict(video.spec),
-        acceleration=video.job.acceleration,
-        evaluations=video.evaluations,
-        evaluated_steps=tuple(video.generation.trace.evaluated),
+        **numbers_of(video.spec),
+        pace=AskedPace.of(video.job),
+        **account_of(video.generation),
         phase_s=phase_s,
         audit=video.audit,
         versions=dict(engine.versions),

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from fastflow_ray import __version__
 from fastflow_ray.bench.command import bench
-from fastflow_ray.cli import generate, jobs, policy, watch
+from fastflow_ray.cli import generate, jobs, policy, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
 
@@ -36,6 +36,7 @@ app.command("list")(jobs.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.get)
 app.command()(generate.generate)
+app.command()(replay.replay)
 app.command()(bench)
 app.add_typer(policy.app, name="policy")
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from fastflow_ray.atomic_file import replacing
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.generation_display import shown
+from fastflow_ray.cli.local_run import check_writable, loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
+from fastflow_ray.display import account_line
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.parsing import parse_job
-from fastflow_ray.jobs.video_job import Acceleration, VideoJob
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.admission import admit
+from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.pace import pace_fields
 
 if TYPE_CHECKING:
     from fastflow_ray.fastflow import FastFlow
-    from fastflow_ray.models.engine import Engine, Generation, GenerationSpec
+    from fastflow_ray.models.engine import Generation, GenerationSpec
 
-CALIBRATION = "this was the calibration: evaluated in full, to learn how large an error is on this grid; "
+CALIBRATION = "this was the calibration: evaluated in full, to learn from; "
 KEPT = "the next video with this --policy file skips"
 NOT_KEPT = "give --policy FILE to keep what was learnt, or the next one will be a calibration again"
 
@@ -57,12 +57,18 @@ def generate(
     seed: given.Seed = None,
     negative_prompt: given.NegativePrompt = None,
     acceleration: given.Accelerated = None,
+    evaluations: given.Evaluations = None,
+    speedup: given.Speedup = None,
+    fidelity_db: given.FidelityDb = None,
+    preset: given.AsPreset = None,
+    confidence: given.Confidence = None,
+    audit: given.Audited = None,
     policy: PolicyFile = None,
     json: given.AsJson = False,
 ) -> None:
     """Make one video here and now, in this process, and tell what was evaluated and what was skipped."""
     job = parse_job({name: value for name, value in job_fields(ctx.params).items() if name != "model"})
-    _check_before_work(job, output, policy)
+    _check_before_work(job, model, output, policy)
     report = _make(job, model, output, policy, Console(stderr=True, quiet=json))
     if json:
         print_json(report)
@@ -70,94 +76,70 @@ def generate(
         print(_summary(report, kept=policy is not None))
 
 
-def _check_before_work(job: VideoJob, output: Path, policy: Path | None) -> None:
-    """Minutes of work must not end at a path that nobody can write to."""
+def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | None) -> None:
+    """Minutes of work must not end at a path that nobody can write to, nor begin for what cannot be had."""
     if policy and job.acceleration is Acceleration.OFF:
         raise InvalidInput("--policy is about skipping; leave it out with --acceleration off")
-    for place in filter(None, (output, policy)):
-        if place.is_dir() or not place.parent.is_dir():
-            raise InvalidInput(f"cannot write {place}: name a file in a folder that exists")
+    if model in CATALOGUE:
+        admit(job.model_copy(update={"model": model}))
+    check_writable(output, *filter(None, (policy,)))
 
 
 def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: Console) -> dict[str, Any]:
     """Load, generate, encode and save; everything there is to report."""
+    from fastflow_ray.account import account_of, numbers_of
+    from fastflow_ray.audited import generate
+    from fastflow_ray.models.request import settle
+
     before_s: dict[str, float] = {}
     after_s: dict[str, float] = {}
-    with _timed(before_s, "load"), screen.status(f"loading {model}"):
-        engine, fastflow = _loaded(job, model, policy)
-    spec = _settled(job, engine)
+    fastflow = _remembering(policy)
+    with timed(before_s, "load"):
+        engine = loaded(model, screen)
+    spec = settle(job, engine.card, seed=secrets.randbelow(2**32))
     with shown(screen) as on_step:
-        made = engine.generate(spec, fastflow, on_step)
-    with _timed(after_s, "encode"):
-        _save_video(made, spec.fps, output)
-    calibration = fastflow is not None and _learnt(fastflow, policy)
-    return _report(engine, spec, made) | {
+        made, audit = generate(engine, spec, fastflow, on_step, job.audit)
+    with timed(after_s, "encode"):
+        save_video(made, spec.fps, output)
+    return {
+        "model": engine.model,
+        "revision": engine.revision,
+        **numbers_of(spec),
+        "pace": pace_fields(job),
+        **account_of(made),
+        "audit": None if audit is None else audit.model_dump(mode="json"),
+        "versions": dict(engine.versions),
         "phase_s": before_s | made.phase_s | after_s,
-        "calibration": calibration,
+        "calibration": _learnt(fastflow, policy) or _ran_in_full_to_learn(spec, made),
         "path": str(output),
     }
 
 
-def _loaded(job: VideoJob, model: str, policy: Path | None) -> tuple[Engine, FastFlow | None]:
+def _remembering(policy: Path | None) -> FastFlow:
     from fastflow_ray.fastflow import FastFlow
-    from fastflow_ray.models.loading import load_engine
 
-    if job.acceleration is Acceleration.OFF:
-        return load_engine(model), None
-    fastflow = FastFlow(statistics=read_or_empty(policy) if policy else None)
-    return load_engine(model), fastflow
-
-
-def _settled(job: VideoJob, engine: Engine) -> GenerationSpec:
-    from fastflow_ray.models.request import settle
-
-    return settle(job, engine.card, seed=secrets.randbelow(2**32))
-
-
-def _save_video(made: Generation, fps: int, output: Path) -> None:
-    from fastflow_ray.media.video import write_video
-
-    with tempfile.TemporaryDirectory() as folder:
-        video = Path(folder) / "video.mp4"
-        write_video(made.frames, video, fps)
-        with replacing(output) as sibling:
-            shutil.copyfile(video, sibling)
+    return FastFlow(statistics=read_or_empty(policy) if policy else None)
 
 
 def _learnt(fastflow: FastFlow, policy: Path | None) -> bool:
-    """Keep what this generation taught; whether it was a calibration."""
+    """Keep what this generation taught; whether it was FastFlow's calibration."""
     delta = fastflow.take_delta()
     if policy:
         add_learnt(policy, delta)
     return any(table.scale_runs for table in delta.tables.values())
 
 
-def _report(engine: Engine, spec: GenerationSpec, made: Generation) -> dict[str, Any]:
-    trace = made.trace
-    return {
-        "model": engine.model,
-        "revision": engine.revision,
-        **asdict(spec),
-        "evaluations": {"made": len(trace.evaluated), "skipped": trace.skipped, "nfe": trace.nfe},
-        "evaluated_steps": trace.evaluated,
-    }
+def _ran_in_full_to_learn(spec: GenerationSpec, made: Generation) -> bool:
+    """Whether a plan that was to skip evaluated every step, for nothing was known."""
+    return spec.pace is not None and made.trace.skipped == 0 and not spec.pace.wants_every(spec.steps)
 
 
 def _summary(report: Mapping[str, Any], kept: bool) -> str:
-    evaluations, steps = report["evaluations"], report["steps"]
-    made, skipped, nfe = evaluations["made"], evaluations["skipped"], evaluations["nfe"]
     lines = [
         f"{report['path']}  {report['width']}x{report['height']}, {report['frames']} frames, seed {report['seed']}",
-        f"{made} of {steps} steps evaluated, {skipped} skipped ({nfe} network evaluations)",
+        f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations",
         "seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["phase_s"].items()),
     ]
     if report["calibration"]:
         lines.append(CALIBRATION + (KEPT if kept else NOT_KEPT))
     return "\n".join(lines)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    started_s = time.perf_counter()
-    yield
-    seconds[phase] = time.perf_counter() - started_s

@@ -21,7 +21,6 @@ IdempotencyKey = Annotated[
     str | None, typer.Option(metavar="KEY", help="Submitting again under the same key answers the job there is.")
 ]
 Count = Annotated[int, typer.Option(min=1, max=1000, help="So many videos; after --seed, each takes the next one.")]
-Audit = Annotated[bool | None, typer.Option("--audit", help="Also run in full and report the PSNR between the two.")]
 Priority = Annotated[int | None, typer.Option(help="0 to 255; higher runs earlier. Default: 100.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
@@ -45,7 +44,12 @@ def submit(
     seed: given.Seed = None,
     negative_prompt: given.NegativePrompt = None,
     acceleration: given.Accelerated = None,
-    audit: Audit = None,
+    evaluations: given.Evaluations = None,
+    speedup: given.Speedup = None,
+    fidelity_db: given.FidelityDb = None,
+    preset: given.AsPreset = None,
+    confidence: given.Confidence = None,
+    audit: given.Audited = None,
     priority: Priority = None,
     tenant: Tenant = None,
     idempotency_key: IdempotencyKey = None,

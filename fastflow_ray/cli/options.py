@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from fastflow_ray.acceleration import FIDELITY_DB, Acceleration, Preset
 from fastflow_ray.client import Client, is_http
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.jobs.video_job import Acceleration, VideoJob
+from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.settings import Settings
 
+_SPEED = "What may be skipped (left out: the preset balanced)"
 _FLEET, _VIDEO = "Where the fleet is", "The video (left out: the model's own numbers)"
+_PRESETS = ", ".join(f"{preset} {fidelity_db:g} dB" for preset, fidelity_db in FIDELITY_DB.items())
 RedisUrl = Annotated[
     str | None,
     typer.Option("--redis", metavar="URL", help="Its queue. Default: FASTFLOW_REDIS_URL.", rich_help_panel=_FLEET),
@@ -49,7 +52,39 @@ Shift = Annotated[float | None, typer.Option(help="Of the sigma grid.", rich_hel
 Seed = Annotated[int | None, typer.Option(help="Default: drawn now and recorded.", rich_help_panel=_VIDEO)]
 Accelerated = Annotated[
     Acceleration | None,
-    typer.Option("--acceleration", help="Which evaluations may be skipped.", rich_help_panel=_VIDEO),
+    typer.Option(
+        "--acceleration",
+        help="auto: what a learnt plan says. fastflow: as published. off: nothing. Default: auto.",
+        rich_help_panel=_SPEED,
+    ),
+]
+Evaluations = Annotated[
+    int | None, typer.Option(metavar="N", help="So many steps run the network, 2 or more.", rich_help_panel=_SPEED)
+]
+Speedup = Annotated[
+    float | None, typer.Option(metavar="X", help="So many times fewer than all steps do.", rich_help_panel=_SPEED)
+]
+FidelityDb = Annotated[
+    float | None,
+    typer.Option(
+        "--fidelity-db", metavar="DB", help="At least this PSNR against the full run, 10 to 80.", rich_help_panel=_SPEED
+    ),
+]
+AsPreset = Annotated[
+    Preset | None,
+    typer.Option("--preset", help=f"A fidelity by name: {_PRESETS}.", rich_help_panel=_SPEED),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="How surely --fidelity-db is kept. Default: 0.95.", rich_help_panel=_SPEED),
+]
+Audited = Annotated[
+    bool | None,
+    typer.Option(
+        "--audit/--no-audit",
+        help="Run the same seed in full too, always or never, and tell the PSNR between the two.",
+        rich_help_panel=_SPEED,
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Written whole or not at all.")]
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from fastflow_ray.acceleration import Acceleration, Preset
 
 PROMPT_LIMIT = 2_000
+ONE_OF = ("evaluations", "speedup", "fidelity_db", "preset")  # at most one of them says how much may be skipped
 NO_PROMPT = "the prompt is empty; describe the video in a few words"
-
-
-class Acceleration(StrEnum):
-    """Which network evaluations may be skipped."""
-
-    OFF = "off"  # none: the flow-Euler reference
-    FASTFLOW = "fastflow"  # as published: arXiv 2602.11105
 
 
 def _of_form_4k_plus_1(frames: int) -> int:
@@ -48,8 +43,14 @@ class VideoJob(BaseModel):
     guidance: Annotated[float, Field(ge=0.0, le=30.0)] | None = None  # ≤ 1: no guidance branch
     shift: Annotated[float, Field(ge=0.1, le=30.0)] | None = None  # of the sigma grid
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None  # None: drawn when the job is submitted
-    acceleration: Acceleration = Acceleration.FASTFLOW
-    audit: bool = False  # also run the same seed in full and report the PSNR of the decoded video
+    acceleration: Acceleration = Acceleration.AUTO
+    # What `auto` is to reach. At most one of the next four; without any, the preset `balanced`.
+    evaluations: Annotated[int, Field(ge=2, le=200)] | None = None  # steps that run the network, of all
+    speedup: Annotated[float, Field(ge=1.0)] | None = None  # steps / speedup of them do
+    fidelity_db: Annotated[float, Field(ge=10.0, le=80.0)] | None = None  # PSNR against the full run, at least
+    preset: Preset | None = None  # a fidelity by name: the table of `acceleration.py`
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] | None = None  # that `fidelity_db` is kept; None: 0.95
+    audit: bool | None = None  # the same seed in full too, to measure the fidelity; None: where the fleet wants to know
     priority: Annotated[int, Field(ge=0, le=255)] = 100  # higher runs earlier
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
@@ -60,6 +61,29 @@ class VideoJob(BaseModel):
         if not prompt.strip():
             raise ValueError(NO_PROMPT)
         return prompt
+
+    @field_validator(*ONE_OF, "confidence")
+    @classmethod
+    def _is_said_to_auto(cls, value: Any, info: ValidationInfo) -> Any:
+        mode = info.data.get("acceleration", Acceleration.AUTO)
+        if value is not None and mode is not Acceleration.AUTO:
+            raise ValueError(f"it tells acceleration auto what to reach; with {mode} leave it out")
+        return value
+
+    @field_validator(*ONE_OF)
+    @classmethod
+    def _is_the_only_one(cls, value: Any, info: ValidationInfo) -> Any:
+        others = [name for name in ONE_OF if info.data.get(name) is not None]
+        if value is not None and others:
+            raise ValueError(f"{others[0]} says already what to reach; give only one of the two")
+        return value
+
+    @field_validator("confidence")
+    @classmethod
+    def _is_that_of_a_fidelity(cls, confidence: float | None, info: ValidationInfo) -> float | None:
+        if confidence is not None and info.data.get("fidelity_db", 0.0) is None:
+            raise ValueError("it says how surely a fidelity_db is kept; give that too, or leave it out")
+        return confidence
 
     _frames = field_validator("frames")(lambda v: v if v is None else _of_form_4k_plus_1(v))
     _sides = field_validator("width", "height")(lambda v: v if v is None else _multiple_of_16(v))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,11 @@ def to_bytes(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """The frames as uint8 in [0, 255], rounded; a decoder's slight overshoot is cut off. Raises as `checked_frames`."""
     whole: Frames = np.rint(np.clip(checked_frames(frames), 0.0, 1.0) * np.float32(255.0))
     return whole.astype(np.uint8)
+
+
+def frames_sha256(frames: npt.NDArray[np.floating]) -> str:
+    """In hex, of the values as little-endian float32 in C order: the same for frames that are equal bit for bit."""
+    return hashlib.sha256(np.ascontiguousarray(frames, dtype="<f4").data).hexdigest()
 
 
 def evenly(frames: npt.NDArray[np.floating], count: int) -> Frames:

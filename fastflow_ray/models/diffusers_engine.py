@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.errors import InvalidInput, InvalidOutput, OutOfMemory
 from fastflow_ray.fastflow import FastFlow
@@ -25,7 +26,6 @@ from fastflow_ray.models.phase_clock import PhaseClock
 from fastflow_ray.models.scheduler import flow_euler
 
 if TYPE_CHECKING:
-    from fastflow_ray.pace import Pace
     from fastflow_ray.sampling.trace import Trace
 
 
@@ -40,9 +40,7 @@ class DiffusersEngine:
         self.revision = revision
         self.versions = versions
 
-    def generate(
-        self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep, pace: Pace | None = None
-    ) -> Generation:
+    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
         """Run the pipeline on the flow-Euler grid of the spec's shift and steps.
 
         Whatever ends it early leaves the pipeline as it was. Raises InvalidInput for a size the model cannot decode or
@@ -50,10 +48,9 @@ class DiffusersEngine:
         and whatever `on_step` raises.
         """
         self.check(spec)
-        if pace is not None:
-            pace.check(spec.steps)
-        fastflow = fastflow or FastFlow(arms=(0,))  # no arm but to evaluate; knowing nothing, no plan but every step
-        fields = vars(pace) if pace is not None else {}
+        if spec.acceleration is Acceleration.OFF:
+            fastflow = FastFlow(arms=(0,))  # no arm but to evaluate
+        fields = vars(spec.pace) if spec.pace is not None else {}
         try:
             with (
                 _flow_euler(self._pipe, spec.shift),
@@ -68,7 +65,9 @@ class DiffusersEngine:
         raise OutOfMemory(f"{self.model} at {spec.width}x{spec.height}x{spec.frames}: {reason}; use a smaller size")
 
     def check(self, spec: GenerationSpec) -> None:
-        """Raise InvalidInput unless the autoencoder and the patches divide this size."""
+        """Raise InvalidInput unless the model divides this size, and the pace can be had of so many steps."""
+        if spec.pace is not None:
+            spec.pace.check(spec.steps)
         patch = self._denoisers[0].config.patch_size
         patch_px = self._pipe.vae_scale_factor_spatial * (patch if isinstance(patch, int) else patch[-1])
         side_px = math.lcm(16, patch_px)  # pipelines of this family refuse sides off the 16 px grid

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.pace import Pace
 
 if TYPE_CHECKING:
     from fastflow_ray.fastflow import FastFlow
-    from fastflow_ray.pace import Pace
     from fastflow_ray.sampling.trace import Trace
     from fastflow_ray.trial import Trial
 
@@ -31,6 +33,16 @@ class GenerationSpec:
     guidance: float
     shift: float
     seed: int
+    acceleration: Acceleration = Acceleration.OFF
+    pace: Pace | None = None  # of acceleration auto
+
+    def __post_init__(self) -> None:
+        if (self.pace is None) == (self.acceleration is Acceleration.AUTO):
+            raise InvalidInput("acceleration auto needs a pace, and any other has none; give both or neither")
+
+    def in_full(self) -> GenerationSpec:
+        """The same video with every step evaluated: what others are measured against."""
+        return replace(self, acceleration=Acceleration.OFF, pace=None)
 
 
 @dataclass(frozen=True)
@@ -65,10 +77,9 @@ class Engine(Protocol):
     revision: str  # what the weights are: part of every policy key and manifest
     versions: Mapping[str, str]  # of the software and the device that make the frames
 
-    def generate(
-        self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep, pace: Pace | None = None
-    ) -> Generation:
-        """Run the flow; `fastflow=None` evaluates every step, unless the pace is a plan to walk again.
+    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
+        """Run the flow; what may be skipped is known to `fastflow`, and learnt by it, unless acceleration is off.
 
-        Raises InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity.
+        Raises AccelerationUnavailable rather than run in full where skipping was asked for and cannot be had,
+        InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity.
         """

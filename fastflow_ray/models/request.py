@@ -6,11 +6,12 @@ from typing import Protocol, TypeVar
 
 from fastflow_ray.models.catalogue import ModelCard
 from fastflow_ray.models.engine import GenerationSpec
+from fastflow_ray.pace import Wish, pace_of
 
 Number = TypeVar("Number", int, float)
 
 
-class Request(Protocol):
+class Request(Wish, Protocol):
     """A video somebody wants; None leaves the choice to the model. `jobs.VideoJob` is one."""
 
     @property
@@ -48,6 +49,8 @@ def settle(request: Request, card: ModelCard, seed: int) -> GenerationSpec:
         guidance=_or(request.guidance, card.guidance),
         shift=_or(request.shift, card.shift),
         seed=_or(request.seed, seed),
+        acceleration=request.acceleration,
+        pace=pace_of(request),
     )
 
 

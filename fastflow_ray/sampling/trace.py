@@ -19,7 +19,7 @@ class Trace:
     audit_db: float | None = None  # PSNR of x against the full run of the same seed, where one was made
     expected_db: float | None = None  # fidelity the plan was expected to keep; None where that cannot be told
     snapshot: str | None = None  # which statistics the plan came from
-    added: list[int] = field(default_factory=list)  # steps evaluated beyond the plan: errors had left their band
+    added: list[int] = field(default_factory=list)  # evaluated beyond the plan, for its errors had left their band
     plan: Plan | None = None  # that was walked; walked again from the same noise, it gives the same bits
 
     def add_evaluation(self, step: int) -> None:

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from fastflow_ray.acceleration import Acceleration, Preset
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.jobs.video_job import Acceleration
+from fastflow_ray.pace import Wish, pace_fields
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -45,10 +55,31 @@ class StoredFile(_Value):
     content_type: str
 
 
+class AskedPace(_Value):
+    """What `auto` was to reach; written without what was not said."""
+
+    preset: Preset | None = None
+    evaluations: int | None = None  # steps that run the network
+    speedup: float | None = None  # steps / speedup of them do
+    fidelity_db: float | None = None  # PSNR of the decoded frames against the full run, at least
+    confidence: float | None = None  # that it is kept
+
+    @classmethod
+    def of(cls, wish: Wish) -> AskedPace | None:
+        """What `pace_of` makes of it."""
+        fields = pace_fields(wish)
+        return None if fields is None else cls.model_validate(fields)
+
+    @model_serializer(mode="wrap")
+    def _without_gaps(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
+
+
 class Evaluations(_Value):
     """How much of the network's work was done."""
 
-    planned: Annotated[int, Field(ge=0)]  # steps the plan wanted evaluated when sampling began
+    planned: Annotated[int, Field(ge=0)]  # steps to evaluate, as sampling began: FastFlow decides on the way
+    added: Annotated[int, Field(ge=0)] = 0  # steps beyond the plan, for its errors had left their band
     made: Annotated[int, Field(ge=0)]  # steps at which the network ran
     skipped: Annotated[int, Field(ge=0)]  # steps at which it did not
     nfe: Annotated[int, Field(ge=0)]  # network evaluations, each guidance branch counted
@@ -92,6 +123,11 @@ class Outcome(_Value):
     acceleration: Acceleration
     evaluations: Evaluations
     evaluated_steps: tuple[int, ...]  # step indices, rising
+    pace: AskedPace | None = None  # of acceleration auto
+    plan: dict[str, JsonValue] | None = None  # as walked, by `Plan.to_dict`: walked again, it makes the same frames
+    snapshot: str | None = None  # short name of the statistics that the plan came from
+    expected_fidelity_db: float | None = None  # foreseen PSNR; None: not known, or nothing was skipped
+    frames_sha256: Sha256 | None = None  # of the decoded frames: float32, little-endian, (frames, height, width, 3)
     phase_s: dict[str, float]  # seconds per phase: load, text_encode, sample, decode, encode
     audit: Audit | None = None
     versions: dict[str, str]  # of fastflow_ray, torch, diffusers, …

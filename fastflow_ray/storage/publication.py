@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import (
+    AskedPace,
     Audit,
     Evaluations,
     Manifest,
@@ -26,7 +27,7 @@ from fastflow_ray.storage.manifest import (
     job_folder,
 )
 
-__all__ = ["Audit", "Evaluations", "Manifest", "Outcome", "Publisher", "StoredFile"]
+__all__ = ["AskedPace", "Audit", "Evaluations", "Manifest", "Outcome", "Publisher", "StoredFile"]
 
 LocalFiles = Mapping[str, tuple[Path, str]]  # name → (path on this machine, content type)
 FILE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")

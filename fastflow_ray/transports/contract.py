@@ -14,7 +14,7 @@ class Transport(Protocol):
     """Every method may raise QueueUnavailable; each names the address and the remedy."""
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
-        """Acknowledge a job. Raises UnknownModel, IdempotencyConflict and QueueFull."""
+        """Acknowledge a job. Raises UnknownModel, InvalidInput, IdempotencyConflict and QueueFull."""
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now, or None if there is no such job."""

@@ -8,7 +8,8 @@ from contextlib import closing
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.models.catalogue import CATALOGUE, model_card
+from fastflow_ray.models.admission import admit
+from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.queues import Queues
@@ -24,8 +25,8 @@ class Direct:
         self._store_url = store_url
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
-        """Refuse a model that no worker could serve, before anything is sent."""
-        model_card(job.model)
+        """Refuse what no worker could make, before anything is sent."""
+        admit(job)
         return self._queues.submit(job, idempotency_key).record
 
     def get(self, job_id: str) -> JobRecord | None:

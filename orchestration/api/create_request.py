@@ -21,7 +21,8 @@ from starlette.types import Message, Receive
 
 from fastflow_ray.errors import InvalidInput, UnknownModel
 from fastflow_ray.jobs.parsing import explain
-from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.jobs.video_job import ONE_OF, VideoJob
+from fastflow_ray.models.admission import admit
 from fastflow_ray.models.catalogue import model_card
 from orchestration.api.errors import Refusal
 
@@ -183,13 +184,19 @@ def _duration_s(seconds: Any) -> float:
 def _validated(settings: _Settings) -> VideoJob:
     try:
         job = VideoJob.model_validate(settings.values)
-        model_card(job.model)
+        admit(job)
     except UnknownModel as error:
         raise Refusal(400, error.code, str(error), "model") from None
+    except InvalidInput as error:
+        raise Refusal(400, error.code, str(error), _name_of_the_pace(settings)) from None
     except ValidationError as error:
         complaint = _in_the_words_of_the_client(error, settings.sent_as)
         raise Refusal(400, InvalidInput.code, explain(complaint), str(complaint.errors()[0]["loc"][0])) from None
     return job
+
+
+def _name_of_the_pace(settings: _Settings) -> str | None:
+    return next((settings.sent_as[name] for name in ONE_OF if name in settings.values), None)
 
 
 def _in_the_words_of_the_client(error: ValidationError, sent_as: Mapping[str, str]) -> ValidationError:

@@ -9,6 +9,7 @@ from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.pace import pace_fields
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.limits import QueueLimits
 
@@ -115,11 +116,13 @@ def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
 
 def _acceleration(record: JobRecord, job: VideoJob) -> dict[str, Any]:
     """What skipping really did: so far while the job runs, exactly and with the audit once it is done."""
+    asked = {"mode": job.acceleration.value, "pace": pace_fields(job)}
     if record.result is None:
         done = {"made": record.progress.evaluated, "skipped": record.progress.skipped}
-        return {"mode": job.acceleration.value, **done, "audit": None}
+        return {**asked, **done, "expected_fidelity_db": None, "audit": None}
     result = record.result
-    return {"mode": result["acceleration"], **result["evaluations"], "audit": result["audit"]}
+    told = {name: result.get(name) for name in ("expected_fidelity_db", "snapshot", "audit")}  # older ones lack some
+    return {**asked, "mode": result["acceleration"], **result["evaluations"], **told}
 
 
 def _whole(time_s: float | None) -> int | None:

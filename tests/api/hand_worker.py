@@ -14,7 +14,7 @@ from fastflow_ray.media.video import write_video
 from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.contract import Store
-from fastflow_ray.storage.publication import Audit, Evaluations, Outcome, Publisher
+from fastflow_ray.storage.publication import AskedPace, Audit, Evaluations, Outcome, Publisher
 
 
 class HandWorker:
@@ -71,8 +71,11 @@ def _outcome(claim: Claim) -> Outcome:
         shift=card.shift,
         seed=job.seed or 0,
         acceleration=job.acceleration,
-        evaluations=Evaluations(planned=19, made=20, skipped=30, nfe=40, baseline_nfe=100),
+        evaluations=Evaluations(planned=19, added=1, made=20, skipped=30, nfe=40, baseline_nfe=100),
         evaluated_steps=tuple(range(20)),
+        pace=AskedPace.of(job),
+        expected_fidelity_db=50.5,
+        snapshot="3f2a",
         phase_s={"sample": 1.5},
         audit=Audit(psnr_db=52.5, ssim=0.99, full_nfe=100, full_sample_s=2.5),
         versions={"fastflow_ray": "0.1.0"},

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fastflow_ray.jobs.video_job import Acceleration
+from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.pace import pace_fields
 from orchestration.api.create_request import create_request, frames_of
 from orchestration.api.errors import Refusal
 
@@ -36,6 +37,23 @@ def test_the_names_of_other_servers_are_ours():
     assert (job.width, job.height, job.frames, job.fps, job.steps) == (128, 96, 33, 8, 20)
     assert (job.guidance, job.shift, job.seed, job.negative_prompt) == (4.5, 5.0, 7, "fog")
     assert (job.acceleration, job.audit, job.priority) == (Acceleration.OFF, True, 200)
+    assert asked.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "pace"),
+    [
+        ({}, {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}),
+        ({"preset": "fast"}, {"preset": "fast", "fidelity_db": 30.0, "confidence": 0.95}),
+        ({"speedup": "2.6"}, {"speedup": 2.6}),
+        ({"extra_body": {"evaluations": "19"}}, {"evaluations": 19}),
+        ({"fidelity_db": 40, "extra_body": {"confidence": 0.9}}, {"fidelity_db": 40.0, "confidence": 0.9}),
+        ({"acceleration": "fastflow"}, None),
+    ],
+)
+def test_how_much_may_be_skipped_is_asked_for(fields: dict[str, object], pace: dict[str, object] | None):
+    asked = create_request({"prompt": "a ship", **fields})
+    assert pace_fields(asked.job) == pace
     assert asked.warnings == ()
 
 
@@ -96,6 +114,11 @@ def test_frames_outdo_seconds_and_say_so():
         ({"prompt": "x", "guidance_scale": 99}, "guidance_scale"),
         ({"prompt": "x", "steps": 8, "num_inference_steps": 9}, "num_inference_steps"),
         ({"prompt": "x", "acceleration": "magic"}, "acceleration"),
+        ({"prompt": "x", "acceleration": "off", "speedup": 2}, "speedup"),
+        ({"prompt": "x", "evaluations": 19, "speedup": 2}, "speedup"),
+        ({"prompt": "x", "confidence": 0.9}, "confidence"),
+        ({"prompt": "x", "evaluations": 60}, "evaluations"),
+        ({"prompt": "x", "num_inference_steps": 10, "speedup": 8}, "speedup"),
         ({"prompt": "x", "model": "sora-2"}, "model"),
         ({"prompt": "x", "input_reference": {"image_url": "http://169.254.169.254/"}}, "input_reference"),
         ({"prompt": "x", "extra_body": "{"}, "extra_body"),
@@ -105,7 +128,7 @@ def test_frames_outdo_seconds_and_say_so():
 def test_a_refusal_names_the_field_as_the_client_wrote_it(fields: dict[str, object], param: str):
     refused = refusal(**fields)
     assert refused.param == param
-    assert refused.message.startswith(f"{param}: ") or param == "model"
+    assert refused.message.startswith(f"{param}: ") or param == "model" or "ask for" in refused.message
 
 
 def test_a_refusal_says_the_remedy():

@@ -29,15 +29,19 @@ def test_create_poll_and_download(client: openai.OpenAI, worker: HandWorker, tmp
 
 
 def test_the_answer_says_what_acceleration_really_did(client: openai.OpenAI, worker: HandWorker):
-    video = client.videos.create(prompt="a red circle", extra_body={"audit": True})
+    video = client.videos.create(prompt="a red circle", extra_body={"audit": True, "speedup": 2.6})
     worker.finish(worker.claim())
     assert client.videos.retrieve(video.id).acceleration == {
-        "mode": "fastflow",
+        "mode": "auto",
+        "pace": {"speedup": 2.6},
         "planned": 19,
+        "added": 1,
         "made": 20,
         "skipped": 30,
         "nfe": 40,
         "baseline_nfe": 100,
+        "expected_fidelity_db": 50.5,
+        "snapshot": "3f2a",
         "audit": {"psnr_db": 52.5, "ssim": 0.99, "full_nfe": 100, "full_sample_s": 2.5},
     }
 

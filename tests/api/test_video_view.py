@@ -42,7 +42,18 @@ def test_what_the_job_leaves_open_shows_as_the_model_s_own():
 def test_progress_is_the_steps_behind_us():
     view = video_view(RUNNING, "shapes")
     assert (view["status"], view["progress"], view["phase"], view["eta_s"]) == ("in_progress", 50, "sample", 5.0)
-    assert view["acceleration"] == {"mode": "fastflow", "made": 10, "skipped": 15, "audit": None}
+    assert view["acceleration"] == {
+        "mode": "auto", "pace": {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}, "made": 10,
+        "skipped": 15, "expected_fidelity_db": None, "audit": None,
+    }  # fmt: skip
+
+
+def test_a_result_of_before_plans_were_written_down_is_shown_all_the_same():
+    evaluations = {"planned": 50, "made": 20, "skipped": 30, "nfe": 40, "baseline_nfe": 100}
+    old = {"acceleration": "fastflow", "evaluations": evaluations, "audit": None}
+    view = video_view(replace(RUNNING, state=JobState.SUCCEEDED, result=old), "shapes")
+    assert (view["acceleration"]["mode"], view["acceleration"]["made"]) == ("fastflow", 20)
+    assert view["acceleration"]["expected_fidelity_db"] is view["acceleration"]["snapshot"] is None
 
 
 def test_a_running_video_is_never_at_100_percent():

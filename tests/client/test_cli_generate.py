@@ -37,7 +37,7 @@ def test_a_video_with_every_step_evaluated(generate: Command, tmp_path: Path) ->
     assert (answer.code, answer.err) == (0, "")
     said = answer.out.splitlines()
     assert said[0] == f"{out}  32x16, 5 frames, seed 7"
-    assert said[1].startswith("12 of 12 steps evaluated, 0 skipped (")
+    assert said[1].startswith("12 of 12 steps evaluated (1.0×), ")
     assert [word.split()[0] for word in said[2].removeprefix("seconds: ").split(", ")] == [
         "load", "text_encode", "sample", "decode", "encode",
     ]  # fmt: skip
@@ -46,8 +46,11 @@ def test_a_video_with_every_step_evaluated(generate: Command, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_the_first_call_is_the_calibration_and_says_so(generate: Command, tmp_path: Path) -> None:
-    answer = generate("-o", tmp_path / "out.mp4")
+@pytest.mark.parametrize("words", [("--acceleration", "fastflow"), ("--speedup", 2.4), ("--evaluations", 5)])
+def test_the_first_call_is_the_calibration_and_says_so(
+    generate: Command, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    answer = generate("-o", tmp_path / "out.mp4", *words)
     assert "12 of 12 steps evaluated" in answer.out
     assert answer.out.splitlines()[-1].startswith("this was the calibration: evaluated in full")
     assert "give --policy FILE to keep what was learnt" in answer.out
@@ -55,15 +58,26 @@ def test_the_first_call_is_the_calibration_and_says_so(generate: Command, tmp_pa
 
 def test_a_policy_file_makes_the_next_call_skip(generate: Command, tmp_path: Path) -> None:
     policy = tmp_path / "policy.json"
-    first = json.loads(generate("-o", tmp_path / "1.mp4", "--policy", policy, "--json").out)
+    words = ("--acceleration", "fastflow", "--policy", policy, "--json")
+    first = json.loads(generate("-o", tmp_path / "1.mp4", *words).out)
     assert (first["calibration"], first["evaluations"]["skipped"]) == (True, 0)
     Statistics.from_json(policy.read_text())
-    reports = [json.loads(generate("-o", tmp_path / "2.mp4", "--policy", policy, "--json").out) for _ in range(3)]
+    reports = [json.loads(generate("-o", tmp_path / "2.mp4", *words).out) for _ in range(3)]
     assert [report["calibration"] for report in reports] == [False] * 3
     assert reports[-1]["evaluations"]["skipped"] > 0
     assert len(reports[-1]["evaluated_steps"]) + reports[-1]["evaluations"]["skipped"] == 12
     (table,) = Statistics.from_json(policy.read_text()).tables.values()
     assert (table.runs, table.scale_runs) == (4, 1)
+
+
+def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
+    policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
+    first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)
+    assert "measured identical to the full run" in first.out
+    for _ in range(2):
+        answer = generate("-o", tmp_path / "2.mp4", "--policy", policy, *words, "--json")
+    audit = json.loads(answer.out)["audit"]
+    assert (5 < audit["psnr_db"] < 120, audit["full_nfe"]) == (True, 24)
 
 
 def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Path) -> None:
@@ -72,6 +86,8 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         (("-o", tmp_path), "name a file in a folder that exists"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: name a file"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "p", "--acceleration", "off"), "leave it out with"),
+        (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
+        (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),
         (("-o", tmp_path / "o.mp4", "--frames", 16), "16 frames cannot be decoded"),
         (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "guidance: must be a finite number"),
         (("-o", tmp_path / "o.mp4", "--model", "sora"), "no model named 'sora'"),
@@ -90,7 +106,7 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
 
 
 def test_a_full_disk_is_one_line(generate: Command) -> None:
-    answer = generate("-o", "/dev/full")
+    answer = generate("-o", "/dev/full", "--acceleration", "off")
     assert (answer.code, answer.err) == (1, "error: cannot write /dev/full: No space left on device\n")
 
 

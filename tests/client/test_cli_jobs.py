@@ -52,15 +52,33 @@ def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) 
     job = read_job(record.payload)
     assert job.model_dump() == {
         "prompt": PROMPT, "negative_prompt": "blur", "model": "shapes", "width": 64, "height": 32, "frames": 17,
-        "fps": 9, "steps": 20, "guidance": 1.5, "shift": 2.0, "seed": 7, "acceleration": "off", "audit": True,
+        "fps": 9, "steps": 20, "guidance": 1.5, "shift": 2.0, "seed": 7, "acceleration": "off", "evaluations": None,
+        "speedup": None, "fidelity_db": None, "preset": None, "confidence": None, "audit": True,
         "priority": 200, "tenant": "ann", "max_attempts": 3,
     }  # fmt: skip
 
 
 def test_what_is_left_out_is_left_to_the_model(fleet: Fleet, on_fleet: Command) -> None:
     payload = json.loads(record_of(fleet, on_fleet("submit", PROMPT).out.strip()).payload)
-    assert payload.keys().isdisjoint({"width", "height", "frames", "fps", "steps", "guidance", "shift"})
-    assert payload["acceleration"] == "fastflow"
+    assert payload.keys().isdisjoint({"width", "frames", "fps", "steps", "guidance", "shift", "preset", "audit"})
+    assert payload["acceleration"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        (("--speedup", 2.6), {"speedup": 2.6}),
+        (("--evaluations", 19, "--no-audit"), {"evaluations": 19, "audit": False}),
+        (("--fidelity-db", 40, "--confidence", 0.9), {"fidelity_db": 40.0, "confidence": 0.9}),
+        (("--acceleration", "auto", "--preset", "fast", "--audit"), {"preset": "fast", "audit": True}),
+        (("--acceleration", "fastflow"), {"acceleration": "fastflow"}),
+    ],
+)
+def test_how_much_may_be_skipped_is_asked_for(
+    fleet: Fleet, on_fleet: Command, words: tuple[object, ...], fields: dict[str, object]
+) -> None:
+    payload = json.loads(record_of(fleet, on_fleet("submit", PROMPT, *words).out.strip()).payload)
+    assert {"acceleration": "auto", **fields}.items() <= payload.items()
 
 
 def test_many_videos_take_seeds_in_a_row(fleet: Fleet, on_fleet: Command) -> None:
@@ -95,7 +113,7 @@ def test_submit_can_wait_for_the_video(fleet: Fleet, on_fleet: Command, extra: t
         assert json.loads(answer.out)["result"]["evaluations"]["made"] == 4
     else:
         job_id, *_, end = answer.out.splitlines()
-        assert end.startswith(f"{job_id}  succeeded  step 10/10, 4 evaluated, 6 skipped  in ")
+        assert end.startswith(f"{job_id}  succeeded  4 of 10 steps evaluated (2.5×)  in ")
 
 
 REFUSED = [
@@ -111,6 +129,13 @@ REFUSED = [
     ((PROMPT, "--steps", "0"), "steps: too small; at least 4"),
     ((PROMPT, "--steps", "10000"), "steps: too large; at most 200"),
     ((PROMPT, "--guidance", "nan"), "guidance: must be a finite number"),
+    ((PROMPT, "--speedup", "0.9"), "speedup: too small; at least 1"),
+    ((PROMPT, "--speedup", "40"), "ask for 25 at most"),
+    ((PROMPT, "--speedup", "2", "--preset", "fast"), "speedup says already what to reach; give only one of the two"),
+    ((PROMPT, "--evaluations", "60"), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
+    ((PROMPT, "--evaluations", "30", "--steps", "20"), "ask for 2 to 20"),
+    ((PROMPT, "--fidelity-db", "40", "--acceleration", "off"), "fidelity_db: it tells acceleration auto what to reach"),
+    ((PROMPT, "--confidence", "0.9"), "confidence: it says how surely a fidelity_db is kept"),
     ((PROMPT, "--seed", "-1"), "seed: too small; at least 0"),
     ((PROMPT, "--tenant", "a b"), "tenant: must match"),
     ((PROMPT, "--redis", NOBODY, "--api", "http://127.0.0.1:1"), "give only one of them"),

@@ -9,7 +9,17 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from fastflow_ray.display import Advance, advance, bar, job_card, job_line, jobs_table, prompt_of, seconds_text
+from fastflow_ray.display import (
+    Advance,
+    account_line,
+    advance,
+    bar,
+    job_card,
+    job_line,
+    jobs_table,
+    prompt_of,
+    seconds_text,
+)
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord, Progress
 
@@ -80,15 +90,34 @@ def test_a_bar_is_as_long_as_it_says(cells: int, made: int, skipped: int) -> Non
 def test_lines_for_logs() -> None:
     assert job_line(WAITING) == "ab12  queued"
     assert job_line(RUNNING) == "ab12  running  sample  step 20/40, 8 evaluated, 12 skipped  ETA 4.2 s"
-    assert job_line(DONE) == "ab12  succeeded  step 8/8, 3 evaluated, 5 skipped  in 3:07"
+    assert job_line(DONE) == "ab12  succeeded  3 of 8 steps evaluated (2.7×), measured 31.2 dB  in 3:07"
     assert job_line(DEAD).endswith("oom: too large")
 
 
 def test_a_card_tells_what_skipping_did() -> None:
     card = printed(job_card(DONE))
-    for fact in ("8 of 8: 3 evaluated, 5 skipped", "6 of 16 evaluations, 2.67 times fewer", "PSNR 31.2 dB", "seed  7",
+    for fact in ("3 of 8 steps evaluated (2.7×), measured 31.2 dB",
+                 "6 of 16 evaluations, 2.67 times fewer", "PSNR 31.2 dB", "seed  7",
                  "12,345 bytes at jobs/ab12/9/video.mp4", "sample 1.5", "took  3:07", "1 on w-0"):  # fmt: skip
         assert fact in card
+
+
+def test_the_account_tells_what_was_foreseen_and_what_was_measured() -> None:
+    done = {"made": 19, "added": 0}
+    assert account_line({"steps": 50, "evaluations": done}) == "19 of 50 steps evaluated (2.6×)"
+    audited = {"steps": 50, "evaluations": done, "expected_fidelity_db": 41.2, "audit": {"psnr_db": 43.21}}
+    assert account_line(audited) == "19 of 50 steps evaluated (2.6×), expected 41 dB, measured 43.2 dB"
+    same = {"steps": 50, "evaluations": {"made": 50}, "expected_fidelity_db": None, "audit": {"psnr_db": None}}
+    assert account_line(same) == "50 of 50 steps evaluated (1.0×), measured identical to the full run"
+    more = {"steps": 50, "evaluations": {"made": 21, "added": 2}}
+    assert account_line(more) == "21 of 50 steps evaluated (2.4×), 2 of them beyond the plan"
+
+
+def test_a_card_tells_what_was_asked_for() -> None:
+    pace = {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}
+    card = printed(job_card(replace(DONE, result={**MANIFEST, "pace": pace, "snapshot": "3f2a"})))
+    assert "preset balanced, fidelity_db 38.0, confidence 0.95" in card
+    assert "by snapshot 3f2a" in card
 
 
 def test_the_card_of_a_dead_job_tells_why() -> None:

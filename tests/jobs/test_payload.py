@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.jobs.payload import read_job, write_job
-from fastflow_ray.jobs.video_job import Acceleration, VideoJob
+from fastflow_ray.jobs.video_job import VideoJob
 
 jobs = st.builds(
     VideoJob,
@@ -23,6 +24,16 @@ jobs = st.builds(
 @given(jobs)
 def test_a_job_comes_back_as_it_went(job: VideoJob) -> None:
     assert read_job(write_job(job)) == job
+
+
+def test_a_job_queued_before_acceleration_had_more_words_still_means_the_same() -> None:
+    old = (
+        '{"prompt":"x","negative_prompt":"","model":"shapes","seed":7,"acceleration":"fastflow","audit":false,'
+        '"priority":100,"tenant":"default","max_attempts":3}'
+    )
+    job = read_job(old)
+    assert (job.acceleration, job.audit) == (Acceleration.FASTFLOW, False)
+    assert write_job(job) == old
 
 
 def test_what_the_model_decides_is_left_out() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.errors import InvalidInput, InvalidOutput, JobCancelled, OutOfMemory
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
@@ -49,14 +51,14 @@ def test_without_skips_the_frames_are_the_pipelines_own_bit_for_bit(
     engine: DiffusersEngine, make_spec: MakeSpec, guidance: float
 ) -> None:
     spec = make_spec(guidance=guidance)
-    made = engine.generate(spec, None, nobody)
+    made = engine.generate(spec, FastFlow(), nobody)
     assert np.array_equal(made.frames, reference(engine, spec))
     assert made.trace.evaluated == list(range(12))
     assert made.trace.nfe == (24 if guidance > 1 else 12)
 
 
 def test_frames_are_float_pictures_and_every_phase_took_time(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
-    made = engine.generate(make_spec(), None, nobody)
+    made = engine.generate(make_spec(), FastFlow(), nobody)
     assert made.frames.shape == (5, 16, 32, 3)
     assert made.frames.dtype == np.float32
     assert 0.0 <= made.frames.min() < made.frames.max() <= 1.0
@@ -65,7 +67,7 @@ def test_frames_are_float_pictures_and_every_phase_took_time(engine: DiffusersEn
 
 
 def test_the_seed_is_the_noise(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
-    once, again, other = (engine.generate(make_spec(seed=seed), None, nobody).frames for seed in (7, 7, 8))
+    once, again, other = (engine.generate(make_spec(seed=seed), FastFlow(), nobody).frames for seed in (7, 7, 8))
     assert np.array_equal(once, again)
     assert not np.array_equal(once, other)
 
@@ -73,7 +75,7 @@ def test_the_seed_is_the_noise(engine: DiffusersEngine, make_spec: MakeSpec) -> 
 def test_a_fastflow_that_has_learnt_skips_steps_under_the_specs_own_key(
     engine: DiffusersEngine, make_spec: MakeSpec
 ) -> None:
-    fastflow, spec = FastFlow(), make_spec()
+    fastflow, spec = FastFlow(), make_spec(acceleration=Acceleration.FASTFLOW)
     for _ in range(4):
         made = engine.generate(spec, fastflow, nobody)
     assert 0 < made.trace.skipped == 12 - len(made.trace.evaluated)
@@ -85,21 +87,22 @@ def test_a_fastflow_that_has_learnt_skips_steps_under_the_specs_own_key(
 
 def test_a_pace_is_kept_and_its_plan_makes_the_same_frames_again(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
     fastflow, reports = FastFlow(), list[StepReport]()
-    engine.generate(make_spec(seed=8), fastflow, nobody, Pace(evaluations=5))
-    made = engine.generate(make_spec(), fastflow, reports.append, Pace(evaluations=5))
+    paced = partial(make_spec, acceleration=Acceleration.AUTO)
+    engine.generate(paced(seed=8, pace=Pace(evaluations=5)), fastflow, nobody)
+    made = engine.generate(paced(pace=Pace(evaluations=5)), fastflow, reports.append)
     assert len(made.trace.evaluated) == 5
     assert all(report.evaluated + report.skipped == report.step for report in reports)
-    again = engine.generate(make_spec(), None, nobody, Pace(plan=made.trace.plan))
+    again = engine.generate(paced(pace=Pace(plan=made.trace.plan)), FastFlow(), nobody)
     assert np.array_equal(again.frames, made.frames)
-    assert not np.array_equal(engine.generate(make_spec(), None, nobody).frames, made.frames)
+    assert not np.array_equal(engine.generate(make_spec(), FastFlow(), nobody).frames, made.frames)
 
 
 def test_a_pace_that_so_many_steps_cannot_have_is_refused_before_any_work(
     engine: DiffusersEngine, make_spec: MakeSpec
 ) -> None:
-    reports = list[StepReport]()
+    reports, spec = list[StepReport](), make_spec(acceleration=Acceleration.AUTO, pace=Pace(evaluations=13))
     with pytest.raises(InvalidInput, match="ask for 2 to 12"):
-        engine.generate(make_spec(), FastFlow(), reports.append, Pace(evaluations=13))
+        engine.generate(spec, FastFlow(), reports.append)
     assert not reports
 
 
@@ -107,7 +110,7 @@ def test_reports_tell_every_phase_and_every_step(engine: DiffusersEngine, make_s
     fastflow, reports = FastFlow(), list[StepReport]()
     for _ in range(4):
         reports.clear()
-        made = engine.generate(make_spec(), fastflow, reports.append)
+        made = engine.generate(make_spec(acceleration=Acceleration.FASTFLOW), fastflow, reports.append)
     assert reports[0] == StepReport("text_encode", 0, 12)
     assert reports[1] == StepReport("sample", 0, 12)
     assert [report.step for report in reports[2:-1]] == list(range(1, 13))
@@ -120,7 +123,7 @@ def test_whoever_listens_may_stop_it_and_the_pipeline_is_left_as_it_was(
     engine: DiffusersEngine, make_spec: MakeSpec, phase: str
 ) -> None:
     spec, reports = make_spec(), list[StepReport]()
-    before, scheduler = engine.generate(spec, None, nobody).frames, engine._pipe.scheduler
+    before, scheduler = engine.generate(spec, FastFlow(), nobody).frames, engine._pipe.scheduler
 
     def stop(report: StepReport) -> None:
         reports.append(report)
@@ -132,7 +135,7 @@ def test_whoever_listens_may_stop_it_and_the_pipeline_is_left_as_it_was(
     assert [report.phase for report in reports].count(phase) == 1, "it went on after it was told to stop"
     assert engine._pipe.scheduler is scheduler
     assert not engine._pipe.transformer._forward_pre_hooks
-    assert np.array_equal(engine.generate(spec, None, nobody).frames, before)
+    assert np.array_equal(engine.generate(spec, FastFlow(), nobody).frames, before)
 
 
 @contextmanager
@@ -155,7 +158,7 @@ def test_a_network_gone_wrong_gives_no_video(
     pipe = engine._pipe
     bias = pipe.transformer.proj_out.bias if part == "transformer" else pipe.vae.decoder.conv_in.bias
     with broken(bias, value), pytest.raises(InvalidOutput):
-        engine.generate(make_spec(), None, nobody)
+        engine.generate(make_spec(), FastFlow(), nobody)
 
 
 def test_memory_that_does_not_suffice_is_an_error_to_retry_and_keeps_no_tensor(
@@ -166,7 +169,7 @@ def test_memory_that_does_not_suffice_is_an_error_to_retry_and_keeps_no_tensor(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …")
 
     with pytest.raises(OutOfMemory, match=r"small at 32x16x5: CUDA out of memory.*2.00 GiB.; use a smaller") as caught:
-        engine.generate(make_spec(), None, run_out)
+        engine.generate(make_spec(), FastFlow(), run_out)
     assert caught.value.__context__ is None
 
 
@@ -183,5 +186,5 @@ def test_sizes_the_model_cannot_decode_are_refused_before_any_work(
 ) -> None:
     reports = list[StepReport]()
     with pytest.raises(InvalidInput, match=complaint):
-        engine.generate(make_spec(**change), None, reports.append)
+        engine.generate(make_spec(**change), FastFlow(), reports.append)
     assert not reports

@@ -12,7 +12,7 @@ import pytest
 from odd_s3_server import OddS3, odd_s3_server
 from s3_server import BUCKET, boto3_settings
 
-from fastflow_ray.jobs.video_job import Acceleration
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import Evaluations, Outcome

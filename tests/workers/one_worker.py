@@ -88,7 +88,7 @@ class WatchedEngine:
         self.reports: list[StepReport] = []
         self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow | None, on_step: OnStep) -> Generation:
+    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
         def watched(report: StepReport) -> None:
             self.reports.append(report)
             self.interfere(report, on_step)
@@ -116,7 +116,7 @@ class OneWorker:
     def submit(self, idempotency_key: str | None = None, **changes: Any) -> str:
         """Ask for a tiny video; its id."""
         fields = {"prompt": "a red circle", "model": "small", "width": 32, "height": 16, "frames": 5, "fps": 8}
-        numbers = {"steps": STEPS, "guidance": 3.0, "shift": 3.0, "seed": 7}
+        numbers = {"steps": STEPS, "guidance": 3.0, "shift": 3.0, "seed": 7, "acceleration": "fastflow"}
         return self.queue.submit(VideoJob.model_validate(fields | numbers | changes), idempotency_key).job_id
 
     def claim(self, worker: str = "worker-1", lease_s: float = LEASE_S) -> Claim:
