@@ -200,6 +200,10 @@ class FastFlow:
         with attach(pipe, machine_for) as attachment:
             yield attachment
 
+    def ignorant(self) -> FastFlow:
+        """One that knows nothing and teaches this one nothing, for walks that only serve to compare."""
+        return FastFlow(self.gamma, self.arms)
+
     def take_delta(self) -> Statistics:
         """What was learnt since the last take; `statistics` holds it already. Call between generations."""
         delta, self._delta = self._delta, Statistics()

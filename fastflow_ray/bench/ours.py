@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.audited import generate
 from fastflow_ray.bench import subject
 from fastflow_ray.bench.method import Learnt, NotApplicable, Setting
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.models.audit import audit
 from fastflow_ray.models.engine import StepReport
 from fastflow_ray.pace import Pace
 
@@ -37,10 +38,9 @@ class LearnedPlan:
         fastflow, evaluations = FastFlow(), 0.0
         for each in subject.learning(self.learning):
             with stage.counting() as counted:
-                spec = stage.spec(each, regime, regime.steps)
-                made = stage.engine.generate(spec, fastflow, _unheard, Pace(setting.values["evaluations"]))
-                if made.trial and made.trial.is_due:
-                    audit(stage.engine, spec, made, made.trial, _unheard)
+                pace = Pace(evaluations=setting.values["evaluations"])
+                spec = replace(stage.spec(each, regime, regime.steps), acceleration=Acceleration.AUTO, pace=pace)
+                generate(stage.engine, spec, fastflow, _unheard, audit=None)
             evaluations += counted() / regime.branches
         return Learnt(fastflow, evaluations)
 
