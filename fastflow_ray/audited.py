@@ -1,16 +1,25 @@
-"""A generation and its audit: the same seed run in full too, and how far apart they are. Knows no job, no queue."""
+"""A generation and its audit: the same seed run in full too, and how far apart they are. Knows no job, no queue.
+
+Whether there is an audit is for the user to say, and else for the policy, which audits often while it knows little.
+What an audit teaches, and which other plans it walks on the same seed, is in the generation's trial.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.media.fidelity import psnr_db, ssim
 from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
+from fastflow_ray.pace import Pace
 from fastflow_ray.storage.manifest import Audit
+from fastflow_ray.trial import Fidelity
 
 if TYPE_CHECKING:
     from fastflow_ray.fastflow import FastFlow
+    from fastflow_ray.sampling.plan import Plan
+    from fastflow_ray.sampling.sightings import Sightings
 
 
 def generate(
@@ -18,23 +27,63 @@ def generate(
 ) -> tuple[Generation, Audit | None]:
     """The video, and its audit if there was one; raises as the engine does.
 
-    `audit` says always or never. On the display, video and audit are one walk of twice the steps.
+    `audit` says always or never; None leaves it to the policy. On the display, video and audit are one walk.
     """
-    if not audit:
-        return engine.generate(spec, fastflow, on_step), None
-    made = engine.generate(spec, fastflow, lambda report: on_step(replace(report, steps=2 * spec.steps)))
-    return made, _audit(engine, spec, made, fastflow, on_step)
+    display = _OneWalk(spec.steps, on_step, walks=2 if audit else 1)
+    made = engine.generate(spec, fastflow, display.on_step)
+    is_due = made.trial is not None and made.trial.is_due
+    if audit is False or not (audit or is_due):
+        return made, None
+    return made, _audit(engine, spec, fastflow, made, display)
 
 
-def _audit(engine: Engine, spec: GenerationSpec, made: Generation, fastflow: FastFlow, on_step: OnStep) -> Audit:
-    def on_full_step(report: StepReport) -> None:
-        evaluated, skipped = report.evaluated + len(made.trace.evaluated), report.skipped + made.trace.skipped
-        on_step(StepReport(report.phase, report.step + spec.steps, 2 * spec.steps, evaluated, skipped))
+def _audit(engine: Engine, spec: GenerationSpec, fastflow: FastFlow, made: Generation, display: _OneWalk) -> Audit:
+    def walk(plan: Plan) -> tuple[Generation, Sightings]:
+        display.next_walk()
+        by_plan = replace(spec, acceleration=Acceleration.AUTO, pace=Pace(plan=plan))
+        other = engine.generate(by_plan, fastflow.ignorant(), display.on_step)
+        assert other.trial is not None  # planned generations have one
+        return other, other.trial.seen
 
-    full = engine.generate(spec.in_full(), fastflow, on_full_step)
+    if made.trial is not None:
+        full, _ = made.trial.hold(made, walk, _compare)
+    else:
+        display.next_walk()
+        full = engine.generate(spec.in_full(), fastflow, display.on_step)
     return Audit(
         psnr_db=psnr_db(made.frames, full.frames),
         ssim=ssim(made.frames, full.frames),
         full_nfe=full.trace.nfe,
         full_sample_s=full.phase_s["sample"],
     )
+
+
+def _compare(ours: Generation, theirs: Generation) -> Fidelity:
+    return Fidelity(psnr_db(ours.frames, theirs.frames), ssim(ours.frames, theirs.frames))
+
+
+class _OneWalk:
+    """Shows several generations of one seed as one, so that progress never goes back."""
+
+    def __init__(self, steps: int, on_step: OnStep, walks: int) -> None:
+        self._steps, self._on_step = steps, on_step
+        self._walk, self._walks = 0, walks
+        self._latest = StepReport("load")
+        self._before = StepReport("load")  # all walks that have ended
+
+    def next_walk(self) -> None:
+        """What is reported from here on belongs to another generation."""
+        self._walk += 1
+        self._walks = max(self._walks, self._walk + 1)
+        self._before = self._latest
+
+    def on_step(self, report: StepReport) -> None:
+        """Report all of them together."""
+        self._latest = StepReport(
+            report.phase,
+            self._walk * self._steps + report.step,
+            self._walks * self._steps,
+            self._before.evaluated + report.evaluated,
+            self._before.skipped + report.skipped,
+        )
+        self._on_step(self._latest)

@@ -1,16 +1,21 @@
-"""The page to read first: where sampling and the bandit meet.
+"""The page to read first: where sampling and what was learnt meet.
 
 A flow model makes a video by walking sigma from 1 to 0, and nearly all the time goes into evaluating its network at
-every step. FastFlow evaluates some steps and goes through the others along the line through the last two velocities.
-How many steps may be skipped after step k is learnt by a bandit of its own for every k, from the error seen whenever
-a real evaluation ends a skip:
+every step. Here some steps are evaluated, and the others go by what is predicted from the velocities evaluated before.
+Which ones is learnt, in one of two ways:
 
-    sampling/  walks, predicts, measures errors;  asks a `SkipPolicy` how far to skip;  knows no bandit
-    bandit/    counts errors per step and arm, chooses by upper confidence bound;       knows no tensor
-    here       `BanditPolicy` is the one in terms of the other, and `FastFlow` remembers across generations
+FastFlow, as published: over skipped steps along the line through the last two velocities. How many steps may be skipped
+after step k is learnt by a bandit of its own for every k, from the error seen whenever a real evaluation ends a skip. A
+skip is credited to the step where it starts, and may only be chosen if there is a step left whose evaluation can end
+it: the first two steps and the last are always evaluated.
 
-A skip is credited to the step where it starts, and may only be chosen if there is a step left whose evaluation can
-end it: the first two steps and the last are always evaluated.
+The learned plan, whenever a pace is asked for: settled before the trajectory begins, from how the velocities of earlier
+trajectories went together and how deviations grew.
+
+    sampling/  walks, predicts, measures errors;  asks a `SkipPolicy`, or obeys a `Plan`;  knows no bandit
+    bandit/    keeps what was seen, chooses arms and paths of least error;                 knows no tensor
+    here       `BanditPolicy` is the one in terms of the other, as `PlanPolicy` is for plans, and `FastFlow` remembers
+               across generations
 
 Source: FastFlow, arXiv 2602.11105.
 """
@@ -20,23 +25,22 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fastflow_ray.bandit.arm_table import ArmTable
-from fastflow_ray.bandit.policy_key import PolicyKey
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.policy_key import PolicyKey, nearest
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.ucb import pull
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import audit_is_due, every_step, learn, learned_plan, measured_growth
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
+from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
+from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import check_grid, fingerprint
 from fastflow_ray.sampling.machine import Machine
 from fastflow_ray.sampling.plan import Plan
@@ -45,6 +49,7 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.trial import Fidelity, Trial
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment
@@ -95,9 +100,7 @@ class FastFlow:
     The same statistics, seed and calls give the same decisions: nothing is drawn.
     """
 
-    def __init__(
-        self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: ArmStatistics | None = None
-    ) -> None:
+    def __init__(self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: Statistics | None = None) -> None:
         """`statistics` is what is known already; it is copied."""
         if not (math.isfinite(gamma) and gamma >= 0):
             raise InvalidInput(f"gamma = {gamma} is no weight of exploration; use a number from 0, such as {GAMMA}")
@@ -105,9 +108,8 @@ class FastFlow:
             raise InvalidInput(f"arms {tuple(arms)} have to rise strictly from 0, such as {ARMS}")
         self.gamma = gamma
         self.arms = tuple(arms)
-        self.statistics = ArmStatistics().merge(statistics or ArmStatistics())  # what it decides from
-        self._delta = ArmStatistics()
-        self.trajectories: dict[str, TrajectoryTable] = {}  # by key: what plans are drawn up from
+        self.statistics = Statistics().merge(statistics or Statistics())  # what it decides from
+        self._delta = Statistics()
 
     def sample(
         self,
@@ -126,7 +128,7 @@ class FastFlow:
 
         With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
         learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
-        `trace.nfe` counts and `trace.audit_mse` tells of. With a `plan` it walks that one, such as the `trace.plan` of
+        `trace.nfe` counts and `trace.audit_db` tells of. With a `plan` it walks that one, such as the `trace.plan` of
         an earlier call, whose video it makes again. Without any, it is FastFlow as published.
 
         Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
@@ -144,17 +146,20 @@ class FastFlow:
     def _sample_planned(
         self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey, pace: Pace
     ) -> tuple[Tensor, Trace]:
-        table, walked = self._trajectories(key, sigmas, _shape(x.shape)), Sightings()
-        plan, audit = _plan(pace, table, sigmas), _audit_is_due(pace, table)
-        sample, trace = planned(velocity, x, sigmas, plan, walked)
-        _learn(table, walked)
-        if audit:
-            full = Sightings()
-            reference, full_trace = planned(velocity, x, sigmas, every_step(table.steps), full)
-            _learn(table, full)
-            table.add_growth(*measured_growth(plan, walked, full, _dsigma(sigmas)))
-            trace.nfe += full_trace.nfe
-            trace.audit_mse = float((sample - reference).square().mean())
+        policy, seen = self._plan_policy(key, sigmas, _shape(x.shape), pace), Sightings()
+        sample, trace = planned(velocity, x, sigmas, policy.plan, seen, policy.watch)
+        policy.tell(trace)
+
+        def walk(plan: Plan) -> tuple[Tensor, Sightings]:
+            other_seen = Sightings()
+            other, other_trace = planned(velocity, x, sigmas, plan, other_seen)
+            trace.nfe += other_trace.nfe
+            return other, other_seen
+
+        trial = Trial(policy, seen, trace)
+        if trial.is_due:
+            _, (trace.audit_db, _) = trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
+        policy.learn(seen, trace.plan or policy.plan)
         return sample, trace
 
     @contextmanager
@@ -171,9 +176,9 @@ class FastFlow:
     ) -> Iterator[Attachment]:
         """Accelerate every call of a diffusers flow pipeline inside the `with`; on leaving, it is as it was.
 
-        The object given has the `trace` of the latest call. `key` and all after it as in `sample`, except that there
-        are no audits: a pipeline is called once. Without a key, calls with the same grid, shape and guidance learn from
-        each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
+        The object given has the `trace` of the latest call, and its `trial`: a pipeline is called once, and audits
+        nothing by itself. `key` and all after it as in `sample`; without a key, calls with the same grid, shape and
+        guidance learn from each other. Raises AccelerationUnavailable, saying why, and InvalidInput if attached twice.
         """
         from fastflow_ray.models.attachment import attach  # only here is diffusers needed
 
@@ -186,18 +191,25 @@ class FastFlow:
             call = ("" if guidance is None else f"guidance{guidance:g}:") + _shape(shape)
             if pace is None:
                 return StepMachine(sigmas, self._policy(key, sigmas, call), restarts)
-            table = self._trajectories(key, sigmas, call)
-            return PlanMachine(_plan(pace, table, sigmas, restarts), partial(_learn, table))
+            policy = self._plan_policy(key, sigmas, call, pace, restarts)
+            machine = PlanMachine(policy.plan, policy.learn, policy.watch)
+            policy.tell(machine.trace)
+            attachment.trial = Trial(policy, machine.sightings, machine.trace)
+            return machine
 
         with attach(pipe, machine_for) as attachment:
             yield attachment
 
-    def take_delta(self) -> ArmStatistics:
+    def ignorant(self) -> FastFlow:
+        """One that knows nothing and teaches this one nothing, for walks that only serve to compare."""
+        return FastFlow(self.gamma, self.arms)
+
+    def take_delta(self) -> Statistics:
         """What was learnt since the last take; `statistics` holds it already. Call between generations."""
-        delta, self._delta = self._delta, ArmStatistics()
+        delta, self._delta = self._delta, Statistics()
         return delta
 
-    def adopt(self, snapshot: ArmStatistics) -> None:
+    def adopt(self, snapshot: Statistics) -> None:
         """Decide from what the fleet knows and what was learnt here since the last take. Call between generations."""
         self.statistics = snapshot.merge(self._delta)
 
@@ -208,12 +220,21 @@ class FastFlow:
         learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
         return BanditPolicy(known, learnt, self.gamma)
 
-    def _trajectories(self, key: str | PolicyKey, sigmas: Tensor, call: str) -> TrajectoryTable:
+    def _plan_policy(
+        self, key: str | PolicyKey, sigmas: Tensor, call: str, pace: Pace, restarts: Collection[int] = ()
+    ) -> PlanPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
+        pace.check(steps)
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
-        table = self.trajectories.setdefault(name, TrajectoryTable.empty(steps, grid))
-        table.check(name, steps, grid)
-        return table
+        known = self.statistics.trajectory(name, steps=steps, grid=grid)
+        learnt = self._delta.trajectory(name, steps=steps, grid=grid)
+        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid))
+
+    def _neighbour(self, name: str, grid: str) -> tuple[str, TrajectoryTable] | None:
+        """Of the keys that know something about this grid, the one whose generations are likest."""
+        tables = self.statistics.trajectories
+        lender = nearest(name, [key for key, table in tables.items() if table.grid == grid and table.full_runs])
+        return (lender, tables[lender]) if lender else None
 
     def _table_name(self, key: str | PolicyKey, call: str, grid: str) -> str:
         """Names we make tell arms and grids apart. So workers of two versions in one fleet never meet in one table,
@@ -221,33 +242,6 @@ class FastFlow:
         if isinstance(key, str) and key:
             return key
         return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
-
-
-def _plan(pace: Pace, table: TrajectoryTable, sigmas: Tensor, restarts: Collection[int] = ()) -> Plan:
-    """The plan that was given, or the best one known at this pace."""
-    pace.check(len(sigmas) - 1)
-    return pace.plan or learned_plan(table, _dsigma(sigmas), _evaluations_for(pace, table), restarts)
-
-
-def _evaluations_for(pace: Pace, table: TrajectoryTable) -> int:
-    """How many steps a plan of this pace evaluates, by what `table` knows; raises InvalidInput if it cannot be told."""
-    if pace.fidelity_db is not None:
-        raise InvalidInput("what a fidelity takes is not learnt yet; ask for `evaluations` or a `speedup` instead")
-    return pace.evaluations_for(table.steps)
-
-
-def _audit_is_due(pace: Pace, table: TrajectoryTable) -> bool:
-    return pace.plan is None and audit_is_due(table, _evaluations_for(pace, table))
-
-
-def _learn(table: TrajectoryTable, seen: Sightings) -> None:
-    """Only a full run can be learnt from first: a plan may be walked again where nothing is known."""
-    if table.full_runs or len(seen.steps) == table.steps:
-        learn(table, seen, known=table)
-
-
-def _dsigma(sigmas: Tensor) -> NDArray[np.float64]:
-    return np.diff(sigmas.cpu().double().numpy())
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Where planner and sampler meet: what was learnt becomes a `Plan`, and what a trajectory showed becomes knowledge.
+"""Where planner and sampler meet: a path becomes a `Plan`, and what a trajectory showed becomes knowledge.
 
 bandit/    knows which velocities predict which, and finds the path of least error;  knows no tensor
 sampling/  walks a plan and notes what it sees on a few coordinates;                 knows no statistics
@@ -7,20 +7,21 @@ sampling/  walks a plan and notes what it sees on a few coordinates;            
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.planner import Path, Planner, kriging_weights
+from fastflow_ray.bandit.candidates import Integrator
+from fastflow_ray.bandit.planner import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 
 ORDER = 2  # evaluations a skipped step is predicted from
-AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
 
 Floats = NDArray[np.float64]
+Weights = tuple[float, ...]
 
 
 def every_step(steps: int) -> Plan:
@@ -28,37 +29,59 @@ def every_step(steps: int) -> Plan:
     return Plan(steps, tuple(range(steps)), predict={}, integrate={})
 
 
-def learned_plan(table: TrajectoryTable, dsigma: Floats, evaluations: int, restarts: Collection[int] = ()) -> Plan:
-    """The best plan known for that many evaluations; every step where no full run has been seen yet.
+def evenly_spread(steps: int, evaluations: int, restarts: Collection[int] = ()) -> tuple[int, ...]:
+    """Evaluated steps of about equal distance after the first two, which are evaluated, as are those at `restarts` and
+    the ones after them."""
+    needed = {0, 1} | {step for start in restarts for step in (start, start + 1) if step < steps}
+    free = np.linspace(1, steps, max(1, evaluations - 1), endpoint=False).round().astype(int)
+    spread = list(dict.fromkeys([*sorted(needed), *free.tolist()]))
+    return tuple(sorted(spread[: max(evaluations, len(needed))]))
 
-    `dsigma` is sigma_{k+1} − sigma_k, shape (N,). Raises InvalidInput for a budget that cannot reach the end.
+
+def draw_up(
+    evaluated: Sequence[int], integrator: Integrator, mean: Floats, sigmas: Floats, restarts: Collection[int] = ()
+) -> Plan:
+    """The plan that evaluates those steps and goes through the others by `integrator`.
+
+    Args:
+        evaluated: rising from 0; the first two steps and, at each of `restarts`, it and the one after it among them.
+        mean: C, inner products of velocities per coordinate, (N, N); for integrators that predict by kriging.
+        sigmas: (N + 1,), falling.
+        restarts: steps at which another network takes over; nothing is predicted across.
     """
-    if not table.full_runs or evaluations >= table.steps:
-        return every_step(table.steps)
-    path = Planner(table.mean, dsigma, table.growth, restarts=restarts).path(evaluations)
-    return draw_up(path, table.mean, dsigma, restarts)
-
-
-def draw_up(path: Path, mean: Floats, dsigma: Floats, restarts: Collection[int] = ()) -> Plan:
-    """The path with the weights for its skipped steps: predicted on the way, integrated again at the skip's end."""
-    predict, integrate = {}, {}
-    for position, (start, end) in enumerate(zip(path.evaluated, [*path.evaluated[1:], len(mean)], strict=True)):
-        skipped = range(start + 1, end)
-        if not skipped:
-            continue
-        history = path.evaluated[max(0, position + 1 - ORDER) : position + 1]
-        for step in skipped:
-            predict[step] = tuple(kriging_weights(mean, history, step).tolist())
+    predict: dict[int, Weights] = {}
+    integrate: dict[int, Weights] = {}
+    foresee: dict[int, Weights] = {}
+    for history, start, end in _skips(evaluated, len(mean)):
+        for step in range(start + 1, end):
+            predict[step] = _prediction(integrator, mean, sigmas, history, step)
         if end < len(mean) and end not in restarts:
-            integrate[end] = _way(mean, dsigma, [*history, end], start, skipped)
-    return Plan(len(mean), path.evaluated, predict, integrate)
+            foresee[end] = _prediction(integrator, mean, sigmas, history, end)
+            if integrator is Integrator.INTERPOLATE:
+                integrate[end] = _way(mean, np.diff(sigmas), [*history, end], start, range(start + 1, end))
+    return Plan(len(mean), tuple(evaluated), predict, integrate, foresee)
 
 
-def _way(mean: Floats, dsigma: Floats, history: Sequence[int], start: int, skipped: range) -> tuple[float, ...]:
-    """Weights of the velocities of `history` for the way from `start`, whose own velocity is real, over the skip."""
-    weights = kriging_weights(mean, history, list(skipped)) @ dsigma[list(skipped)]
-    weights[list(history).index(start)] += dsigma[start]
-    return tuple(weights.tolist())
+def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
+    """The mean squared error per coordinate that the plan leaves in the finished sample, by what `table` knows.
+
+    Every skip leaves the difference between what its weights make of the velocities and their true way: a combination
+    c of velocities, whose expected square is cᵀ·C·c, and which grows by G from the skip's end. Skips are taken as
+    uncorrelated.
+    """
+    mean, growth, error = table.mean, table.growth, 0.0
+    for history, start, end in _skips(plan.evaluated, plan.steps):
+        left = _left_by_skip(plan, dsigma, history, start, end)
+        error += float(growth[end] ** 2 * (left @ mean @ left))
+    return max(error, 0.0)
+
+
+def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
+    """The expected squared error of the prediction of v at evaluated `step`, per coordinate."""
+    left, weights = np.zeros(plan.steps), plan.foresee[step]
+    left[_before(plan.evaluated, step)[-len(weights) :]] = weights
+    left[step] -= 1
+    return max(float(left @ mean @ left), 0.0)
 
 
 def learn(table: TrajectoryTable, sightings: Sightings, known: TrajectoryTable) -> None:
@@ -69,12 +92,12 @@ def learn(table: TrajectoryTable, sightings: Sightings, known: TrajectoryTable) 
         table.add_block(sightings.steps, sightings.gram, known.mean)
 
 
-def audit_is_due(table: TrajectoryTable, evaluations: int) -> bool:
-    """Whether the next generation should run its seed in full too: often while a key is young, then a small share."""
-    if not table.full_runs:
-        return False  # the next one is a full run anyway
-    young = table.full_runs <= 1 + math.log2(table.runs)
-    return young or table.full_runs * table.steps < AUDIT_SHARE * table.runs * evaluations
+def learn_misses(table: TrajectoryTable, plan: Plan, sightings: Sightings, mean: Floats) -> None:
+    """Add by how much the predictions of a walked plan missed, against what was expected of them."""
+    for step, error in sightings.misses(plan):
+        expected = foreseen_error(plan, mean, step)
+        if expected > 0:
+            table.add_miss(step, error / expected)
 
 
 def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -89,7 +112,7 @@ def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floa
     deviations = [x - x_full[step] for x, step in zip(walked.x, [*walked.steps, plan.steps], strict=True)]
     for position, (start, end) in enumerate(zip(walked.steps, ends, strict=True)):
         before = np.linalg.norm(deviations[position])
-        added = _added_by_skip(plan, v_full, dsigma, walked.steps[: position + 1], start, end)
+        added = _left_by_skip(plan, dsigma, walked.steps[: position + 1], start, end) @ v_full
         grown = np.linalg.norm(deviations[position + 1] - added)
         if before > 1e-6 * np.linalg.norm(x_full[start]) and grown > 0:
             log_growth[start:end] = math.log(grown / before) / (end - start)
@@ -97,16 +120,46 @@ def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floa
     return log_growth, known
 
 
-def _added_by_skip(plan: Plan, v: Floats, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:
-    """What the plan's weights make of the full run's own velocities between two evaluations, less the truth."""
-    truth = dsigma[start:end] @ v[start:end]
+def _skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:
+    """(history, start, end) of every skip: the latest evaluations up to `start`, and the evaluation that ends it."""
+    for position, (start, end) in enumerate(zip(evaluated, [*evaluated[1:], steps], strict=True)):
+        if end > start + 1:
+            yield list(evaluated[max(0, position + 1 - ORDER) : position + 1]), start, end
+
+
+def _before(evaluated: Sequence[int], step: int) -> list[int]:
+    return [earlier for earlier in evaluated if earlier < step]
+
+
+def _prediction(integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], step: int) -> Weights:
+    """Weights of the velocities of `history` for v at `step`."""
+    if integrator is Integrator.HOLD or len(history) == 1:
+        return (1.0,)
+    if integrator is Integrator.LINE:
+        before, last = history[-2:]
+        ahead = float((sigmas[step] - sigmas[last]) / (sigmas[last] - sigmas[before]))
+        return (-ahead, 1 + ahead)
+    return tuple(kriging_weights(mean, history, step).tolist())
+
+
+def _way(mean: Floats, dsigma: Floats, history: Sequence[int], start: int, skipped: range) -> Weights:
+    """Weights of the velocities of `history` for the way from `start`, whose own velocity is real, over the skip."""
+    weights = kriging_weights(mean, history, list(skipped)) @ dsigma[list(skipped)]
+    weights[list(history).index(start)] += dsigma[start]
+    return tuple(weights.tolist())
+
+
+def _left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:
+    """What the plan's weights make of the way from evaluation `start` to `end`, less the truth, as coefficients (N,)
+    of the velocities."""
+    left = np.zeros(plan.steps)
+    left[start:end] -= dsigma[start:end]
     if end in plan.integrate:
-        return _weighed(plan.integrate[end], v, [*history, end]) - truth
-    way = dsigma[start] * v[start]
+        weights = plan.integrate[end]
+        left[[*history, end][-len(weights) :]] += weights
+        return left
+    left[start] += dsigma[start]
     for step in range(start + 1, end):
-        way = way + dsigma[step] * _weighed(plan.predict[step], v, history)
-    return np.asarray(way - truth)
-
-
-def _weighed(weights: Sequence[float], v: Floats, history: Sequence[int]) -> Floats:
-    return np.asarray(np.array(weights) @ v[list(history)[-len(weights) :]])
+        weights = plan.predict[step]
+        left[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
+    return left

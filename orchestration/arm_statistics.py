@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from fastflow_ray.bandit.ledger import Ledger
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
@@ -20,7 +20,7 @@ class FleetStatistics:
     def __init__(self, store: StatisticsStore) -> None:
         self._store = store
         self._copy: Ledger | None = None  # None: to be read from the store
-        self.pulls = 0  # learnt since this object was made
+        self.pulls = self.runs = 0  # skips' errors, and generations, learnt from since this object was made
         self.persist_errors = 0
         self.updated_s: float | None = None  # when something was last learnt, since the epoch
 
@@ -34,10 +34,11 @@ class FleetStatistics:
         ledger = self._ledger()
         if sequence <= ledger.seen.get(worker, -1):
             return ledger.snapshot()
-        pulls = _pulls(ledger)
+        pulls, runs = _pulls(ledger), _runs(ledger)
         snapshot = ledger.merge(worker, sequence, delta)
         self._write_down(ledger, worker, delta)
         self.pulls += _pulls(ledger) - pulls
+        self.runs += _runs(ledger) - runs
         self.updated_s = time.time()
         return snapshot
 
@@ -47,20 +48,20 @@ class FleetStatistics:
 
     def _ledger(self) -> Ledger:
         if self._copy is None:
-            tables, seen = self._store.load()
+            documents, seen = self._store.load()
             try:
-                self._copy = Ledger(ArmStatistics.sum_of(tables.values()), seen)
+                self._copy = Ledger(Statistics.sum_of(documents.values()), seen)
             except StatisticsMismatch as damage:
                 # Not the fault of whoever reports: a refusal would make the worker throw its report away.
-                message = f"a table kept in Redis is damaged; mend or delete it: {damage}"
+                message = f"what is kept in Redis is damaged; mend or delete it: {damage}"
                 raise StatisticsUnavailable(message) from damage
         return self._copy
 
     def _write_down(self, ledger: Ledger, worker: str, delta: str) -> None:
-        changed = ArmStatistics.from_json(delta).tables
-        tables = {key: ArmStatistics({key: ledger.statistics.tables[key]}).to_json() for key in changed}
+        changed = Statistics.from_json(delta).keys
+        documents = {key: ledger.statistics.of(key).to_json() for key in changed}
         try:
-            self._store.save(tables, worker, ledger.seen[worker])
+            self._store.save(documents, worker, ledger.seen[worker])
         except QueueUnavailable:
             # Whether the write took place is unknown. Kept in memory, this report would be saved along with the next
             # worker's, without its own sequence, and count twice if this process then died. So: read anew.
@@ -71,3 +72,7 @@ class FleetStatistics:
 
 def _pulls(ledger: Ledger) -> int:
     return sum(int(table.pulls.sum()) for table in ledger.statistics.tables.values())
+
+
+def _runs(ledger: Ledger) -> int:
+    return sum(map(ledger.statistics.runs, ledger.statistics.keys))

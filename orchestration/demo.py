@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.cli.policy_plot import draw
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import POLL_S, Client, Job
@@ -97,21 +97,19 @@ def _fetch(jobs: Sequence[Job], records: Sequence[JobRecord], out: Path) -> dict
     return films
 
 
-def _learnt(plan: FleetPlan, generations: int) -> ArmStatistics:
+def _learnt(plan: FleetPlan, generations: int) -> Statistics:
     """What the fleet knows once the reports of all finished jobs are in; they travel behind the jobs."""
     deadline_s = time.monotonic() + REPORTS_S
     with closing(StatisticsStore(plan.redis_url, plan.model)) as kept:
         while True:
-            tables, _ = kept.load()
-            learnt = ArmStatistics.sum_of(tables.values())
-            if sum(table.runs for table in learnt.tables.values()) >= generations or time.monotonic() > deadline_s:
+            documents, _ = kept.load()
+            learnt = Statistics.sum_of(documents.values())
+            if sum(map(learnt.runs, learnt.keys)) >= generations or time.monotonic() > deadline_s:
                 return learnt
             time.sleep(POLL_S)
 
 
-def _show(
-    screen: Console, records: Sequence[JobRecord], films: dict[str, Path], learnt: ArmStatistics, out: Path
-) -> None:
+def _show(screen: Console, records: Sequence[JobRecord], films: dict[str, Path], learnt: Statistics, out: Path) -> None:
     screen.print(summary_table(records))
     for line in summary_lines(records):
         screen.print(line)

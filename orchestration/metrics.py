@@ -59,18 +59,18 @@ class StatisticsMetrics:
     def __init__(self, model: str) -> None:
         self._model = {"model": model}
         self._pulls = _counter("bandit_pulls", "Skips and evaluations whose error the fleet has learnt")
+        self._runs = _counter("bandit_runs", "Generations the fleet has learnt from")
         self._errors = _counter("bandit_persist_errors", "Reports that could not be written to Redis")
         self._updated = _gauge("bandit_last_update_timestamp_seconds", "When the fleet last learnt something")
-        self._told = (0, 0)  # pulls and errors already counted
+        self._told = (0, 0, 0)  # already counted
 
     def publish(self, statistics: FleetStatistics) -> None:
         """Show what is new since the last call."""
-        pulls, errors = statistics.pulls - self._told[0], statistics.persist_errors - self._told[1]
-        self._told = (statistics.pulls, statistics.persist_errors)
-        if pulls:  # Ray refuses to count nothing
-            self._pulls.inc(pulls, self._model)
-        if errors:
-            self._errors.inc(errors, self._model)
+        totals = (statistics.pulls, statistics.runs, statistics.persist_errors)
+        for counter, total, told in zip((self._pulls, self._runs, self._errors), totals, self._told, strict=True):
+            if total > told:  # Ray refuses to count nothing
+                counter.inc(total - told, self._model)
+        self._told = totals
         if statistics.updated_s is not None:
             self._updated.set(statistics.updated_s, self._model)
 

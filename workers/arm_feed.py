@@ -12,7 +12,7 @@ import secrets
 import threading
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import FastFlowError, Retryable, StatisticsMismatch
 
 log = logging.getLogger(__name__)
@@ -31,26 +31,26 @@ class ArmFeed:
         self._sink = sink
         self._retry_s = retry_s
         self._sequence = 0
-        self._sending = ArmStatistics()
-        self._waiting = ArmStatistics()
-        self._snapshot: ArmStatistics | None = None
+        self._sending = Statistics()
+        self._waiting = Statistics()
+        self._snapshot: Statistics | None = None
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._carry, name=f"feed-{worker}", daemon=True)
         self._thread.start()
 
-    def give(self, delta: ArmStatistics) -> None:
+    def give(self, delta: Statistics) -> None:
         """Report what was learnt."""
-        if delta.tables:
+        if delta:
             with self._changed:
                 self._waiting = self._waiting.merge(delta)
                 self._changed.notify()
 
-    def fresh(self) -> ArmStatistics | None:
+    def fresh(self) -> Statistics | None:
         """What the fleet knows, with what is still on the way to it, if there was an answer since the last call."""
         with self._changed:
             snapshot, self._snapshot = self._snapshot, None
-            return snapshot.merge(self._sending).merge(self._waiting) if snapshot else None
+            return snapshot.merge(self._sending).merge(self._waiting) if snapshot is not None else None
 
     def close(self, patience_s: float = 5.0) -> bool:
         """Send what is left, once, and end; whether all of it arrived in time."""
@@ -59,7 +59,7 @@ class ArmFeed:
             self._changed.notify()
         self._thread.join(patience_s)
         with self._changed:
-            return not (self._sending.tables or self._waiting.tables)
+            return not (self._sending or self._waiting)
 
     def _carry(self) -> None:
         self._fetch()
@@ -72,14 +72,14 @@ class ArmFeed:
     def _take(self) -> bool:
         """Wait for something to report; False: there is nothing left, and there will be no more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting.tables or self._closing.is_set())
-            self._sending, self._waiting = self._waiting, ArmStatistics()
-            return bool(self._sending.tables)
+            self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+            self._sending, self._waiting = self._waiting, Statistics()
+            return bool(self._sending)
 
     def _fetch(self) -> None:
         """What the fleet knew before this worker came; without a legible answer, the first report brings it."""
         try:
-            self._settle(ArmStatistics.from_json(self._sink.snapshot()))
+            self._settle(Statistics.from_json(self._sink.snapshot()))
         except (Retryable, StatisticsMismatch) as error:
             self._count_failure(error)
 
@@ -87,7 +87,7 @@ class ArmFeed:
         """Whether the report in hand needs no further attempt: it was merged, or refused for good."""
         try:
             answer = self._sink.merge(self.worker, self._sequence, self._sending.to_json())
-            self._settle(ArmStatistics.from_json(answer))
+            self._settle(Statistics.from_json(answer))
         except StatisticsMismatch as error:
             log.warning("! the fleet refuses what %s learnt: %s", self.worker, error)
             self._settle(None)
@@ -96,9 +96,9 @@ class ArmFeed:
             return False
         return True
 
-    def _settle(self, snapshot: ArmStatistics | None) -> None:
+    def _settle(self, snapshot: Statistics | None) -> None:
         with self._changed:
-            self._sending, self._snapshot = ArmStatistics(), snapshot
+            self._sending, self._snapshot = Statistics(), snapshot
 
     def _count_failure(self, error: FastFlowError) -> None:
         if not self.failures:

@@ -54,7 +54,7 @@ class Runner:
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
         self._meter.began(claim.waited_s)
         began_s = time.monotonic()
-        if known := self._feed.fresh():
+        if (known := self._feed.fresh()) is not None:
             self._fastflow.adopt(known)
         with LeaseKeeper(self._queue, claim, self._draining, self._beat_s, self._stall_s) as lease:
             try:

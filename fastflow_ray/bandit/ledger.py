@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 
 
 class Ledger:
@@ -14,8 +14,8 @@ class Ledger:
     twice.
     """
 
-    def __init__(self, statistics: ArmStatistics | None = None, seen: Mapping[str, int] | None = None) -> None:
-        self.statistics = statistics or ArmStatistics()
+    def __init__(self, statistics: Statistics | None = None, seen: Mapping[str, int] | None = None) -> None:
+        self.statistics = statistics or Statistics()
         self.seen: dict[str, int] = dict(seen or {})  # worker → the last sequence merged
 
     def merge(self, worker: str, sequence: int, delta: str) -> str:
@@ -24,7 +24,7 @@ class Ledger:
         Raises StatisticsMismatch, changing nothing, if the delta is damaged or of another grid or other arms.
         """
         if sequence > self.seen.get(worker, -1):
-            self.statistics = self.statistics.merge(ArmStatistics.from_json(delta))
+            self.statistics = self.statistics.merge(Statistics.from_json(delta))
             self.seen[worker] = sequence
         return self.snapshot()
 

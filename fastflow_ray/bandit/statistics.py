@@ -3,74 +3,125 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import StatisticsMismatch
 
-VERSION = 1
+VERSION = 2
 
 
-class ArmStatistics:
-    """A table per policy key. Merging is addition: commutative, associative, empty statistics change nothing."""
+class Statistics:
+    """Two tables per policy key: of its arms, which FastFlow's bandits pull, and of its trajectories, which plans are
+    drawn up from. Merging is addition: commutative, associative, empty statistics change nothing."""
 
-    def __init__(self, tables: Mapping[str, ArmTable] | None = None) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, ArmTable] | None = None,
+        trajectories: Mapping[str, TrajectoryTable] | None = None,
+    ) -> None:
         self.tables: dict[str, ArmTable] = dict(tables or {})
+        self.trajectories: dict[str, TrajectoryTable] = dict(trajectories or {})
+
+    def __bool__(self) -> bool:
+        """Whether there is any table."""
+        return bool(self.tables or self.trajectories)
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all tables, sorted."""
+        return sorted(self.tables.keys() | self.trajectories.keys())
 
     def table(self, key: str, *, steps: int, arms: Sequence[int], grid: str) -> ArmTable:
-        """The table under `key`, made empty if there is none; raises StatisticsMismatch if it is of another kind."""
+        """The arms under `key`, made empty if there are none; raises StatisticsMismatch if they are of another kind."""
         table = self.tables.setdefault(key, ArmTable.empty(steps, arms, grid))
         table.check(key, steps, arms, grid)
         return table
 
-    def merge(self, other: ArmStatistics) -> ArmStatistics:
+    def trajectory(self, key: str, *, steps: int, grid: str) -> TrajectoryTable:
+        """The trajectories under `key`, made empty if there are none; raises StatisticsMismatch as `table`."""
+        table = self.trajectories.setdefault(key, TrajectoryTable.empty(steps, grid))
+        table.check(key, steps, grid)
+        return table
+
+    def merge(self, other: Statistics) -> Statistics:
         """The sum of both, as new statistics that share no array with either."""
-        merged = deepcopy(self.tables)
-        for key, table in other.tables.items():
-            merged[key] = merged[key].merge(table, key) if key in merged else deepcopy(table)
-        return ArmStatistics(merged)
+        return Statistics(_sum(self.tables, other.tables), _sum(self.trajectories, other.trajectories))
+
+    def of(self, key: str) -> Statistics:
+        """What is known under one key; shares its tables."""
+        return Statistics(_only(key, self.tables), _only(key, self.trajectories))
 
     def runs(self, key: str) -> int:
         """How many finished generations taught this key."""
-        return self.tables[key].runs if key in self.tables else 0
+        known: list[ArmTable | TrajectoryTable] = [*self.of(key).tables.values(), *self.of(key).trajectories.values()]
+        return sum(table.runs for table in known)
 
     def describe(self, key: str) -> list[ArmRow]:
         """The arms that were pulled under `key`, by step and arm; none for an unknown key."""
         return self.tables[key].rows() if key in self.tables else []
 
     def to_json(self) -> str:
-        """Versioned JSON: {"version": 1, "tables": {key: …}}."""
-        tables = {key: table.to_dict() for key, table in sorted(self.tables.items())}
-        return json.dumps({"version": VERSION, "tables": tables}, allow_nan=False)
+        """Versioned JSON: {"version": 2, "arms": {key: …}, "trajectories": {key: …}}."""
+        arms = {key: table.to_dict() for key, table in sorted(self.tables.items())}
+        trajectories = {key: table.to_dict() for key, table in sorted(self.trajectories.items())}
+        return json.dumps({"version": VERSION, "arms": arms, "trajectories": trajectories}, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> ArmStatistics:
+    def from_json(cls, text: str) -> Statistics:
         """What `to_json` wrote, bit for bit; raises StatisticsMismatch on any other version or on damaged values."""
         try:
             document = json.loads(text, parse_constant=_refuse_constant)
-            return cls(_read_tables(document))
+            _check_version(document)
+            arms = _read(document, "arms", ArmTable.from_dict)
+            return cls(arms, _read(document, "trajectories", TrajectoryTable.from_dict))
         except ValueError as fault:  # JSON's own error is one too
-            raise StatisticsMismatch(f"these are not arm statistics of version {VERSION}: {fault}") from fault
+            raise StatisticsMismatch(
+                f"these are not statistics of version {VERSION}: {fault};"
+                " begin with a new file, and run one version in the whole fleet"
+            ) from fault
 
     @classmethod
-    def sum_of(cls, texts: Iterable[str]) -> ArmStatistics:
-        """Of documents that `to_json` wrote, such as the tables a store keeps one by one; raises as `from_json`."""
+    def sum_of(cls, texts: Iterable[str]) -> Statistics:
+        """Of documents that `to_json` wrote, such as those a store keeps key by key; raises as `from_json`."""
         return reduce(cls.merge, map(cls.from_json, texts), cls())
 
     def __repr__(self) -> str:
-        keys = ", ".join(f"{key!r}: {table.runs} runs" for key, table in sorted(self.tables.items()))
-        return f"ArmStatistics({keys})"
+        return f"Statistics({', '.join(f'{key!r}: {self.runs(key)} runs' for key in self.keys)})"
 
 
-def _read_tables(document: Any) -> dict[str, ArmTable]:
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise ValueError(f"`version` is not {VERSION}")
-    if not isinstance(document.get("tables"), dict):
-        raise ValueError("`tables` is missing")
-    return {key: ArmTable.from_dict(fields) for key, fields in document["tables"].items()}
+class _Table(Protocol):
+    def merge(self, other: Self, key: str) -> Self: ...
+
+
+Table = TypeVar("Table", bound=_Table)
+
+
+def _sum(ours: Mapping[str, Table], theirs: Mapping[str, Table]) -> dict[str, Table]:
+    merged = deepcopy(dict(ours))
+    for key, table in theirs.items():
+        merged[key] = merged[key].merge(table, key) if key in merged else deepcopy(table)
+    return merged
+
+
+def _only(key: str, tables: Mapping[str, Table]) -> dict[str, Table]:
+    return {key: tables[key]} if key in tables else {}
+
+
+def _check_version(document: Any) -> None:
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION:
+        raise ValueError("they have no version" if version is None else f"they are of version {version!r}")
+
+
+def _read(document: dict[str, Any], kind: str, read_table: Callable[[Any], Table]) -> dict[str, Table]:
+    if not isinstance(document.get(kind), dict):
+        raise ValueError(f"`{kind}` is missing")
+    return {key: read_table(fields) for key, fields in document[kind].items()}
 
 
 def _refuse_constant(name: str) -> NoReturn:

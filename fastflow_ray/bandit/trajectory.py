@@ -1,21 +1,28 @@
-"""What one policy key has learnt about the velocities along a trajectory: their mean inner products, and how
-deviations grow. Kept as sums and counts, so that two tables merge by addition; knows no velocity.
+"""What one policy key has learnt about the velocities along a trajectory: their mean inner products, how deviations
+grow, how far predictions miss, and what audits measured. Kept as sums and counts, so that two tables merge by addition;
+knows no velocity.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastflow_ray.bandit.audits import AuditBook
 from fastflow_ray.bandit.planner import kriging_weights
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
+EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 before any audit
+BAND = 2.0  # standard deviations of the log error of predictions, beyond which a job is out of its band
 
 
 @dataclass(eq=False)
@@ -23,18 +30,24 @@ class TrajectoryTable:
     """Inner products of the velocities v_0 … v_{N−1} over the generations of one grid of N steps."""
 
     grid: str  # fingerprint of the sigmas, from `sampling.grid`
-    products: Floats  # (N, N): <v_i, v_j> / dim summed over the generations; symmetric
-    counts: Counts  # (N, N): generations in each sum; symmetric
+    products: Floats  # (N, N): <v_i, v_j> / dim, weighted and summed over the generations; symmetric
     growth_log_sum: Floats  # (N,): log g_k summed over audits; a deviation in x grows by g_k over step k
     growth_count: Counts  # (N,): audits in each sum
+    miss_log_sum: Floats  # (N,): log of observed over expected squared error of predictions of v_k, summed
+    miss_square_sum: Floats  # (N,): its square, summed
+    miss_count: Counts  # (N,): predictions in each sum
+    weight: float = 0.0  # sum of the weights: 1 for each full run, `COMPLETED` for each skipping one
     runs: int = 0  # generations
     full_runs: int = 0  # generations that evaluated every step
+    evaluations: int = 0  # steps evaluated for whoever asked
+    audit_evaluations: int = 0  # steps evaluated beside them, to learn
+    audits: AuditBook = field(default_factory=AuditBook)
 
     @classmethod
     def empty(cls, steps: int, grid: str) -> TrajectoryTable:
         """A table that has learnt nothing."""
-        square = (steps, steps)
-        return cls(grid, np.zeros(square), np.zeros(square, np.int64), np.zeros(steps), np.zeros(steps, np.int64))
+        zero, none = np.zeros(steps), np.zeros(steps, np.int64)
+        return cls(grid, np.zeros((steps, steps)), zero, none, zero.copy(), zero.copy(), none.copy())
 
     @property
     def steps(self) -> int:
@@ -43,10 +56,17 @@ class TrajectoryTable:
 
     @property
     def mean(self) -> Floats:
-        """C, the inner products per generation, (N, N); NaN where nothing is known."""
-        mean = np.full(self.products.shape, np.nan)
-        np.divide(self.products, self.counts, out=mean, where=self.counts > 0)
+        """C, the inner products per generation, (N, N); NaN before any generation."""
+        mean: Floats = self.products / self.weight if self.weight else np.full(self.products.shape, np.nan)
         return mean
+
+    @property
+    def cosine(self) -> Floats:
+        """Of the angle between two velocities, (N, N); NaN where nothing is known, or one of them vanished."""
+        size = np.sqrt(self.mean.diagonal())
+        cosine, scale = np.full(self.products.shape, np.nan), np.outer(size, size)
+        np.divide(self.mean, scale, out=cosine, where=scale > 0)
+        return cosine
 
     @property
     def growth(self) -> Floats:
@@ -68,7 +88,7 @@ class TrajectoryTable:
         Raises:
             InvalidInput: if they are not the inner products of N velocities; nothing is learnt then.
         """
-        self._add(_checked(gram, self.steps))
+        self._add(_checked(gram, self.steps), 1.0)
         self.full_runs += 1
 
     def add_block(self, steps: Sequence[int], gram: Floats, known: Floats) -> None:
@@ -89,7 +109,7 @@ class TrajectoryTable:
             raise InvalidInput(f"the evaluated steps {list(steps)} have to rise within 0 to {self.steps - 1}")
         if known.shape != self.products.shape or not np.isfinite(known).all():
             raise InvalidInput("a skipping run can be completed only from the mean of a full run; learn from one first")
-        self._add(completed(steps, _checked(gram, len(steps)), known))
+        self._add(completed(steps, _checked(gram, len(steps)), known), COMPLETED)
 
     def add_growth(self, log_growth: Floats, known: NDArray[np.bool_]) -> None:
         """Learn from one audit how deviations grow.
@@ -108,6 +128,34 @@ class TrajectoryTable:
         self.growth_log_sum[known] += log_growth[known]
         self.growth_count[known] += 1
 
+    def add_miss(self, step: int, ratio: float) -> None:
+        """Learn from one prediction: its squared error over the expected one, as seen by the evaluation at `step`."""
+        if ratio > 0 and math.isfinite(ratio):
+            self.miss_log_sum[step] += math.log(ratio)
+            self.miss_square_sum[step] += math.log(ratio) ** 2
+            self.miss_count[step] += 1
+
+    def band(self, step: int) -> float:
+        """The ratio of observed to expected squared error at `step` that a job exceeds only out of the ordinary.
+
+        The logarithm's mean and `BAND` standard deviations, to which a spread of three counts as eight predictions.
+        """
+        count, prior = int(self.miss_count[step]), 8
+        mean = float(self.miss_log_sum[step]) / (count + prior)
+        square = (float(self.miss_square_sum[step]) + prior * math.log(3) ** 2) / (count + prior)
+        return math.exp(mean + BAND * math.sqrt(max(square - mean**2, 0.0)))
+
+    def borrowed(self, weight: float) -> TrajectoryTable:
+        """What a neighbouring key may begin from: the same means at no more than `weight` of a full run, and no
+        generation or audit to its name."""
+        share = min(1.0, weight / self.weight) if self.weight else 0.0
+        lent = TrajectoryTable.empty(self.steps, self.grid)
+        lent.products, lent.weight = self.products * share, self.weight * share
+        measured = self.growth_count > 0
+        lent.growth_log_sum[measured] = self.growth_log_sum[measured] / self.growth_count[measured]
+        lent.growth_count[measured] = 1
+        return lent
+
     def check(self, key: str, steps: int, grid: str) -> None:
         """Raise StatisticsMismatch unless this table is about the same steps and grid."""
         ours, theirs = (self.steps, self.grid), (steps, grid)
@@ -123,11 +171,17 @@ class TrajectoryTable:
         return TrajectoryTable(
             self.grid,
             self.products + other.products,
-            self.counts + other.counts,
             self.growth_log_sum + other.growth_log_sum,
             self.growth_count + other.growth_count,
+            self.miss_log_sum + other.miss_log_sum,
+            self.miss_square_sum + other.miss_square_sum,
+            self.miss_count + other.miss_count,
+            self.weight + other.weight,
             self.runs + other.runs,
             self.full_runs + other.full_runs,
+            self.evaluations + other.evaluations,
+            self.audit_evaluations + other.audit_evaluations,
+            self.audits.merge(other.audits),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,11 +190,17 @@ class TrajectoryTable:
         return {
             "grid": self.grid,
             "products": self.products[upper].tolist(),
-            "counts": self.counts[upper].tolist(),
             "growth_log_sum": self.growth_log_sum.tolist(),
             "growth_count": self.growth_count.tolist(),
+            "miss_log_sum": self.miss_log_sum.tolist(),
+            "miss_square_sum": self.miss_square_sum.tolist(),
+            "miss_count": self.miss_count.tolist(),
+            "weight": self.weight,
             "runs": self.runs,
             "full_runs": self.full_runs,
+            "evaluations": self.evaluations,
+            "audit_evaluations": self.audit_evaluations,
+            "audits": self.audits.to_dict(),
         }
 
     @classmethod
@@ -158,33 +218,49 @@ class TrajectoryTable:
         table = cls(
             grid=fields["grid"],
             products=_symmetric(_floats(fields, "products", triangle), steps),
-            counts=_symmetric(_counts(fields, "counts", triangle), steps),
             growth_log_sum=_floats(fields, "growth_log_sum", (steps,)),
             growth_count=_counts(fields, "growth_count", (steps,)),
+            miss_log_sum=_floats(fields, "miss_log_sum", (steps,)),
+            miss_square_sum=_floats(fields, "miss_square_sum", (steps,)),
+            miss_count=_counts(fields, "miss_count", (steps,)),
+            weight=float(_floats(fields, "weight", ())),
             runs=int(_counts(fields, "runs", ())),
             full_runs=int(_counts(fields, "full_runs", ())),
+            evaluations=int(_counts(fields, "evaluations", ())),
+            audit_evaluations=int(_counts(fields, "audit_evaluations", ())),
+            audits=AuditBook.from_dict(fields["audits"]),
         )
         table._check_sums()
         return table
 
-    def _add(self, gram: Floats) -> None:
-        self.products += gram
-        self.counts += 1
+    def _add(self, gram: Floats, weight: float) -> None:
+        self.products += weight * gram
+        self.weight += weight
         self.runs += 1
 
     def _check_sums(self) -> None:
         """Raise ValueError if the sums and counts contradict each other."""
         if (self.products.diagonal() < 0).any():
             raise ValueError("`products` has a negative diagonal, which no sum of squares has")
-        if self.products[self.counts == 0].any() or self.growth_log_sum[self.growth_count == 0].any():
+        if self.weight < 0 or (self.weight == 0 and self.products.any()):
+            raise ValueError("`products` and `weight` contradict each other")
+        sums_over_nothing = (
+            self.growth_log_sum[self.growth_count == 0],
+            self.miss_log_sum[self.miss_count == 0],
+            self.miss_square_sum[self.miss_count == 0],
+        )
+        if any(sums.any() for sums in sums_over_nothing):
             raise ValueError("a sum over nothing is not 0")
-        if max(self.full_runs, self.counts.max()) > self.runs:
+        if (self.miss_square_sum < 0).any():
+            raise ValueError("`miss_square_sum` is negative, which no sum of squares is")
+        if max(self.full_runs, self.weight) > self.runs:
             raise ValueError("`runs` is less than the generations counted")
 
 
 def growth_prior(steps: int) -> Floats:
-    """G_j before any audit, shape (steps + 1,): 1 + 2·max(0, 1 − 2j/N), for early deviations decide the content."""
-    return 1 + 2 * np.maximum(0.0, 1 - np.arange(steps + 1) / (0.5 * steps))
+    """G_j before any audit, shape (steps + 1,): `EARLY_GROWTH`^(1 − j/N), for early deviations decide the content."""
+    prior: Floats = EARLY_GROWTH ** (1 - np.arange(steps + 1) / steps)
+    return prior
 
 
 def completed(steps: Sequence[int], gram: Floats, known: Floats) -> Floats:

@@ -112,8 +112,10 @@ def frontier(points: Iterable[Point]) -> list[Point]:
 def at_work(points: Iterable[Point], evaluations: float, slack: float = 0.02) -> AtWork | None:
     """Mean and worst at this work, on the straight line between the two nearest points of the frontier.
 
-    None outside of what was measured; `slack` is how far, relatively, work may differ and still count as equal.
+    None outside of what was measured; within, a point that took less work and is better than all that took more stands
+    for them. `slack` is how far, relatively, work may differ and still count as equal.
     """
+    points = list(points)
     best = frontier(points)
     for each in best:
         if abs(each.evaluations - evaluations) <= slack * evaluations:
@@ -125,6 +127,8 @@ def at_work(points: Iterable[Point], evaluations: float, slack: float = 0.02) ->
                 below.psnr_db.mean + share * (above.psnr_db.mean - below.psnr_db.mean),
                 below.psnr_db.worst + share * (above.psnr_db.worst - below.psnr_db.worst),
             )
+    if best and best[-1].evaluations <= evaluations <= max(each.evaluations for each in points):
+        return AtWork(best[-1].psnr_db.mean, best[-1].psnr_db.worst)
     return None
 
 

@@ -14,8 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fastflow_ray
-
 if TYPE_CHECKING:
     from fastflow_ray.bench.stage import Stage
 
@@ -58,7 +56,7 @@ def stamp(known: Mapping[str, Any]) -> Stamp:
 
 
 def _sources() -> list[bytes]:
-    package = Path(fastflow_ray.__file__).parent
+    package = Path(__file__).parents[1]
     return [path.read_bytes() for room in ROOMS for path in sorted(package.glob(room))]
 
 

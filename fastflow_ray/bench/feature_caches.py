@@ -1,7 +1,7 @@
 """Rows of diffusers' own caches: the network is called on every step and reuses or predicts what is inside it.
 
-Each has a fixed grid of settings, from careful to bold, that gives a curve of work and fidelity; diffusers' defaults are
-among them where they skip anything here. A peer that breaks, or mixes up the branches of guidance, raises
+Each has a fixed grid of settings, from careful to bold, that gives a curve of work and fidelity; diffusers' defaults
+are among them where they skip anything here. A peer that breaks, or mixes up the branches of guidance, raises
 NotApplicable; that one did nothing is not seen here but by the work it left.
 """
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from inspect import signature
-from typing import Any
+from dataclasses import dataclass, replace
 
+from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.audited import generate
 from fastflow_ray.bench import subject
 from fastflow_ray.bench.method import Learnt, NotApplicable, Setting
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.models.engine import StepReport
+from fastflow_ray.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,34 @@ class LearnedPlan:
 
     def settings(self, regime: Regime, budgets: Sequence[float]) -> list[Setting]:
         """A setting per budget; each learns for itself."""
-        if "evaluations" not in signature(FastFlow.attach).parameters:
-            raise NotApplicable("this version's `attach` takes no budget")
         if not self.learning:
             raise NotApplicable("its first generation evaluates every step; let it learn from some")
         counts = sorted({regime.evaluations(speedup) for speedup in budgets}, reverse=True)
         return [Setting(f"{count} evaluated", {"evaluations": count}, learns_alone=True) for count in counts]
 
     def learn(self, stage: Stage, regime: Regime, setting: Setting) -> Learnt:
-        """Generations of other prompts; the first evaluates every step, and audits count as the work they are."""
+        """Generations of other prompts, as a worker makes them: the first evaluates every step, and audits count as the
+        work they are."""
         fastflow, evaluations = FastFlow(), 0.0
-        with stage.scheduled(stage.flow_euler(regime)), _attached(fastflow, stage, setting):
-            for each in subject.learning(self.learning):
-                evaluations += stage.rehearse(each, regime)
+        for each in subject.learning(self.learning):
+            with stage.counting() as counted:
+                pace = Pace(evaluations=setting.values["evaluations"])
+                spec = replace(stage.spec(each, regime, regime.steps), acceleration=Acceleration.AUTO, pace=pace)
+                generate(stage.engine, spec, fastflow, _unheard, audit=None)
+            evaluations += counted() / regime.branches
         return Learnt(fastflow, evaluations)
 
     @contextmanager
     def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
         """Every measured generation decides from what the learning ones left, and not from each other."""
         fastflow: FastFlow = copy.deepcopy(learnt.state)
-        with stage.scheduled(stage.flow_euler(regime)), _attached(fastflow, stage, setting):
+        key = stage.engine.policy_key(stage.spec(subject.learning(1)[0], regime, regime.steps))
+        with (
+            stage.scheduled(stage.flow_euler(regime)),
+            fastflow.attach(stage.pipe, key, evaluations=setting.values["evaluations"]),
+        ):
             yield regime.steps
 
 
-def _attached(fastflow: FastFlow, stage: Stage, setting: Setting) -> Any:
-    attach: Any = fastflow.attach
-    return attach(stage.pipe, evaluations=setting.values["evaluations"])
+def _unheard(report: StepReport) -> None:
+    """Nobody watches the learning."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,28 +57,34 @@ class Stage:
 
     def rehearse(self, subject: Subject, regime: Regime) -> float:
         """Run the pipeline as it is now for what it teaches, and decode nothing; the evaluations it took."""
+        with self.counting() as counted:
+            self.pipe(**self._arguments(subject, regime, regime.steps) | {"output_type": "latent"})
+        return counted() / regime.branches
+
+    @contextmanager
+    def counting(self) -> Iterator[Callable[[], float]]:
+        """Counts passes of whole networks, each branch of guidance one, for as long as the `with` lasts."""
         with ExitStack() as leaving:
             meters = [leaving.enter_context(meter.counting()) for meter in self._meters]
-            self.pipe(**self._arguments(subject, regime, regime.steps) | {"output_type": "latent"})
-        return sum(meter.passes for meter in meters) / regime.branches
+            yield lambda: sum(meter.passes for meter in meters)
 
     def perform(self, subject: Subject, regime: Regime, steps: int) -> Take:
         """Run the pipeline as it is now, in `steps` steps."""
         watch = _Watch(steps)
         with ExitStack() as leaving:
-            meters = [leaving.enter_context(meter.counting()) for meter in self._meters]
+            counted = leaving.enter_context(self.counting())
             leaving.enter_context(self.transformers[0].register_forward_pre_hook(watch.started))
             output = self.pipe(**self._arguments(subject, regime, steps), callback_on_step_end=watch.stepped)
-        passes = sum(meter.passes for meter in meters)
-        return Take(output.frames[0], watch.latents, passes / regime.branches, watch.wall_s, watch.cpu_s)
+        return Take(output.frames[0], watch.latents, counted() / regime.branches, watch.wall_s, watch.cpu_s)
 
     def _two_passes(self) -> object:
         """At the first timestep and near the last, so that each of two experts runs once."""
         return self.pipe(**self._arguments(Subject("", 0), Regime(1.0, 3.0, 2), 2) | {"output_type": "latent"})
 
-    def _arguments(self, subject: Subject, regime: Regime, steps: int) -> dict[str, Any]:
+    def spec(self, subject: Subject, regime: Regime, steps: int) -> GenerationSpec:
+        """The subject at the model's own size."""
         card = self.engine.card
-        spec = GenerationSpec(
+        return GenerationSpec(
             prompt=subject.prompt,
             negative_prompt="",
             width=card.width,
@@ -90,7 +96,9 @@ class Stage:
             shift=regime.shift,
             seed=subject.seed,
         )
-        return self.engine.arguments(spec)
+
+    def _arguments(self, subject: Subject, regime: Regime, steps: int) -> dict[str, Any]:
+        return self.engine.arguments(self.spec(subject, regime, steps))
 
 
 class _Watch:

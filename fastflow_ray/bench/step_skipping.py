@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bench import subject
 from fastflow_ray.bench.method import LearnsNothing, Learnt, NotApplicable, Setting
 from fastflow_ray.bench.regime import Regime
@@ -86,6 +86,6 @@ class PublishedFastFlow:
     @contextmanager
     def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
         """Every measured generation decides from what the learning ones left, and not from each other."""
-        known: ArmStatistics = learnt.state
+        known: Statistics = learnt.state
         with stage.scheduled(stage.flow_euler(regime)), FastFlow(statistics=known).attach(stage.pipe):
             yield regime.steps

@@ -20,14 +20,15 @@ from fastflow_ray.settings import Settings
 
 if TYPE_CHECKING:
     from fastflow_ray.bandit.arm_table import ArmTable
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
+    from fastflow_ray.bandit.trajectory import TrajectoryTable
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Read what `generate --policy` keeps, not the fleet's.")
 ]
-Plot = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also draw pulls and errors into a picture.")]
+Plot = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also draw what was learnt into a picture.")]
 
 
 @app.callback()
@@ -37,7 +38,8 @@ def policy() -> None:
 
 @app.command()
 def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis: given.RedisUrl = None) -> None:
-    """Per policy key, how often each skip was tried after each step and what it cost (mean squared velocity error)."""
+    """Per policy key, how often each skip was tried after each step and what it cost (mean squared velocity error); and
+    of trajectories, how large the velocity is, how alike that of the step before, and how deviations grow."""
     if file and redis:
         raise InvalidInput("--file and --redis are two places to read from; give only one of them")
     statistics = read_statistics(file) if file else _of_fleet(redis or Settings.from_environment().redis_url)
@@ -47,12 +49,15 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
         draw(statistics, plot)
     if json:
         print(statistics.to_json())
-    elif not statistics.tables:
+    elif not statistics:
         console().print("nothing was learnt yet")
     else:
         for key, table in sorted(statistics.tables.items()):
-            console().print(_headline(key, table), soft_wrap=True)  # a key has to stay whole
-            console().print(table_of_arms(table))
+            learnt = f"{table.runs} generations, {table.scale_runs} of them calibrations, mu = {table.mu:.3g}"
+            _print(key, learnt, table_of_arms(table))
+        for key, trajectories in sorted(statistics.trajectories.items()):
+            learnt = f"{trajectories.runs} trajectories, {trajectories.full_runs} of them in full"
+            _print(key, learnt, table_of_trajectories(trajectories))
 
 
 def table_of_arms(table: ArmTable) -> Table:
@@ -69,23 +74,36 @@ def table_of_arms(table: ArmTable) -> Table:
     return shown
 
 
-def _of_fleet(redis_url: str) -> ArmStatistics:
+def table_of_trajectories(table: TrajectoryTable) -> Table:
+    """A row per step: the velocity's root mean square, its cosine with that of the step before, and the factor by which
+    a deviation present there has grown at the end, with the audits that measured it."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("step", "velocity", "as before", "growth", "audits"):
+        shown.add_column(heading, justify="right")
+    alike = ["", *map("{:.4f}".format, table.cosine.diagonal(1))]
+    columns = (table.mean.diagonal() ** 0.5, alike, table.growth[:-1], table.growth_count)
+    for step, (size, as_before, growth, audits) in enumerate(zip(*columns, strict=True)):
+        shown.add_row(str(step), f"{size:.3f}", as_before, f"{growth:.2f}", str(audits))
+    return shown
+
+
+def _of_fleet(redis_url: str) -> Statistics:
     """Every model's fleet keeps its own; a policy key names its model, so that they can be shown together."""
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
     from fastflow_ray.queue.statistics_store import StatisticsStore
 
     texts: list[str] = []
     for model in CATALOGUE:
         with closing(StatisticsStore(redis_url, model)) as kept:
-            tables, _ = kept.load()
-        texts += tables.values()
-    return ArmStatistics.sum_of(texts)
+            documents, _ = kept.load()
+        texts += documents.values()
+    return Statistics.sum_of(texts)
 
 
 def _cell(pulls: int, mean_error: float) -> Text:
     return Text(f"{pulls} × {mean_error:.2e}") if pulls else Text("·", "bright_black")
 
 
-def _headline(key: str, table: ArmTable) -> Text:
-    learnt = f"{table.runs} generations, {table.scale_runs} of them calibrations, mu = {table.mu:.3g}"
-    return Text.assemble((key, "bold"), f"\n{learnt}")
+def _print(key: str, learnt: str, table: Table) -> None:
+    console().print(Text.assemble((key, "bold"), f"\n{learnt}"), soft_wrap=True)  # a key has to stay whole
+    console().print(table)

@@ -9,27 +9,27 @@ from fastflow_ray.atomic_file import replacing
 from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
 
 
-def read_statistics(path: Path) -> ArmStatistics:
+def read_statistics(path: Path) -> Statistics:
     """The statistics in the file; raises InvalidInput if it cannot be read, StatisticsMismatch if it holds none."""
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
 
     try:
-        return ArmStatistics.from_json(path.read_text(encoding="utf-8"))
+        return Statistics.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"cannot read statistics from {path}: {error}") from None
 
 
-def read_or_empty(path: Path) -> ArmStatistics:
+def read_or_empty(path: Path) -> Statistics:
     """The statistics in the file, or empty ones if it does not exist yet; raises as `read_statistics`."""
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
 
-    return read_statistics(path) if path.exists() else ArmStatistics()
+    return read_statistics(path) if path.exists() else Statistics()
 
 
-def add_learnt(path: Path, delta: ArmStatistics) -> None:
+def add_learnt(path: Path, delta: Statistics) -> None:
     """Add to what the file holds now, which another process may have updated since it was read."""
     merged = read_or_empty(path).merge(delta)
     with replacing(path) as sibling:

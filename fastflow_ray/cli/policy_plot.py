@@ -1,10 +1,12 @@
-"""Arm statistics as a picture: for every policy key, pulls and mean error over steps and arms."""
+"""What was learnt as a picture: for every policy key pulls and mean error over steps and arms, or how alike the
+velocities of its trajectories are and how deviations grow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -12,24 +14,52 @@ from fastflow_ray.atomic_file import replacing
 
 if TYPE_CHECKING:
     from fastflow_ray.bandit.arm_table import ArmTable
-    from fastflow_ray.bandit.statistics import ArmStatistics
+    from fastflow_ray.bandit.statistics import Statistics
+    from fastflow_ray.bandit.trajectory import TrajectoryTable
+
+LEAST = 1e-6  # difference of two velocities that is still told apart
 
 
-def draw(statistics: ArmStatistics, path: Path) -> None:
+def draw(statistics: Statistics, path: Path) -> None:
     """Write a PNG with two matrices per key; raises FastFlowError if it cannot be written."""
-    tables = sorted(statistics.tables.items())
-    figure = Figure(figsize=(11, 2.6 * max(len(tables), 1)), layout="constrained")
-    axes = figure.subplots(max(len(tables), 1), 2, squeeze=False)
-    for (key, table), (pulls, errors) in zip(tables, axes, strict=False):
-        _matrix(pulls, table, table.pulls, f"{key}\npulls")
-        _matrix(errors, table, table.mean_error, f"{table.runs} generations\nmean error", norm=LogNorm())
+    arms, trajectories = sorted(statistics.tables.items()), sorted(statistics.trajectories.items())
+    rows = max(len(arms) + len(trajectories), 1)
+    figure = Figure(figsize=(11, 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    for (key, table), (left, right) in zip(arms, axes, strict=False):
+        _arms(left, table, table.pulls, f"{key}\npulls")
+        _arms(right, table, table.mean_error, f"{table.runs} generations\nmean error", norm=_scale(table))
+    for (key, trajectory), (left, right) in zip(trajectories, axes[len(arms) :], strict=False):
+        _alikeness(left, trajectory, f"{key}\n1 − cosine of velocities")
+        _growth(right, trajectory, f"{trajectory.runs} trajectories\ngrowth of deviations")
     with replacing(path) as sibling:
         figure.savefig(sibling, format="png", dpi=120)
 
 
-def _matrix(axes: Any, table: ArmTable, values: Any, title: str, **scale: Any) -> None:
-    image = axes.imshow(values.T, aspect="auto", origin="lower", cmap="viridis", **scale)
-    axes.set(title=title, xlabel="step", ylabel="steps skipped", yticks=range(len(table.arms)))
+def _arms(axes: Any, table: ArmTable, values: Any, title: str, **scale: Any) -> None:
+    _matrix(axes, values.T, title, **scale)
+    axes.set(ylabel="steps skipped", yticks=range(len(table.arms)))
     axes.set_yticklabels(table.arms)
+
+
+def _scale(table: ArmTable) -> LogNorm | None:
+    """By powers of ten, unless there is nothing to show: of no numbers there is no logarithm."""
+    return LogNorm() if (table.mean_error > 0).any() else None
+
+
+def _alikeness(axes: Any, table: TrajectoryTable, title: str) -> None:
+    _matrix(axes, np.maximum(1 - table.cosine, LEAST), title, norm=LogNorm(LEAST, 1))
+    axes.set(ylabel="step")
+
+
+def _growth(axes: Any, table: TrajectoryTable, title: str) -> None:
+    axes.plot(table.growth)
+    axes.set(title=title, xlabel="step", ylabel="at the end / there")
+    axes.title.set_fontsize(8)
+
+
+def _matrix(axes: Any, values: Any, title: str, **scale: Any) -> None:
+    image = axes.imshow(values, aspect="auto", origin="lower", cmap="viridis", **scale)
+    axes.set(title=title, xlabel="step")
     axes.title.set_fontsize(8)
     axes.figure.colorbar(image, ax=axes)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastflow_ray.errors import AccelerationUnavailable, InvalidInput
 from fastflow_ray.models.gate import Gate
 from fastflow_ray.models.scheduler import FastFlowScheduler, MachineFor
 from fastflow_ray.sampling.trace import Trace
 
+if TYPE_CHECKING:
+    from fastflow_ray.trial import Trial
+
 TRANSFORMERS = ("transformer", "transformer_2")  # Wan 2.2 has a second expert
 
 
-@dataclass(frozen=True)
+@dataclass
 class Attachment:
     """A pipeline under acceleration."""
 
     scheduler: FastFlowScheduler
+    trial: Trial | None = None  # of the latest call, where it was planned: to be held once it has ended
 
     @property
     def trace(self) -> Trace:

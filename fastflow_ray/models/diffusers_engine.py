@@ -101,7 +101,7 @@ class DiffusersEngine:
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
-        return Generation(frames, run.trace, clock.stop())
+        return Generation(frames, run.trace, clock.stop(), run.trial)
 
     @property
     def pipe(self) -> Any:

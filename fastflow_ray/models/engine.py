@@ -16,6 +16,7 @@ from fastflow_ray.pace import Pace
 if TYPE_CHECKING:
     from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.sampling.trace import Trace
+    from fastflow_ray.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Generation:
     frames: np.ndarray  # float32 (frames, height, width, 3) in [0, 1]
     trace: Trace  # which steps ran the network
     phase_s: dict[str, float]  # seconds per phase: text_encode, sample, decode
+    trial: Trial | None = None  # to be held by whoever wants to know what the plan cost in fidelity
 
 
 OnStep = Callable[[StepReport], None]  # may raise to stop the generation at this step

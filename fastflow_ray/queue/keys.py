@@ -1,8 +1,8 @@
 """Every key this product writes to Redis, with its type and its end. Knows no commands.
 
 `ff:{<queue>}:<suffix>`; the braces keep one queue in one cluster slot. "kept" keys are bounded by the queue's limits,
-not by time: job ids leave them when their job's record expires. Only the statistics grow: `tables` with every new
-policy key, `sequences` by some 40 bytes with every worker that starts.
+not by time: job ids leave them when their job's record expires. Only the statistics grow: `statistics` with every
+new policy key, `sequences` by some 40 bytes with every worker that starts.
 
     suffix       type    ends              content
     queued       zset    kept              id → place: (255 - priority)·2^40 + the tenant's turn
@@ -18,7 +18,7 @@ policy key, `sequences` by some 40 bytes with every worker that starts.
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
     j:<id>       hash    result TTL        one job; without end until the job has ended
-    tables       hash    kept              statistics store: policy key → arm table as JSON
+    statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
     sequences    hash    kept              statistics store: worker → last sequence merged
 """
 
@@ -39,7 +39,7 @@ SHARED_KEYS: dict[str, str] = {
     "wake": "list",
     "ev": "stream",
 }
-STATISTICS_KEYS: dict[str, str] = {"tables": "hash", "sequences": "hash"}
+STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash"}
 JOB_PREFIX = "j:"  # + id: hash
 
 

@@ -1,6 +1,6 @@
 """Keeps what the fleet has learnt about skipping beyond the life of the actor that holds it.
 
-Stores texts under texts; what an arm is, it does not know.
+Stores texts under texts; what they say, it does not know.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from fastflow_ray.queue.record import whole_number
 
 
 class StatisticsStore:
-    """Tables by policy key, and per worker the last sequence number that is already in them."""
+    """A document per policy key, and per worker the last sequence number that is already in them."""
 
     def __init__(self, redis_url: str, name: str) -> None:
         self._connection = Connection(redis_url)
         keys = QueueKeys(name)
-        self._tables = keys.key("tables")
+        self._statistics = keys.key("statistics")
         self._sequences = keys.key("sequences")
 
     def load(self) -> tuple[dict[str, str], dict[str, int]]:
-        """Tables and sequences as one consistent picture; raises QueueUnavailable."""
+        """Documents and sequences as one consistent picture; raises QueueUnavailable."""
 
         def read(client: redis.Redis) -> tuple[dict[str, str], dict[str, str]]:
             with client.pipeline(transaction=True) as both:
-                both.hgetall(self._tables)
+                both.hgetall(self._statistics)
                 both.hgetall(self._sequences)
-                tables, sequences = both.execute()
-            return tables, sequences
+                documents, sequences = both.execute()
+            return documents, sequences
 
-        tables, sequences = self._connection.ask(read)
-        return tables, {worker: whole_number(last) for worker, last in sequences.items()}
+        documents, sequences = self._connection.ask(read)
+        return documents, {worker: whole_number(last) for worker, last in sequences.items()}
 
-    def save(self, tables: Mapping[str, str], worker: str, sequence: int) -> None:
-        """Write the changed tables together with the sequence that changed them; raises QueueUnavailable.
+    def save(self, documents: Mapping[str, str], worker: str, sequence: int) -> None:
+        """Write the changed documents together with the sequence that changed them; raises QueueUnavailable.
 
         In one transaction: a delta is never merged twice after a crash, nor is its merge lost. Repeating is harmless.
         """
 
         def write(client: redis.Redis) -> None:
             with client.pipeline(transaction=True) as both:
-                for key, table in tables.items():
-                    both.hset(self._tables, key, table)
+                for key, document in documents.items():
+                    both.hset(self._statistics, key, document)
                 both.hset(self._sequences, worker, str(sequence))
                 both.execute()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,15 +30,16 @@ class Plan:
     evaluated: tuple[int, ...]  # rising from 0
     predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
     integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED`, its own the last
+    foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
 
     def __post_init__(self) -> None:
         if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):
             raise InvalidInput(f"a plan's evaluated steps have to rise from 0 and stay below {self.steps}")
         if set(self.predict) != set(range(self.steps)) - set(self.evaluated):
             raise InvalidInput("a plan needs weights for exactly the steps it does not evaluate")
-        if not set(self.integrate) <= set(self.evaluated):
-            raise InvalidInput("a plan can go again only to a step it evaluates")
-        weights = [*self.predict.values(), *self.integrate.values()]
+        if not set(self.integrate) | set(self.foresee) <= set(self.evaluated):
+            raise InvalidInput("a plan can go again only to a step it evaluates, and foresee only such a one")
+        weights = [*self.predict.values(), *self.integrate.values(), *self.foresee.values()]
         if not all(row and all(math.isfinite(weight) for weight in row) for row in weights):
             raise InvalidInput("a plan's weights have to be finite")
         if any(len(row) > REMEMBERED for row in weights):
@@ -60,6 +61,10 @@ class Plan:
         if steps != self.steps:
             raise InvalidInput(f"the plan is for {self.steps} steps, the grid has {steps}; plan for this grid")
 
+    def skipped_after(self, step: int) -> int:
+        """Steps skipped between evaluated `step` and the next evaluation, or the end."""
+        return next((later for later in self.evaluated if later > step), self.steps) - step - 1
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; floats keep every bit."""
         return {
@@ -67,6 +72,7 @@ class Plan:
             "evaluated": list(self.evaluated),
             "predict": {str(step): list(weights) for step, weights in self.predict.items()},
             "integrate": {str(step): list(weights) for step, weights in self.integrate.items()},
+            "foresee": {str(step): list(weights) for step, weights in self.foresee.items()},
         }
 
     @classmethod
@@ -78,6 +84,7 @@ class Plan:
                 evaluated=tuple(int(step) for step in fields["evaluated"]),
                 predict=_weights(fields["predict"]),
                 integrate=_weights(fields["integrate"]),
+                foresee=_weights(fields.get("foresee", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as damage:
             raise InvalidInput(f"this is not a plan: {damage!r}") from damage

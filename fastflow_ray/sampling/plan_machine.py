@@ -11,25 +11,25 @@ from fastflow_ray.sampling.machine import Euler
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.watch import Watch, unwatched
 
 
 class PlanMachine:
     """A `Machine` that owns x in float32, so that re-integration is not rounded to the model's dtype at every step.
 
     Beside x it holds four tensors of its shape at most: x where the latest skip began, and `REMEMBERED` velocities.
-    It never waits for the device.
+    It waits for the device only where its watch does, once per evaluation.
 
     A caller may alter x between steps, as inpainting does: what came back less what was handed out is added to x, and
     to where the skip began. Alter a copy, though: of a float32 x changed in place, re-integration knows nothing.
     """
 
-    def __init__(self, plan: Plan, learn: Callable[[Sightings], None]) -> None:
-        """`learn` is told at the end what was seen."""
+    def __init__(self, plan: Plan, learn: Callable[[Sightings, Plan], None], watch: Watch = unwatched) -> None:
+        """`learn` is told at the end what was seen and which plan was walked; `watch` is as in `planned`."""
         self.trace = Trace(steps=plan.steps, plan=plan)
-        self._plan = plan
-        self._skipped_after = dict(plan.skips)
+        self._watch = watch
         self._learn = learn
-        self._sightings = Sightings()
+        self.sightings = Sightings()
         self._step = 0
         self._x: Tensor | None = None  # None: the trajectory has not begun, or it has ended
         self._dtype = torch.float32  # x was handed out rounded to it
@@ -40,6 +40,11 @@ class PlanMachine:
     def skips(self) -> bool:
         """Whether the present step does without the network."""
         return self._step in self._plan.predict
+
+    @property
+    def _plan(self) -> Plan:
+        assert self.trace.plan is not None  # it begins with one
+        return self.trace.plan
 
     def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:
         """As `Machine` says; float32."""
@@ -56,9 +61,9 @@ class PlanMachine:
     def finish(self) -> None:
         """As `Machine` says; lets go of every tensor."""
         if self._x is not None:
-            self._sightings.end(self._x)
+            self.sightings.end(self._x)
         self._x, self._start, self._known = None, None, []
-        self._learn(self._sightings)
+        self._learn(self.sightings, self._plan)
 
     def _taken_back(self, x: Tensor) -> Tensor:
         """Our own x, with whatever the caller changed in what it was handed."""
@@ -77,7 +82,8 @@ class PlanMachine:
         if self._start is not None and self._step in self._plan.integrate:
             x = self._start + combine(self._plan.integrate[self._step], self._known)
         self._start = x
-        self._sightings.add(self._step, x, v)
+        self.sightings.add(self._step, x, v)
+        self.trace.plan = self._watch(self._plan, self.sightings)
         self.trace.evaluated.append(self._step)
-        self.trace.skips.append((self._step, self._skipped_after[self._step]))
+        self.trace.skips.append((self._step, self._plan.skipped_after(self._step)))
         return x

@@ -11,20 +11,27 @@ from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.velocity_history import check_finite
+from fastflow_ray.sampling.watch import Watch, unwatched
 
 
 @torch.no_grad()
 def planned(
-    velocity: Velocity, x: Tensor, sigmas: Tensor, plan: Plan, sightings: Sightings | None = None
+    velocity: Velocity,
+    x: Tensor,
+    sigmas: Tensor,
+    plan: Plan,
+    sightings: Sightings | None = None,
+    watch: Watch = unwatched,
 ) -> tuple[Tensor, Trace]:
     """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), evaluating where `plan` says.
 
-    A plan that evaluates every step is Euler, bit for bit. `sightings` notes what the network was seen to do.
+    A plan that evaluates every step is Euler, bit for bit. `sightings` notes what the network was seen to do,
+    and `watch`, asked after every evaluation, may add evaluations to the plan; `trace.plan` is the one that was walked.
     Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, InvalidOutput.
     """
     check_grid(sigmas)
     plan.check(len(sigmas) - 1)
-    trace, sightings = Trace(steps=plan.steps, skips=plan.skips, plan=plan), sightings or Sightings()
+    trace, sightings = Trace(steps=plan.steps), sightings or Sightings()
     x = start = x.to(torch.float32)
     known: list[Tensor] = []
     for k in range(plan.steps):
@@ -38,7 +45,9 @@ def planned(
             start = x
             trace.add_evaluation(k)
             sightings.add(k, x, v)
+            plan = watch(plan, sightings)
         x = x + (sigmas[k + 1] - sigmas[k]) * v
     sightings.end(x)
     check_finite(x)
+    trace.plan, trace.skips = plan, plan.skips
     return x, trace

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fastflow_ray.sampling.plan import Plan
+
 COORDINATES = 1024  # per sample of the batch
 
 
@@ -31,6 +33,23 @@ class Sightings:
     def end(self, x: Tensor) -> None:
         """The trajectory has arrived at x."""
         self._x.append(_subset(x))
+
+    def miss(self, plan: Plan, position: int = -1) -> float | None:
+        """Squared error per coordinate of the plan's prediction of the evaluation at `position`, the latest unless
+        said; None where it made no prediction. Waits for the device, once.
+        """
+        weights = plan.foresee.get(self.steps[position])
+        if weights is None:
+            return None
+        end = len(self._v) + position if position < 0 else position
+        before = torch.stack(self._v[end - len(weights) : end])
+        predicted = torch.tensor(weights, dtype=torch.float32, device=before.device) @ before
+        return float((predicted - self._v[end]).square().mean())
+
+    def misses(self, plan: Plan) -> list[tuple[int, float]]:
+        """(evaluated step, squared error per coordinate) of every prediction the plan made of an evaluation."""
+        seen = ((step, self.miss(plan, position)) for position, step in enumerate(self.steps))
+        return [(step, error) for step, error in seen if error is not None]
 
     @property
     def x(self) -> NDArray[np.float64]:

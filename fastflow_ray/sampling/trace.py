@@ -16,10 +16,10 @@ class Trace:
     evaluated: list[int] = field(default_factory=list)  # step indices, rising
     skips: list[tuple[int, int]] = field(default_factory=list)  # (step, skipped): chosen after evaluating `step`
     errors: list[tuple[int, int, float]] = field(default_factory=list)  # (step, skipped, MSE of the prediction)
-    audit_mse: float | None = None  # of x against the full run of the same seed, where one was made
+    audit_db: float | None = None  # PSNR of x against the full run of the same seed, where one was made
+    expected_db: float | None = None  # fidelity the plan was expected to keep; None where that cannot be told
+    snapshot: str | None = None  # which statistics the plan came from
     added: list[int] = field(default_factory=list)  # evaluated beyond the plan, for its errors had left their band
-    expected_db: float | None = None  # PSNR of the decoded frames against the full run, as the plan foresaw it
-    snapshot: str | None = None  # short name of the statistics that the plan came from
     plan: Plan | None = None  # that was walked; walked again from the same noise, it gives the same bits
 
     def add_evaluation(self, step: int) -> None:

@@ -13,6 +13,8 @@ from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.queue.queues import Queues
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
+KINDS = ("arms", "trajectories")  # of tables, in a statistics document
+
 
 class FleetView:
     """Read-only routes over the queues and the statistics."""
@@ -38,7 +40,8 @@ class FleetView:
         return {"object": "fleet", "queues": {model: asdict(depth) for model, depth in self._queues.depths().items()}}
 
     def policy(self) -> dict[str, Any]:
-        """What was learnt about skipping: per model and policy key, pulls and summed errors per step and arm.
+        """What was learnt about skipping, per model and policy key: of arms, pulls and summed errors per step and arm;
+        of trajectories, summed inner products of their velocities and how deviations grew.
 
         The tables are passed on as they are kept, so that this server needs no numpy.
         """
@@ -46,9 +49,9 @@ class FleetView:
 
 
 def _tables(store: StatisticsStore) -> dict[str, Any]:
-    """Policy key → table. What is kept under a key is a statistics document of its own, holding that one key."""
-    documents, _ = store.load()
-    return {key: table for text in documents.values() for key, table in json.loads(text)["tables"].items()}
+    """Kind → policy key → table. What is kept under a key is a statistics document of its own, of that one key."""
+    documents = [json.loads(text) for text in store.load()[0].values()]
+    return {kind: {k: v for document in documents for k, v in document[kind].items()} for kind in KINDS}
 
 
 def _model_view(model: str) -> dict[str, Any]:

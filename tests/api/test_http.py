@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 
 import httpx
+import numpy as np
 import pytest
 from hand_worker import HandWorker
 from leaks import ClosedAfter
 from live_server import serving
 
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Progress
 from fastflow_ray.queue.statistics_store import StatisticsStore
@@ -231,9 +232,11 @@ class TestKey:
 
 
 def test_what_was_learnt_is_passed_on_as_it_is_kept(http: httpx.Client, redis_url: str, closed_after: ClosedAfter):
-    learnt = ArmStatistics()
+    learnt = Statistics()
     learnt.table("shapes@1", steps=4, arms=(0, 2), grid="g").update(1, 2, 0.5)
+    learnt.trajectory("shapes@1", steps=2, grid="g").add_run(np.eye(2))
     closed_after(StatisticsStore(redis_url, "shapes")).save({"shapes@1": learnt.to_json()}, "w1", 1)
     models = http.get("/v1/policy").json()["models"]
-    assert models["shapes"]["shapes@1"]["pulls"] == [[0, 0], [0, 1], [0, 0], [0, 0]]
-    assert models["hunyuanvideo"] == {}
+    assert models["shapes"]["arms"]["shapes@1"]["pulls"] == [[0, 0], [0, 1], [0, 0], [0, 0]]
+    assert models["shapes"]["trajectories"]["shapes@1"]["products"] == [1, 0, 1]
+    assert models["hunyuanvideo"] == {"arms": {}, "trajectories": {}}

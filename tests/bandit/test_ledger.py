@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import StatisticsMismatch
 
 
 def report(key: str, error: float, arms=(0, 2)) -> str:
-    delta = ArmStatistics()
+    delta = Statistics()
     delta.table(key, steps=4, arms=arms, grid="g").update(1, 2, error)
+    delta.trajectory(key, steps=2, grid="g").add_run(np.eye(2))
     return delta.to_json()
 
 
 def pulls(ledger: Ledger, key: str) -> int:
-    return int(ledger.statistics.tables[key].pulls.sum())
+    number = int(ledger.statistics.tables[key].pulls.sum())
+    assert ledger.statistics.trajectories[key].runs == number, "both kinds travel together"
+    return number
 
 
 def test_it_is_a_sink_and_answers_with_the_snapshot():
@@ -50,7 +54,7 @@ def test_however_often_reports_are_repeated_the_first_of_each_counts(order, data
     assert pulls(ledger, "k") == sum(map(len, counted.values()))
 
 
-@pytest.mark.parametrize("bad", ["{", report("k", 1.0, arms=(0, 2, 4))])
+@pytest.mark.parametrize("bad", ["{", report("k", 1.0, arms=(0, 2, 4)), '{"version": 1, "tables": {}}'])
 def test_a_report_of_another_kind_is_refused_and_changes_nothing(bad):
     ledger = Ledger()
     ledger.merge("w1", 1, report("k", 1.0))

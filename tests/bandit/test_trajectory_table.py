@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.trajectory import TrajectoryTable, completed, growth_prior
+from fastflow_ray.bandit.trajectory import COMPLETED, TrajectoryTable, completed, growth_prior
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"
@@ -58,7 +59,7 @@ def test_the_document_keeps_every_bit(table):
     again = TrajectoryTable.from_dict(json.loads(said(table)))
     assert said(again) == said(table)
     assert np.array_equal(again.products, table.products)
-    assert np.array_equal(again.counts, table.counts)
+    assert again.weight == table.weight
 
 
 def test_the_document_keeps_awkward_floats_too():
@@ -67,12 +68,20 @@ def test_the_document_keeps_awkward_floats_too():
     table.add_run(velocity @ velocity.T)
     table.add_block([0, 2], velocity[[0, 2]] @ velocity[[0, 2]].T, table.mean)
     table.add_growth(velocity[:, 0], np.full(STEPS, True))
+    table.add_miss(2, 0.1 + 0.2)
     again = TrajectoryTable.from_dict(json.loads(said(table)))
-    for name in ("products", "counts", "growth_log_sum", "growth_count"):
+    for name in (
+        "products",
+        "growth_log_sum",
+        "growth_count",
+        "miss_log_sum",
+        "miss_square_sum",
+        "miss_count",
+    ):
         ours, theirs = getattr(table, name), getattr(again, name)
         assert np.array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
-    assert (again.runs, again.full_runs) == (2, 1)
+    assert (again.runs, again.full_runs, again.weight) == (2, 1, 1.25)
 
 
 def test_fifty_steps_stay_below_64_kib():
@@ -102,10 +111,10 @@ def test_the_mean_is_per_generation_and_unknown_before_the_first():
 # How deviations grow
 
 
-def test_before_any_audit_early_deviations_are_taken_to_triple():
+def test_before_any_audit_early_deviations_are_taken_to_outgrow_late_ones_eightfold():
     growth = TrajectoryTable.empty(50, GRID).growth
     assert growth == pytest.approx(growth_prior(50))
-    assert growth[[0, 25, 50]] == pytest.approx([3, 1, 1])
+    assert growth[[0, 25, 50]] == pytest.approx([8, math.sqrt(8), 1])
 
 
 def test_one_audit_weighs_as_much_as_the_prior_and_many_overrule_it():
@@ -188,13 +197,14 @@ def test_a_completed_matrix_is_of_inner_products_and_keeps_what_was_seen(seed, s
     assert sub_block(whole, steps) == pytest.approx(sub_block(run, steps), rel=1e-12)
 
 
-def test_a_block_of_all_steps_is_a_full_run():
+def test_a_block_of_all_steps_says_what_a_full_run_says_with_less_weight():
     run, known = gram(smooth_run(20, 9)), learnt(20, [1]).mean
     by_run, by_block = TrajectoryTable.empty(20, GRID), TrajectoryTable.empty(20, GRID)
     by_run.add_run(run)
     by_block.add_block(range(20), run, known)
-    assert np.array_equal(by_run.products, by_block.products)
-    assert np.array_equal(by_run.counts, by_block.counts)
+    assert np.array_equal(COMPLETED * by_run.products, by_block.products)
+    assert np.array_equal(by_run.mean, by_block.mean)
+    assert (by_run.weight, by_block.weight) == (1, COMPLETED)
     assert (by_block.runs, by_block.full_runs) == (1, 0)
 
 
@@ -307,12 +317,24 @@ def test_the_undamaged_template_is_read():
         document(products=[-1.0] * TRIANGLE),
         document(products=["1"] * TRIANGLE),
         document(products=[True] * TRIANGLE),
-        document(counts=[-1] * TRIANGLE),
-        document(counts=[1.5] * TRIANGLE),
-        document(counts=[2**64] * TRIANGLE),
-        document(counts=[1] * (TRIANGLE + 1)),
-        document(counts=[0] * TRIANGLE),
-        document(counts=[2] * TRIANGLE),
+        document(weight=0.0),
+        document(weight=-1.0),
+        document(weight=2.0),
+        document(weight="1"),
+        document(weight=float("inf")),
+        document(weight=[1.0]),
+        document(growth_count=[2**64] * STEPS),
+        document(miss_count=[-1] * STEPS),
+        document(miss_count=[1.5] * STEPS),
+        document(miss_count=[1] * (STEPS + 1)),
+        document(miss_log_sum=[1.0] * STEPS),
+        document(miss_log_sum=[float("nan")] * STEPS),
+        document(miss_square_sum=[1.0] * STEPS),
+        document(miss_square_sum=[-1.0] * STEPS, miss_count=[1] * STEPS),
+        document(evaluations=-1),
+        document(audit_evaluations=0.5),
+        document(audits={}),
+        document(audits=[3]),
         document(growth_log_sum=[float("nan")] * STEPS),
         document(growth_log_sum=[0.0] * (STEPS - 1)),
         document(growth_log_sum=[1.0] * STEPS),

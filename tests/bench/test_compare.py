@@ -41,6 +41,12 @@ def test_a_setting_that_another_outdoes_bends_no_curve() -> None:
     assert at_work(points, 14) == AtWork(mean=38, worst=37)
 
 
+def test_less_work_that_is_better_stands_for_more_that_is_worse() -> None:
+    points = drawn((10, 30), (14, 50), (20, 40)).points
+    assert at_work(points, 18) == AtWork(mean=50, worst=49)
+    assert at_work(points, 21) is None
+
+
 def test_of_equal_work_the_better_setting_counts() -> None:
     assert at_work(drawn((10, 30), (10, 44)).points, 10) == AtWork(mean=44, worst=43)
 

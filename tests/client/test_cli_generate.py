@@ -7,11 +7,12 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from scripted_fleet import Answer, Fleet
 
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.cli.generation_display import report_line, shown
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.engine import StepReport
@@ -60,12 +61,12 @@ def test_a_policy_file_makes_the_next_call_skip(generate: Command, tmp_path: Pat
     words = ("--acceleration", "fastflow", "--policy", policy, "--json")
     first = json.loads(generate("-o", tmp_path / "1.mp4", *words).out)
     assert (first["calibration"], first["evaluations"]["skipped"]) == (True, 0)
-    ArmStatistics.from_json(policy.read_text())
+    Statistics.from_json(policy.read_text())
     reports = [json.loads(generate("-o", tmp_path / "2.mp4", *words).out) for _ in range(3)]
     assert [report["calibration"] for report in reports] == [False] * 3
     assert reports[-1]["evaluations"]["skipped"] > 0
     assert len(reports[-1]["evaluated_steps"]) + reports[-1]["evaluations"]["skipped"] == 12
-    (table,) = ArmStatistics.from_json(policy.read_text()).tables.values()
+    (table,) = Statistics.from_json(policy.read_text()).tables.values()
     assert (table.runs, table.scale_runs) == (4, 1)
 
 
@@ -101,7 +102,7 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy = tmp_path / "policy.json"
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
-    assert (answer.code, "these are not arm statistics of version 1" in answer.err) == (2, True)
+    assert (answer.code, "these are not statistics of version 2" in answer.err) == (2, True)
 
 
 def test_a_full_disk_is_one_line(generate: Command) -> None:
@@ -125,13 +126,16 @@ def test_a_terminal_sees_every_phase() -> None:
     assert line == "sample      ████░░░░░░░░············ 6/12, 2 evaluated, 4 skipped  1.2 s"
 
 
-def learnt() -> ArmStatistics:
-    statistics = ArmStatistics()
+def learnt() -> Statistics:
+    statistics = Statistics()
     table = statistics.table("shapes@r1:steps3", steps=3, arms=(0, 2), grid="g")
     table.update(0, 2, 0.5)
     table.update(0, 2, 0.25)
     table.update(2, 0, 0.001)
     table.runs = 2
+    statistics.trajectory("shapes@r1:steps3:grid0", steps=3, grid="g").add_run(
+        np.array([[4, 0, 0], [0, 1, 1], [0, 1, 4.0]])
+    )
     return statistics
 
 
@@ -140,11 +144,15 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     file.write_text(learnt().to_json())
     answer = command("policy", "show", "--file", file, "--plot", plot)
     assert answer.code == 0
-    key, counts, heading, *rows = (line.split() for line in answer.out.splitlines() if line.strip())
+    lines = [line.split() for line in answer.out.splitlines() if line.strip()]
+    (key, counts, heading, *rows), trajectories = lines[:-7], lines[-7:]
     assert key == ["shapes@r1:steps3"]
     assert " ".join(counts) == "2 generations, 0 of them calibrations, mu = 0"
     assert heading == ["step", "skip", "0", "skip", "2"]
     assert rows[1:] == [["0", "·", "2", "×", "3.75e-01"], ["2", "1", "×", "1.00e-03", "·"]]
+    assert " ".join(trajectories[1]) == "1 trajectories, 1 of them in full"
+    assert trajectories[2] == ["step", "velocity", "as", "before", "growth", "audits"]
+    assert trajectories[5:] == [["1", "1.000", "0.0000", "1.67", "0"], ["2", "2.000", "0.5000", "1.00", "0"]]
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
@@ -153,18 +161,18 @@ def test_a_long_policy_key_is_printed_whole(command: Command, tmp_path: Path, mo
     (table,) = learnt().tables.values()
     key = "wan2.2-t2v-a14b@r1:steps50:shift5:guidance4:1280x720x81:arms0-2-4-6:grid0123456789ab"
     file = tmp_path / "policy.json"
-    file.write_text(ArmStatistics({key: table}).to_json())
+    file.write_text(Statistics({key: table}).to_json())
     assert command("policy", "show", "--file", file).out.splitlines()[0] == key
 
 
 def test_policy_show_of_a_fleet(on_fleet: Command, fleet: Fleet) -> None:
     assert on_fleet("policy", "show").out == "nothing was learnt yet\n"
     store = StatisticsStore(fleet.redis_url, "shapes")
-    store.save({key: ArmStatistics({key: table}).to_json() for key, table in learnt().tables.items()}, "w-0", 1)
+    store.save({key: learnt().of(key).to_json() for key in learnt().keys}, "w-0", 1)
     store.close()
     assert "shapes@r1:steps3" in on_fleet("policy", "show").out
     shown_json = on_fleet("policy", "show", "--json").out
-    assert ArmStatistics.from_json(shown_json).to_json() == learnt().to_json()
+    assert Statistics.from_json(shown_json).to_json() == learnt().to_json()
 
 
 def test_policy_show_and_the_troubles_it_may_have(command: Command, tmp_path: Path) -> None:
@@ -180,6 +188,11 @@ def test_policy_show_and_the_troubles_it_may_have(command: Command, tmp_path: Pa
 
 
 def test_an_empty_policy_can_be_drawn_too(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "p.json").write_text(ArmStatistics().to_json())
+    nothing = Statistics()
+    (tmp_path / "p.json").write_text(nothing.to_json())
+    assert command("policy", "show", "--file", tmp_path / "p.json", "--plot", tmp_path / "p.png").code == 0
+    nothing.table("a", steps=3, arms=(0, 2), grid="g")  # as a generation that failed at once leaves them
+    nothing.trajectory("b", steps=3, grid="g")
+    (tmp_path / "p.json").write_text(nothing.to_json())
     assert command("policy", "show", "--file", tmp_path / "p.json", "--plot", tmp_path / "p.png").code == 0
     assert (tmp_path / "p.png").stat().st_size > 0

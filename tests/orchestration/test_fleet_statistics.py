@@ -9,7 +9,8 @@ import pytest
 from leaks import ClosedAfter
 
 from fastflow_ray.bandit.arm_table import ArmTable
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import StatisticsStore
@@ -18,14 +19,17 @@ from orchestration.arm_statistics import FleetStatistics
 ARMS = (0, 2, 4)
 
 
-def learnt(seed: int, key: str = "key", grid: str = "grid") -> ArmStatistics:
+def learnt(seed: int, key: str = "key", grid: str = "grid") -> Statistics:
     """What one job may have taught."""
     rng = np.random.default_rng(seed)
     table = ArmTable.empty(steps=8, arms=ARMS, grid=grid)
     for step in range(8):
         table.update(step, int(rng.choice(ARMS)), float(rng.random()))
     table.runs = 1
-    return ArmStatistics({key: table})
+    trajectories = TrajectoryTable.empty(steps=3, grid=grid)
+    velocity = rng.integers(-256, 256, (3, 2)) / 64  # adds without rounding, in whatever order
+    trajectories.add_run(velocity @ velocity.T)
+    return Statistics({key: table}, {key: trajectories})
 
 
 def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(
@@ -36,11 +40,12 @@ def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(
     statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     for worker, n in reports:
         snapshot = statistics.merge(f"w{worker}", n, deltas[worker, n].to_json())
-    total = ArmStatistics()
+    total = Statistics()
     for report in reports:
         total = total.merge(deltas[report])
     assert snapshot == statistics.snapshot() == total.to_json()
     assert statistics.pulls == 3 * 4 * 8
+    assert statistics.runs == 3 * 4 * 2
 
 
 def test_a_report_sent_again_counts_once(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> None:
@@ -87,7 +92,20 @@ def test_statistics_begun_without_redis_recover_by_themselves(
     with pytest.raises(QueueUnavailable):
         statistics.snapshot()
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
-        assert statistics.snapshot() == ArmStatistics().to_json()
+        assert statistics.snapshot() == Statistics().to_json()
+
+
+def test_a_key_is_one_field_with_whatever_kinds_it_has(valkey: EmbeddedValkey, model: str) -> None:
+    store = StatisticsStore(valkey.url, model)
+    both, arms, trajectories = learnt(1, key="both"), learnt(2, key="arms"), learnt(3, key="trajectories")
+    arms.trajectories.clear()
+    trajectories.tables.clear()
+    statistics = FleetStatistics(store)
+    for n, delta in enumerate((both, arms, trajectories)):
+        statistics.merge("a", n, delta.to_json())
+    documents, _ = store.load()
+    assert documents == {delta.keys[0]: delta.to_json() for delta in (both, arms, trajectories)}
+    assert FleetStatistics(store).snapshot() == statistics.snapshot()
 
 
 def test_a_damaged_table_in_redis_refuses_no_report_for_good(
@@ -107,7 +125,7 @@ def test_a_damaged_or_foreign_report_changes_nothing(
 ) -> None:
     statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     before = statistics.merge("a", 0, learnt(1).to_json())
-    for delta in ("{", learnt(2, grid="another").to_json()):
+    for delta in ("{", '{"version": 1, "tables": {}}', learnt(2, grid="another").to_json()):
         with pytest.raises(StatisticsMismatch):
             statistics.merge("a", 1, delta)
     assert statistics.snapshot() == before

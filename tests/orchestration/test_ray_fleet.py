@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 from waiting import RAY_S, wait_for
 
 from fastflow_ray.bandit.arm_table import ArmTable
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
@@ -69,8 +69,8 @@ def submit(fleet: Fleet, seed: int = 0, **more: Any) -> str:
         return queue.submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
 
 
-def statistics_of(fleet: Fleet) -> ArmStatistics:
-    return ArmStatistics.from_json(ray.get(fleet.statistics.snapshot.remote()))
+def statistics_of(fleet: Fleet) -> Statistics:
+    return Statistics.from_json(ray.get(fleet.statistics.snapshot.remote()))
 
 
 def pid_of(actor: Any) -> int | None:
@@ -169,7 +169,7 @@ def test_statistics_that_are_killed_come_back_with_what_they_knew(raise_fleet: C
     fleet = raise_fleet(floor=0)
     table = ArmTable.empty(steps=8, arms=(0, 2), grid="grid")
     table.update(step=3, arm=2, error=0.5)
-    delta = ArmStatistics({"key": table}).to_json()
+    delta = Statistics({"key": table}).to_json()
     known = ray.get(fleet.statistics.merge.remote("worker", 0, delta))
     pid = pid_of(fleet.statistics)
     assert pid is not None
@@ -208,7 +208,8 @@ def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int)
     workers_of(steady_fleet)
     submit(steady_fleet)
     named = {"queue_depth", "queue_oldest_age_seconds", "jobs", "workers", "workers_wanted", "backlog_gpu_seconds"}
-    named |= {"supervisor_last_tick_timestamp_seconds", "bandit_pulls_total", "bandit_last_update_timestamp_seconds"}
+    named |= {"supervisor_last_tick_timestamp_seconds", "bandit_pulls_total", "bandit_runs_total"}
+    named |= {"bandit_last_update_timestamp_seconds"}
 
     def told() -> dict[str, float]:
         return samples(metrics_port, steady_fleet.plan.model)

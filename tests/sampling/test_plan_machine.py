@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
@@ -27,6 +28,10 @@ def field(x: Tensor, sigma: Tensor) -> Tensor:
 
 def noise(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def learn_nothing(seen, plan) -> None:
+    """For who only walks."""
 
 
 def network(machine, x, sigma) -> Tensor:
@@ -66,11 +71,12 @@ def plans(draw):
 def test_it_is_the_loop_bit_for_bit_whatever_the_plan(plan, shift):
     sigmas, in_loop, in_machine = flow_sigmas(plan.steps, shift), Sightings(), []
     expected, spec = planned(field, noise(2, 5), sigmas, plan, in_loop)
-    machine = PlanMachine(plan, in_machine.append)
+    machine = PlanMachine(plan, lambda *told: in_machine.append(told))
     assert torch.equal(walk(machine, noise(2, 5), sigmas), expected)
     machine.trace.nfe = spec.nfe  # counted by whoever runs the network
     assert machine.trace == spec
-    (seen,) = in_machine
+    ((seen, walked),) = in_machine
+    assert walked == plan
     assert seen.steps == in_loop.steps
     assert (seen.x == in_loop.x).all()
     assert (seen.v == in_loop.v).all()
@@ -78,14 +84,14 @@ def test_it_is_the_loop_bit_for_bit_whatever_the_plan(plan, shift):
 
 def test_a_caller_that_rounds_x_does_not_round_ours():
     expected, _ = planned(lambda x, sigma: field(x.bfloat16(), sigma).bfloat16(), noise(2, 5), SIGMAS, PLAN)
-    machine = PlanMachine(PLAN, lambda _: None)
+    machine = PlanMachine(PLAN, learn_nothing)
     assert torch.equal(walk(machine, noise(2, 5), dtype=torch.bfloat16), expected.bfloat16())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_caller_that_hands_back_a_copy_changes_nothing(dtype):
     handed_back, copied = (
-        walk(PlanMachine(PLAN, lambda _: None), noise(2, 5), dtype=dtype, alter=alter)
+        walk(PlanMachine(PLAN, learn_nothing), noise(2, 5), dtype=dtype, alter=alter)
         for alter in (lambda k, x: x, lambda k, x: x.clone())
     )
     assert torch.equal(handed_back, copied)
@@ -95,11 +101,30 @@ def test_a_caller_that_hands_back_a_copy_changes_nothing(dtype):
 def test_what_a_caller_alters_stays_altered_though_the_skip_is_gone_again(dtype):
     """A flow that stands still, and a caller that adds 1 after every step, in the skip of steps 3 and 4 too."""
     still = [torch.zeros(2, 5)]
-    machine = PlanMachine(PLAN, lambda _: None)
+    machine = PlanMachine(PLAN, learn_nothing)
     for _ in range(8):
         x = machine.advance(torch.zeros(2, 5, dtype=dtype), still[-1], lambda v, x: x + v)
         still.append(x.to(dtype) + 1)
     assert torch.equal(still[-1], torch.full((2, 5), 8, dtype=dtype))
+
+
+class Waits(TorchDispatchMode):
+    """Counts the reads of a number, for each of which a device would have to be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_never_waits_for_the_device(dtype):
+    with Waits() as waits:
+        walk(PlanMachine(PLAN, learn_nothing), noise(2, 5), dtype=dtype, alter=lambda step, x: x.clone())
+        assert waits.count == 0
+        float(torch.ones(1))
+        assert waits.count == 1
 
 
 def test_it_holds_four_tensors_beside_x_and_none_in_the_end():
@@ -110,7 +135,7 @@ def test_it_holds_four_tensors_beside_x_and_none_in_the_end():
         return len({t.untyped_storage().data_ptr() for t in large})
 
     before, counts = held(), []
-    machine = PlanMachine(PLAN, lambda _: None)
+    machine = PlanMachine(PLAN, learn_nothing)
     walk(machine, x, alter=lambda step, x: counts.append(held() - before - 1) or x)
     assert max(counts) == 4
     gc.collect()

@@ -5,22 +5,24 @@ from __future__ import annotations
 import threading
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
 from workers.arm_feed import ArmFeed
 
 GRID = {"steps": 4, "arms": (0, 2), "grid": "g"}
 
 
-def learnt(key: str, step: int, error: float) -> ArmStatistics:
-    statistics = ArmStatistics()
+def learnt(key: str, step: int, error: float) -> Statistics:
+    statistics = Statistics()
     statistics.table(key, **GRID).update(step, 2, error)  # type: ignore[arg-type]  # three kinds of values
+    statistics.trajectory(key, steps=2, grid="g").add_run(error * np.eye(2))
     return statistics
 
 
@@ -74,15 +76,14 @@ class Gate:
 def test_every_lesson_counts_exactly_once_over_a_broken_way(
     seed: int, share: float, lessons: list[tuple[str, int, int]]
 ) -> None:
-    ledger, expected = Ledger(), ArmStatistics()
+    ledger, expected = Ledger(), Statistics()
     feed = ArmFeed(BrokenWay(ledger, Random(seed), share), "worker-1", retry_s=0.0)
     for key, step, eighths in lessons:
         lesson = learnt(key, step, eighths / 8)  # sums of eighths are exact in any order
         expected = expected.merge(lesson)
         feed.give(lesson)
     wait_for(lambda: ledger.statistics.to_json() == expected.to_json())
-    while not feed.close():  # the last answer may have been lost
-        pass
+    feed.close()  # says no where the last answer was lost: the report arrived, but the feed cannot know
     assert ledger.statistics.to_json() == expected.to_json()
 
 
@@ -139,7 +140,7 @@ def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
 def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger(learnt("a", 1, 0.5))
     feed = ArmFeed(ledger, "worker-1")
-    other_arms = ArmStatistics()
+    other_arms = Statistics()
     other_arms.table("a", steps=4, arms=(0, 3), grid="g").update(1, 3, 0.5)
     feed.give(other_arms)
     wait_for(lambda: "refuses" in caplog.text)
@@ -156,7 +157,7 @@ class Unreadable(Ledger):
     def snapshot(self) -> str:
         if self.is_damaged:
             self.is_damaged = False
-            raise StatisticsMismatch("these are not arm statistics of version 1")
+            raise StatisticsMismatch("these are not statistics of version 2")
         return super().snapshot()
 
 
@@ -166,7 +167,7 @@ def test_statistics_that_cannot_be_read_at_first_do_not_silence_a_worker(caplog:
     feed.give(learnt("a", 1, 0.5))
     assert feed.close()
     assert ledger.statistics.tables["a"].pulls.sum() == 1
-    assert "not arm statistics of version 1" in caplog.text
+    assert "not statistics of version 2" in caplog.text
 
 
 def test_a_worker_that_starts_anew_is_not_taken_for_its_former_self() -> None:
@@ -176,6 +177,21 @@ def test_a_worker_that_starts_anew_is_not_taken_for_its_former_self() -> None:
         feed.give(learnt("a", 1, 0.5))
         assert feed.close()
     assert ledger.statistics.tables["a"].pulls.sum() == 2
+
+
+def test_trajectories_alone_are_worth_a_report() -> None:
+    ledger, lesson = Ledger(), Statistics()
+    lesson.trajectory("a", steps=2, grid="g").add_run(np.eye(2))
+    feed = ArmFeed(ledger, "worker-1")
+    feed.give(lesson)
+    assert feed.close()
+    assert ledger.statistics.to_json() == lesson.to_json()
+
+
+def test_an_empty_fleet_is_an_answer_too() -> None:
+    feed = ArmFeed(Ledger(), "worker-1")
+    wait_for(lambda: (known := feed.fresh()) is not None and not known)
+    assert feed.close()
 
 
 def test_closing_says_whether_everything_arrived() -> None:

@@ -138,7 +138,7 @@ def test_a_busy_worker_answers(statistics: Any, redis_url: str, tmp_path: Path, 
 
 def test_the_statistics_actor_answers_refuses_or_is_away(statistics: Any) -> None:
     sink = ActorSink("statistics", NAMESPACE)
-    assert "tables" in sink.snapshot()
+    assert "trajectories" in sink.snapshot()
     with pytest.raises(StatisticsMismatch):
         sink.merge("worker-1", 0, "damaged")
     with pytest.raises(StatisticsUnavailable, match="nobody"):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.arm_table import ArmTable
-from fastflow_ray.bandit.statistics import ArmStatistics
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import StatisticsMismatch
 
 STEPS, ARMS, GRID = 5, (0, 2, 4), "a-grid"
@@ -22,16 +22,22 @@ keys = st.sampled_from("abc")
 errors = st.integers(0, 4096).map(lambda n: n / 1024)
 pulls = st.tuples(keys, st.integers(0, STEPS - 1), st.sampled_from(ARMS), errors)
 calibrations = st.tuples(keys, errors)
+full_runs = st.tuples(keys, st.integers(0, 2**32 - 1))
 
 
 @st.composite
 def statistics(draw):
-    learnt = ArmStatistics()
+    learnt = Statistics()
     for key, *pull in draw(st.lists(pulls, max_size=6)):
         learnt.table(key, **KIND).update(*pull)
     for key, scale in draw(st.lists(calibrations, max_size=2)):
         learnt.table(key, **KIND).calibrate(scale * np.arange(STEPS))
         learnt.table(key, **KIND).runs += 1
+    for key, seed in draw(st.lists(full_runs, max_size=3)):
+        rng, table = np.random.default_rng(seed), learnt.trajectory(key, steps=STEPS, grid=GRID)
+        velocity = rng.integers(-256, 256, (STEPS, 2)) / 64
+        table.add_run(velocity @ velocity.T)
+        table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
     return learnt
 
 
@@ -52,19 +58,35 @@ def test_merging_changes_neither_side_and_shares_nothing(a, b):
     for table in merged.tables.values():
         table.update(0, 0, 1.0)
         table.calibrate(np.ones(STEPS))
+    for trajectory in merged.trajectories.values():
+        trajectory.add_run(np.eye(STEPS))
     assert (a.to_json(), b.to_json()) == before
-    assert a.merge(ArmStatistics()).to_json() == a.to_json()
+
+
+@given(statistics())
+def test_empty_statistics_are_neutral_and_false(a):
+    assert a.merge(Statistics()).to_json() == Statistics().merge(a).to_json() == a.to_json()
+    assert bool(a) == bool(a.keys) == (a.to_json() != Statistics().to_json())
+
+
+@given(statistics())
+def test_kept_key_by_key_they_are_the_same_again(a):
+    documents = [a.of(key).to_json() for key in a.keys]
+    assert Statistics.sum_of(documents).to_json() == a.to_json()
+    assert sum(Statistics.from_json(text).runs(key) for key, text in zip(a.keys, documents, strict=True)) == sum(
+        table.runs for kind in (a.tables, a.trajectories) for table in kind.values()
+    )
 
 
 @given(statistics())
 def test_json_keeps_every_bit(learnt):
-    assert ArmStatistics.from_json(learnt.to_json()).to_json() == learnt.to_json()
+    assert Statistics.from_json(learnt.to_json()).to_json() == learnt.to_json()
 
 
 def test_json_keeps_awkward_floats_too():
-    learnt = ArmStatistics()
+    learnt = Statistics()
     learnt.table("k", **KIND).update(1, 2, 0.1 + 0.2)
-    again = ArmStatistics.from_json(learnt.to_json()).tables["k"]
+    again = Statistics.from_json(learnt.to_json()).tables["k"]
     assert again.error_sum[1, 1] == 0.1 + 0.2
     assert (again.pulls.dtype, again.error_sum.dtype, again.scale_error_sum.dtype) == (np.int64, float, float)
 
@@ -85,9 +107,9 @@ def test_values_by_hand():
 
 
 def test_two_workers_calibrations_average():
-    merged = ArmStatistics()
+    merged = Statistics()
     for scale in (1.0, 3.0):
-        worker = ArmStatistics()
+        worker = Statistics()
         worker.table("k", **KIND).calibrate(np.full(STEPS, scale))
         merged = merged.merge(worker)
     assert merged.tables["k"].mu == 2.0 / STEPS
@@ -102,7 +124,7 @@ def test_a_later_scale_revalues_what_was_learnt_before():
 
 
 def test_it_can_be_shown():
-    learnt = ArmStatistics()
+    learnt = Statistics()
     table = learnt.table("k", **KIND)
     table.calibrate(np.full(STEPS, 5.0))
     table.update(3, 2, 0.5)
@@ -112,12 +134,14 @@ def test_it_can_be_shown():
     assert rows == [(1, 0, 1, 0.25, -0.25), (3, 2, 1, 0.5, 1.5)]
     assert learnt.runs("k") == 2
     assert (learnt.describe("unknown"), learnt.runs("unknown")) == ([], 0)
-    assert repr(learnt) == "ArmStatistics('k': 2 runs)"
+    learnt.trajectory("k", steps=STEPS, grid=GRID).add_run(np.eye(STEPS))
+    learnt.trajectory("j", steps=STEPS, grid=GRID)
+    assert repr(learnt) == "Statistics('j': 0 runs, 'k': 3 runs)"
 
 
 @pytest.mark.parametrize("other", [{"steps": 6}, {"arms": (0, 2)}, {"grid": "another"}])
 def test_statistics_of_another_kind_under_the_same_key_are_refused(other):
-    learnt, theirs = ArmStatistics(), ArmStatistics()
+    learnt, theirs = Statistics(), Statistics()
     learnt.table("k", **KIND)
     theirs.table("k", **(KIND | other))
     with pytest.raises(StatisticsMismatch, match="use another key"):
@@ -126,12 +150,46 @@ def test_statistics_of_another_kind_under_the_same_key_are_refused(other):
         learnt.merge(theirs)
 
 
-def damaged(**fields):
-    """Valid statistics with some fields of their one table replaced, as JSON."""
-    learnt = ArmStatistics()
+@pytest.mark.parametrize("other", [{"steps": 6, "grid": GRID}, {"steps": STEPS, "grid": "another"}])
+def test_trajectories_of_another_kind_under_the_same_key_are_refused(other):
+    learnt, theirs = Statistics(), Statistics()
+    learnt.trajectory("k", steps=STEPS, grid=GRID)
+    theirs.trajectory("k", **other)
+    with pytest.raises(StatisticsMismatch, match="use another key"):
+        learnt.trajectory("k", **other)
+    with pytest.raises(StatisticsMismatch, match="'k'"):
+        learnt.merge(theirs)
+
+
+def test_one_key_may_have_arms_and_trajectories_of_other_grids():
+    learnt = Statistics()
     learnt.table("k", **KIND)
+    learnt.trajectory("k", steps=STEPS + 1, grid="another")
+    assert Statistics.from_json(learnt.to_json()).keys == ["k"]
+
+
+def test_a_key_of_fifty_steps_stays_below_64_kib():
+    rng, learnt = np.random.default_rng(0), Statistics()
+    arms = learnt.table("k", steps=50, arms=(0, 2, 4, 6), grid=GRID)
+    arms.calibrate(rng.random(50))
+    for step in range(50):
+        for arm in arms.arms:
+            arms.update(step, arm, rng.random())
+    trajectories = learnt.trajectory("k", steps=50, grid=GRID)
+    for _ in range(1_000):
+        velocity = rng.normal(size=(50, 7))
+        trajectories.add_run(velocity @ velocity.T)
+    trajectories.add_growth(rng.normal(size=50), np.full(50, True))
+    assert len(learnt.to_json()) < 64 * 1024
+
+
+def damaged(kind="arms", **fields):
+    """Valid statistics with some fields of the one table of a kind replaced, as JSON."""
+    learnt = Statistics()
+    learnt.table("k", **KIND)
+    learnt.trajectory("k", steps=STEPS, grid=GRID)
     document = json.loads(learnt.to_json())
-    document["tables"]["k"] |= fields
+    document[kind]["k"] |= fields
     return json.dumps(document)
 
 
@@ -146,11 +204,20 @@ def zeros(value=0):
         "[]",
         "null",
         "{}",
-        '{"version": 2, "tables": {}}',
-        '{"version": 1}',
-        '{"version": 1, "tables": []}',
-        '{"version": 1, "tables": {"k": {}}}',
-        '{"version": 1, "tables": {"k": 3}}',
+        '{"version": 1, "tables": {}}',
+        '{"version": 3, "arms": {}, "trajectories": {}}',
+        '{"version": 2}',
+        '{"version": 2, "arms": {}}',
+        '{"version": 2, "trajectories": {}}',
+        '{"version": 2, "arms": [], "trajectories": {}}',
+        '{"version": 2, "arms": {}, "trajectories": []}',
+        '{"version": 2, "arms": {"k": {}}, "trajectories": {}}',
+        '{"version": 2, "arms": {"k": 3}, "trajectories": {}}',
+        '{"version": 2, "arms": {}, "trajectories": {"k": {}}}',
+        '{"version": 2, "arms": {}, "trajectories": {"k": 3}}',
+        damaged("trajectories", surplus=1),
+        damaged("trajectories", products=[1.0]),
+        damaged("trajectories", full_runs=1),
         damaged(surplus=1),
         damaged(grid=3),
         damaged(arms=3),
@@ -179,9 +246,14 @@ def zeros(value=0):
     ],
 )
 def test_damaged_or_foreign_json_is_refused(text):
-    with pytest.raises(StatisticsMismatch, match="version 1"):
-        ArmStatistics.from_json(text)
+    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 2: .*; begin with a new file"):
+        Statistics.from_json(text)
+
+
+def test_what_an_older_version_kept_is_named():
+    with pytest.raises(StatisticsMismatch, match=r"they are of version 1; .*run one version in the whole fleet"):
+        Statistics.from_json('{"version": 1, "tables": {}}')
 
 
 def test_the_undamaged_template_is_read():
-    assert ArmStatistics.from_json(damaged()).runs("k") == 0
+    assert Statistics.from_json(damaged()).runs("k") == 0

@@ -1,0 +1,158 @@
+"""Every plan that can be drawn up from one table, what each is expected to keep, and which one is served.
+
+For any budget each candidate has one plan. The planner expects an error of it, audits have measured by how much such
+expectations fall short, and the difference decides who is served and how few evaluations keep a fidelity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastflow_ray.bandit.audits import STRANGE_DB, boldness, expected_db
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Record, contenders, served
+from fastflow_ray.bandit.planner import LONGEST, Planner
+from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error
+from fastflow_ray.sampling.plan import Plan
+
+Floats = NDArray[np.float64]
+
+
+class Offer(NamedTuple):
+    """One candidate's plan for one budget."""
+
+    candidate: Candidate
+    plan: Plan
+    expected_db: float  # by the planner alone, up to a constant
+
+
+class PlanBook:
+    """Keeps what it has drawn up: good for as long as `table` says the same. One grid, one set of restarts."""
+
+    def __init__(self, table: TrajectoryTable, sigmas: Floats, restarts: Collection[int] = ()) -> None:
+        """`sigmas`, shape (N + 1,), falls from 1 to 0; at the steps `restarts` another network takes over."""
+        self._table = table
+        self._sigmas = sigmas
+        self._restarts = restarts
+        self._planners: dict[tuple[float, bool, int], Planner] = {}
+        self._offers: dict[tuple[Candidate, int], Offer] = {}
+
+    @property
+    def knows(self) -> bool:
+        """Whether anything has been learnt that a plan could be drawn up from."""
+        return self._table.weight > 0
+
+    def plan(self, evaluations: int) -> Plan:
+        """The plan that is served at this budget; every step where nothing is known or nothing would be saved."""
+        if not self.knows or evaluations >= self._table.steps:
+            return every_step(self._table.steps)
+        return self.offer(self.served(evaluations), evaluations).plan
+
+    def served(self, evaluations: int) -> Candidate:
+        """Whose plan that is."""
+        return served(self._records(evaluations))
+
+    def contenders(self, evaluations: int) -> list[Offer]:
+        """The plans an audit at this budget should walk: of all candidates that could still be the best."""
+        return [self.offer(candidate, evaluations) for candidate in contenders(self._records(evaluations))]
+
+    def fidelity_db(self, candidate: Candidate, evaluations: int) -> float | None:
+        """What a generation is expected to keep, on average; None before an audit."""
+        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
+        return self.offer(candidate, evaluations).expected_db - nearest[0].mean_db if nearest else None
+
+    def assured_db(self, evaluations: int, confidence: float) -> float:
+        """What the next generation keeps with that probability at least, by what audits measured; −inf before any."""
+        if evaluations >= self._table.steps:
+            return math.inf
+        candidate = self.served(evaluations)
+        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
+        if nearest is None:
+            return -math.inf
+        shortfalls, distance = nearest
+        caution_db = shortfalls.bound_db(confidence) + STRANGE_DB * distance
+        return self.offer(candidate, evaluations).expected_db - caution_db
+
+    def fewest_within(self, fidelity_db: float, confidence: float) -> int:
+        """The fewest evaluations of which that fidelity has been shown to hold; all where none has.
+
+        Bisection: more evaluations are taken not to keep less.
+        """
+        too_few, enough = 1, self._table.steps
+        while self.knows and enough - too_few > 1:
+            between = (too_few + enough) // 2
+            holds = between >= self.fewest and self.assured_db(between, confidence) >= fidelity_db
+            too_few, enough = (too_few, between) if holds else (between, enough)
+        return enough
+
+    @cached_property
+    def fewest(self) -> int:
+        """The least budget: the first two steps, and two at each restart."""
+        return len(evenly_spread(self._table.steps, 2, self._restarts))
+
+    def offer(self, candidate: Candidate, evaluations: int) -> Offer:
+        """The candidate's plan; raises InvalidInput for a budget that cannot be."""
+        if (candidate, evaluations) not in self._offers:
+            self._offers[candidate, evaluations] = self._draw_up(candidate, evaluations)
+        return self._offers[candidate, evaluations]
+
+    def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
+        """The same plan with one evaluation more, at `step`."""
+        evaluated = sorted({*plan.evaluated, step})
+        return draw_up(evaluated, candidate.integrator, self._mean, self._sigmas, self._restarts)
+
+    def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
+        if evaluations < self.fewest:
+            raise InvalidInput(
+                f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
+                " the first two steps are evaluated, and two wherever another network takes over"
+            )
+        plan = draw_up(
+            self._evaluated(candidate, evaluations), candidate.integrator, self._mean, self._sigmas, self._restarts
+        )
+        return Offer(candidate, plan, expected_db(expected_error(plan, self._table, self._dsigma)))
+
+    def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
+        if candidate.emphasis is None:
+            return evenly_spread(self._table.steps, evaluations, self._restarts)
+        longest = max(LONGEST, 2 * math.ceil(self._table.steps / evaluations))
+        reintegrate = candidate.integrator is Integrator.INTERPOLATE
+        return self._planner(candidate.emphasis, reintegrate, longest).path(evaluations).evaluated
+
+    def _planner(self, emphasis: float, reintegrate: bool, longest: int) -> Planner:
+        key = (emphasis, reintegrate, longest)
+        if key not in self._planners:
+            self._planners[key] = Planner(
+                self._mean,
+                self._dsigma,
+                self._table.growth**emphasis,
+                reintegrate=reintegrate,
+                longest=longest,
+                restarts=self._restarts,
+            )
+        return self._planners[key]
+
+    def _records(self, evaluations: int) -> dict[Candidate, Record]:
+        """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""
+        at = self._table.audits.nearest_boldness(boldness(self._table.steps, evaluations))
+        cells = {name: cell for name, bucket, cell in self._table.audits.cells() if bucket == at}
+        return {
+            candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_psnr_db)
+            for candidate in CANDIDATES
+            if candidate.name in cells
+        }
+
+    @cached_property
+    def _mean(self) -> Floats:
+        return self._table.mean
+
+    @cached_property
+    def _dsigma(self) -> Floats:
+        return np.diff(self._sigmas)

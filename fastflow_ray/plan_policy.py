@@ -1,0 +1,154 @@
+"""What one generation's plan is drawn up from, what may change it on the way, and what the generation teaches."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Collection
+
+import numpy as np
+from torch import Tensor
+
+from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.candidates import Candidate
+from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses, measured_growth
+from fastflow_ray.pace import Pace
+from fastflow_ray.plan_book import Offer, PlanBook
+from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.trace import Trace
+
+AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
+BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
+
+
+class PlanPolicy:
+    """Draws up the plan of one generation at the pace asked for, and writes what it teaches into both tables."""
+
+    def __init__(
+        self,
+        known: TrajectoryTable,
+        learnt: TrajectoryTable,
+        pace: Pace,
+        sigmas: Tensor,
+        restarts: Collection[int] = (),
+        neighbour: tuple[str, TrajectoryTable] | None = None,
+    ) -> None:
+        """For the grid `sigmas`, shape (N + 1,); at the steps `restarts` another network takes over. A key that knows
+        nothing begins from its `neighbour`. Raises InvalidInput if no plan of this pace can be drawn up."""
+        self._known, self._tables = known, (learnt, known)  # `learnt` first: both learn by what was known before
+        self._sigmas = sigmas.cpu().double().numpy()
+        self._dsigma = np.diff(self._sigmas)
+        self._restarts = frozenset(restarts)
+        self._pace = pace
+        self._source, self._lender = _begin(known, neighbour)  # as it was before this generation taught anything
+        self._book = PlanBook(self._source, self._sigmas, restarts)
+        self._mean = self._source.mean
+        self.evaluations = self._evaluations()
+        self.plan = pace.plan or self._book.plan(self.evaluations)
+        self.candidate = self._candidate()
+        self.added: list[int] = []  # steps evaluated beyond the plan
+        self.audit_is_due = self._audit_is_due()
+
+    @property
+    def expected_db(self) -> float | None:
+        """The fidelity the plan is expected to keep, from what audits measured; infinite where nothing is skipped,
+        None where it cannot be told."""
+        if self.candidate is None:
+            return None if self._pace.plan else math.inf
+        return self._book.fidelity_db(self.candidate, self.evaluations)
+
+    @property
+    def snapshot(self) -> str:
+        """Which statistics the plan came from."""
+        table = self._source
+        digest = hashlib.sha256(table.products.tobytes() + table.growth.tobytes()).hexdigest()[:8]
+        lender = f", lent by {self._lender}" if self._lender else ""
+        return f"{digest} ({table.runs} runs, {table.full_runs} full, {table.audits.audits} audits{lender})"
+
+    def tell(self, trace: Trace) -> None:
+        """Write into the trace what the plan promises and where it comes from; what is added later shows there too."""
+        trace.expected_db, trace.snapshot, trace.added = self.expected_db, self.snapshot, self.added
+
+    def watch(self, plan: Plan, seen: Sightings) -> Plan:
+        """As `sampling.watch`: where a prediction missed out of its band, the skip ahead is halved."""
+        step = seen.steps[-1]
+        skipped = plan.skipped_after(step)
+        if self.candidate is None or not skipped or step not in plan.foresee:
+            return plan
+        miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
+        if miss is None or miss <= expected * self._source.band(step):
+            return plan
+        between = step + (skipped + 1) // 2
+        self.added.append(between)
+        return self._book.with_evaluation(plan, between, self.candidate)
+
+    def rivals(self) -> list[Offer]:
+        """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
+        not yet known to be too bold."""
+        return self._book.contenders(self._probed())
+
+    def learn(self, seen: Sightings, walked: Plan) -> None:
+        """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
+        where nothing is known."""
+        for table in self._tables:
+            if self._source.weight or len(seen.steps) == table.steps:
+                learn(table, seen, known=self._source)
+                table.evaluations += len(seen.steps)
+            if self._source.weight:
+                learn_misses(table, walked, seen, self._mean)
+
+    def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
+        """Take in the full run of a seed that was also walked by `plan`: all inner products, and growth."""
+        growth = measured_growth(plan, walked, full, self._dsigma)
+        for table in self._tables:
+            learn(table, full, known=self._source)
+            table.add_growth(*growth)
+            table.audit_evaluations += table.steps
+
+    def learn_audit(self, offer: Offer, measured_db: float, ssim: float | None = None, *, extra: bool = True) -> None:
+        """Take in the fidelity of a plan that was walked on a seed also run in full; `extra`: walked only for that."""
+        budget = boldness(self._known.steps, offer.plan.evaluations)
+        for table in self._tables:
+            table.audits.note(offer.candidate.name, budget, offer.expected_db, measured_db, ssim)
+            table.audit_evaluations += offer.plan.evaluations if extra else 0
+
+    def _candidate(self) -> Candidate | None:
+        """Whose plan it is; None where every step is evaluated, or the plan was given."""
+        skips = self._pace.plan is None and self._book.knows and self.evaluations < self._known.steps
+        return self._book.served(self.evaluations) if skips else None
+
+    def _evaluations(self) -> int:
+        if self._pace.plan is not None:
+            return self._pace.plan.evaluations
+        if self._pace.fidelity_db is not None:
+            return self._book.fewest_within(self._pace.fidelity_db, self._pace.confidence)
+        return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
+
+    def _audit_is_due(self) -> bool:
+        """Whether this seed should be run in full too: often while a key is young, then a small share of the work.
+
+        Without a full run nothing is known that could be tried.
+        """
+        if self._pace.plan is not None or not self._book.knows:
+            return False
+        known = self._known
+        young = known.audits.audits <= math.log2(1 + known.runs)
+        return young or known.audit_evaluations + known.steps < AUDIT_SHARE * known.evaluations
+
+    def _probed(self) -> int:
+        """The budget an audit is about: the one that was asked for; where a fidelity was, one bolder than is served."""
+        if self._pace.fidelity_db is None and self.evaluations < self._known.steps:
+            return self.evaluations
+        bolder = self.evaluations / (2 if self.evaluations >= self._known.steps else 2**0.25)
+        return max(self._book.fewest, round(bolder))
+
+
+def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:
+    """What plans are drawn up from, and who lent it."""
+    if known.weight or neighbour is None:
+        return copy.deepcopy(known), None
+    lender, table = neighbour
+    return table.borrowed(BORROWED), lender

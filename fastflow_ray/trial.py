@@ -1,0 +1,65 @@
+"""A generation on trial: its seed is run in full too, and by every plan that might have been better.
+
+What the full run made is the truth that fidelity is measured against. Knows neither pipeline nor video: whoever holds
+the trial says how a plan is walked and how two results compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from fastflow_ray.learned_plan import every_step
+from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.trace import Trace
+
+Result = TypeVar("Result")  # frames, or latents
+
+
+class Fidelity(NamedTuple):
+    """How close two results are."""
+
+    psnr_db: float  # infinite if they are equal
+    ssim: float | None = None
+
+
+class Trial:
+    """One generation that has been made, and what is known of it."""
+
+    def __init__(self, policy: PlanPolicy, seen: Sightings, trace: Trace) -> None:
+        self.seen = seen  # of its trajectory
+        self._policy, self._trace = policy, trace
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the fleet would learn enough from it to pay for it."""
+        return self._policy.audit_is_due
+
+    def hold(
+        self,
+        made: Result,
+        walk: Callable[[Plan], tuple[Result, Sightings]],
+        compare: Callable[[Result, Result], Fidelity],
+    ) -> tuple[Result, Fidelity]:
+        """Run the seed in full and learn; where a trial is due, walk the plans that could be the best as well.
+
+        Args:
+            made: what the generation made.
+            walk: makes the same video by another plan.
+            compare: a result against the full run's.
+
+        Returns the full run's result and the fidelity of `made`. Raises whatever `walk` raises.
+        """
+        reference = made
+        if self._trace.skipped:
+            reference, full = walk(every_step(self._trace.steps))
+            self._policy.learn_full(full, self.seen, self._trace.plan or self._policy.plan)
+        fidelity = compare(made, reference)
+        for offer in self._policy.rivals() if self.is_due else []:
+            if offer.plan is self._trace.plan:  # and not one that the watch had altered
+                self._policy.learn_audit(offer, *fidelity, extra=False)
+            else:
+                self._policy.learn_audit(offer, *compare(walk(offer.plan)[0], reference))
+        return reference, fidelity
