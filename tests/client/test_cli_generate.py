@@ -75,7 +75,7 @@ def test_a_policy_file_makes_the_next_call_skip(generate: Command, tmp_path: Pat
     [
         (("--speedup", 2.4), {"speedup": 2.4}),
         (("--preset", "fast"), {"preset": "fast", "fidelity_db": 30.0, "confidence": 0.95}),
-        ((), {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}),
+        ((), {"speedup": 2.6}),
     ],
 )
 def test_a_policy_file_keeps_what_a_pace_is_planned_from(

@@ -108,12 +108,12 @@ def test_the_result_alone_makes_the_same_frames_again(
         assert again.trace.skipped > 0
 
 
-def test_a_job_that_asks_for_nothing_gets_the_balanced_preset(one: OneWorker) -> None:
+def test_a_job_that_asks_for_nothing_gets_the_default_speedup(one: OneWorker) -> None:
     ids = [one.submit(seed=seed, acceleration="auto") for seed in range(3)]
     for job_id in ids:
         assert one.run().fate is Fate.SUCCEEDED
         made = manifest(one, job_id)
-        assert made.model_dump(mode="json")["pace"] == {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}
+        assert made.model_dump(mode="json")["pace"] == {"speedup": 2.6}
         assert made.evaluations.made == made.evaluations.planned + made.evaluations.added
 
 
