@@ -145,9 +145,9 @@ class PlanBook:
 
     @cached_property
     def _ladder(self) -> dict[int, int]:
-        """The boldest budget of every boldness."""
+        """The least bold budget of every boldness: for it all audits there may speak."""
         steps = self._table.steps
-        return {boldness(steps, budget): budget for budget in range(steps, self.fewest - 1, -1) if budget < steps}
+        return {boldness(steps, budget): budget for budget in range(self.fewest, steps)}
 
     def _tried(self, rung: int, budget: int, fidelity_db: float) -> Tried:
         candidate = self.served(budget)
