@@ -31,11 +31,15 @@ def every_step(steps: int) -> Plan:
 
 def evenly_spread(steps: int, evaluations: int, restarts: Collection[int] = ()) -> tuple[int, ...]:
     """Evaluated steps of about equal distance after the first two, which are evaluated, as are those at `restarts` and
-    the ones after them."""
-    needed = {0, 1} | {step for start in restarts for step in (start, start + 1) if step < steps}
-    free = np.linspace(1, steps, max(1, evaluations - 1), endpoint=False).round().astype(int)
-    spread = list(dict.fromkeys([*sorted(needed), *free.tolist()]))
-    return tuple(sorted(spread[: max(evaluations, len(needed))]))
+    the ones after them: each stretch between these is cut where cutting it once more helps the most."""
+    needed = sorted({0, 1} | {step for start in restarts for step in (start, start + 1) if step < steps})
+    stretches = list(zip(needed, [*needed[1:], steps], strict=True))
+    parts = [1] * len(stretches)
+    for _ in range(min(evaluations, steps) - len(needed)):
+        longest = max(range(len(parts)), key=lambda s: (stretches[s][1] - stretches[s][0]) / parts[s])
+        parts[longest] += 1
+    cuts = (np.linspace(*ends, n, endpoint=False) for ends, n in zip(stretches, parts, strict=True))
+    return tuple(np.concatenate(list(cuts)).round().astype(int).tolist())
 
 
 def draw_up(

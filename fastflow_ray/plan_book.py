@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import STRANGE_DB, boldness, expected_db
+from fastflow_ray.bandit.audits import boldness, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Record, contenders, served
 from fastflow_ray.bandit.planner import LONGEST, Planner
+from fastflow_ray.bandit.probing import Tried, next_rung
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error
@@ -69,28 +70,27 @@ class PlanBook:
         return self.offer(candidate, evaluations).expected_db - nearest[0].mean_db if nearest else None
 
     def assured_db(self, evaluations: int, confidence: float) -> float:
-        """What the next generation keeps with that probability at least, by what audits measured; −inf before any."""
+        """What the next generation keeps with that probability at least, by audits at this very boldness; −inf while
+        they are too few to tell."""
         if evaluations >= self._table.steps:
             return math.inf
         candidate = self.served(evaluations)
-        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
-        if nearest is None:
-            return -math.inf
-        shortfalls, distance = nearest
-        caution_db = shortfalls.bound_db(confidence) + STRANGE_DB * distance
-        return self.offer(candidate, evaluations).expected_db - caution_db
+        shortfalls = self._table.audits.at(candidate.name, boldness(self._table.steps, evaluations))
+        bound_db = shortfalls.bound_db(confidence)
+        return self.offer(candidate, evaluations).expected_db - bound_db if bound_db < math.inf else -math.inf
 
     def fewest_within(self, fidelity_db: float, confidence: float) -> int:
-        """The fewest evaluations of which that fidelity has been shown to hold; all where none has.
+        """The fewest evaluations of which that fidelity has been shown to hold; all where none has."""
+        boldest_first = sorted(self._ladder.values()) if self.knows else []
+        holding = (budget for budget in boldest_first if self.assured_db(budget, confidence) >= fidelity_db)
+        return next(holding, self._table.steps)
 
-        Bisection: more evaluations are taken not to keep less.
-        """
-        too_few, enough = 1, self._table.steps
-        while self.knows and enough - too_few > 1:
-            between = (too_few + enough) // 2
-            holds = between >= self.fewest and self.assured_db(between, confidence) >= fidelity_db
-            too_few, enough = (too_few, between) if holds else (between, enough)
-        return enough
+    def probe(self, fidelity_db: float, confidence: float) -> int:
+        """The budget that is worth an audit, on the way to the fewest evaluations that keep this fidelity."""
+        if not self._ladder:
+            return self._table.steps
+        tried = {rung: self._tried(rung, budget, fidelity_db) for rung, budget in self._ladder.items()}
+        return self._ladder[next_rung(sorted(tried), tried, confidence)]
 
     @cached_property
     def fewest(self) -> int:
@@ -122,22 +122,40 @@ class PlanBook:
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
-        longest = max(LONGEST, 2 * math.ceil(self._table.steps / evaluations))
         reintegrate = candidate.integrator is Integrator.INTERPOLATE
-        return self._planner(candidate.emphasis, reintegrate, longest).path(evaluations).evaluated
+        return self._planner(candidate.emphasis, reintegrate, evaluations).path(evaluations).evaluated
 
-    def _planner(self, emphasis: float, reintegrate: bool, longest: int) -> Planner:
-        key = (emphasis, reintegrate, longest)
+    def _planner(self, emphasis: float, reintegrate: bool, evaluations: int) -> Planner:
+        """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
+        steps = [*evenly_spread(self._table.steps, evaluations, self._restarts), self._table.steps]
+        longest = min(2 * int(np.diff(steps).max()), self._table.steps)  # the even spread, and room to do better
+        bold = longest > LONGEST
+        key = (emphasis, reintegrate, evaluations if bold else self._table.steps)
         if key not in self._planners:
             self._planners[key] = Planner(
                 self._mean,
                 self._dsigma,
                 self._table.growth**emphasis,
                 reintegrate=reintegrate,
-                longest=longest,
+                longest=longest if bold else LONGEST,
+                most=evaluations if bold else None,
                 restarts=self._restarts,
             )
         return self._planners[key]
+
+    @cached_property
+    def _ladder(self) -> dict[int, int]:
+        """The least bold budget of every boldness: for it all audits there may speak."""
+        steps = self._table.steps
+        return {boldness(steps, budget): budget for budget in range(self.fewest, steps)}
+
+    def _tried(self, rung: int, budget: int, fidelity_db: float) -> Tried:
+        candidate = self.served(budget)
+        shortfalls = self._table.audits.at(candidate.name, rung)
+        if not shortfalls.audits:
+            return Tried()
+        allowed_db = self.offer(candidate, budget).expected_db - fidelity_db
+        return Tried(shortfalls.audits, sum(n for db, n in shortfalls.counts.items() if db > allowed_db))
 
     def _records(self, evaluations: int) -> dict[Candidate, Record]:
         """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""

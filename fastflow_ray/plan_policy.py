@@ -21,6 +21,7 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
+SEARCH = 64  # audits of full runs, in search of the first plan that keeps a fidelity
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
 
 
@@ -87,8 +88,9 @@ class PlanPolicy:
 
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
-        not yet known to be too bold."""
-        return self._book.contenders(self._probed())
+        not yet known to be too bold; and first the one that is served, for a promise has to be watched."""
+        own = [] if self.candidate is None else [self._book.offer(self.candidate, self.evaluations)]
+        return [*own, *(offer for offer in self._book.contenders(self._probed()) if offer not in own)]
 
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
@@ -136,14 +138,17 @@ class PlanPolicy:
             return False
         known = self._known
         young = known.audits.audits <= math.log2(1 + known.runs)
+        if self._pace.fidelity_db is not None and self.evaluations >= known.steps:
+            young = known.audits.audits < SEARCH  # the full run is made anyway, and every one until something is shown
         return young or known.audit_evaluations + known.steps < AUDIT_SHARE * known.evaluations
 
     def _probed(self) -> int:
-        """The budget an audit is about: the one that was asked for; where a fidelity was, one bolder than is served."""
-        if self._pace.fidelity_db is None and self.evaluations < self._known.steps:
+        """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""
+        if self._pace.fidelity_db is not None:
+            return self._book.probe(self._pace.fidelity_db, self._pace.confidence)
+        if self.evaluations < self._known.steps:
             return self.evaluations
-        bolder = self.evaluations / (2 if self.evaluations >= self._known.steps else 2**0.25)
-        return max(self._book.fewest, round(bolder))
+        return max(self._book.fewest, round(self.evaluations / 2))
 
 
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:

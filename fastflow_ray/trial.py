@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from fastflow_ray.errors import InvalidOutput
 from fastflow_ray.learned_plan import every_step
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.plan import Plan
@@ -23,6 +24,9 @@ class Fidelity(NamedTuple):
 
     psnr_db: float  # infinite if they are equal
     ssim: float | None = None
+
+
+LOST = Fidelity(psnr_db=0.0)
 
 
 class Trial:
@@ -57,9 +61,23 @@ class Trial:
             reference, full = walk(every_step(self._trace.steps))
             self._policy.learn_full(full, self.seen, self._trace.plan or self._policy.plan)
         fidelity = compare(made, reference)
+        measured = [(self._trace.plan or self._policy.plan, fidelity)]
         for offer in self._policy.rivals() if self.is_due else []:
-            if offer.plan is self._trace.plan:  # and not one that the watch had altered
-                self._policy.learn_audit(offer, *fidelity, extra=False)
-            else:
-                self._policy.learn_audit(offer, *compare(walk(offer.plan)[0], reference))
+            known = next((known for plan, known in measured if plan == offer.plan), None)
+            if known is None:  # not what was made, which the watch may have altered, nor another candidate's plan
+                measured.append((offer.plan, _measured(offer.plan, walk, compare, reference)))
+            self._policy.learn_audit(offer, *(known or measured[-1][1]), extra=known is None)
         return reference, fidelity
+
+
+def _measured(
+    plan: Plan,
+    walk: Callable[[Plan], tuple[Result, Sightings]],
+    compare: Callable[[Result, Result], Fidelity],
+    reference: Result,
+) -> Fidelity:
+    """What a rival keeps: nothing if it leads the network astray, for which nobody's video shall be lost."""
+    try:
+        return compare(walk(plan)[0], reference)
+    except InvalidOutput:
+        return LOST

@@ -13,14 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from fastflow_ray.errors import InvalidInput
 
 IDENTICAL_DB = 120.0  # what counts as the fidelity of a sample that equals the full run's
 BOLDNESS = 4  # buckets per halving of the evaluations
-STRANGE_DB = 2.0  # of caution per bucket between the budget in question and the one that was audited
-RARE_DB = 3.0  # below the worst shortfall seen, where the audits are too few to have seen the rarest
+CONVINCING = 19  # audits, at least: the boldest of many budgets that seem to do is chosen, and fewer deceive too often
 
 
 @dataclass
@@ -52,11 +49,12 @@ class Shortfalls:
 
         Of m audits and the next one, all ranks of the next are equally likely: so the ⌈confidence·(m + 1)⌉-th smallest
         holds without any assumption about the distribution (Vovk, Gammerman and Shafer 2005). With fewer audits than
-        that there is no such one; then it is the worst seen, and `RARE_DB` for what was not.
+        that, or than `CONVINCING`, nothing is sure, and the bound infinite: the rarest may not have been seen, and be
+        as bad as it likes.
         """
         seen = sorted(self.counts.elements())
         rank = math.ceil(confidence * (len(seen) + 1))
-        return float(seen[rank - 1]) if rank <= len(seen) else seen[-1] + RARE_DB
+        return float(seen[rank - 1]) if max(rank, CONVINCING) <= len(seen) else math.inf
 
     def add(self, other: Shortfalls) -> None:
         """Count the other's audits too."""
@@ -85,6 +83,10 @@ class AuditBook:
         counts = Counter({round(expected_db - measured_db): 1})
         measured = Shortfalls(counts, measured_db, ssim or 0.0, int(ssim is not None))
         self._cells.setdefault((candidate, boldness), Shortfalls()).add(measured)
+
+    def at(self, candidate: str, boldness: int) -> Shortfalls:
+        """The candidate's audits in that bucket; none where there were none."""
+        return self._cells.get((candidate, boldness), Shortfalls())
 
     def nearest(self, candidate: str, boldness: int) -> tuple[Shortfalls, int] | None:
         """The candidate's audits in the bucket nearest to `boldness`, and how far that is; None: there were none."""
@@ -161,7 +163,7 @@ def expected_db(squared_error: float) -> float:
 def _key(row: Any) -> tuple[str, int]:
     if not isinstance(row, Mapping) or not isinstance(row.get("candidate"), str):
         raise ValueError("each of `audits` has to name its candidate")
-    if not isinstance(row.get("boldness"), int):
+    if type(row.get("boldness")) is not int:  # and no bool
         raise ValueError("`boldness` has to be a whole number")
     return row["candidate"], row["boldness"]
 
@@ -170,9 +172,12 @@ def _cell(row: Mapping[str, Any]) -> Shortfalls:
     if not isinstance(row.get("shortfall_db"), Mapping) or not row["shortfall_db"]:
         raise ValueError("`shortfall_db` has to count at least one audit")
     counts = Counter({int(db): count for db, count in row["shortfall_db"].items()})
-    sums = np.array([row.get("psnr_sum"), row.get("ssim_sum"), row.get("ssim_count")])
-    if sums.dtype.kind not in "if" or not np.isfinite(sums).all():
-        raise ValueError("the sums of an audit have to be finite numbers")
-    if not all(isinstance(count, int) and count > 0 for count in counts.values()):
+    if not all(type(count) is int and count > 0 for count in counts.values()) or len(counts) < len(row["shortfall_db"]):
         raise ValueError("`shortfall_db` has to count audits")
-    return Shortfalls(counts, float(sums[0]), float(sums[1]), int(sums[2]))
+    sums: list[Any] = [row.get("psnr_sum"), row.get("ssim_sum")]
+    if not all(type(total) in (int, float) and math.isfinite(total) for total in sums):
+        raise ValueError("the sums of an audit have to be finite numbers")
+    ssim_count = row.get("ssim_count")
+    if type(ssim_count) is not int or not 0 <= ssim_count <= counts.total():
+        raise ValueError("`ssim_count` has to count audits")
+    return Shortfalls(counts, float(sums[0]), float(sums[1]), ssim_count)

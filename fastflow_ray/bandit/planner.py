@@ -60,6 +60,7 @@ class Planner:
         growth: the factor by which a deviation present in x at step j arrives at the end, shape (N + 1,).
         reintegrate: whether skipped steps are integrated again once the evaluation that ends the skip is known.
         longest: steps that may be skipped in a row.
+        most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
         restarts: steps at which another network takes over; they and their successors are evaluated, and no
             prediction uses velocities from both sides.
 
@@ -75,12 +76,14 @@ class Planner:
         *,
         reintegrate: bool = True,
         longest: int = LONGEST,
+        most: int | None = None,
         restarts: Collection[int] = (),
     ) -> None:
         _check(mean, dsigma, growth, longest, restarts)
         self.steps = len(mean)
         self._mean, self._dsigma, self._growth = mean, dsigma, growth
         self._reintegrate, self._longest = reintegrate, longest
+        self._most = self.steps if most is None else most
         self._restart = np.isin(np.arange(self.steps), list(restarts))
 
     @property
@@ -125,7 +128,7 @@ class Planner:
         plans = _Plans.empty(self.steps, self._longest)
         least = np.full((self.steps + 1, self._longest + 1), np.inf)  # [i, a]: at i, a steps skipped just before it
         least[1, 0] = 0.0
-        for n in range(2, self.steps + 1):
+        for n in range(2, self._most + 1):
             through = least[:-1, None, :] + cost
             plans.gap_before[n] = through.argmin(axis=2)
             least = np.full_like(least, np.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,11 @@ class Plan:
             raise InvalidInput("a plan's weights have to be finite")
         if any(len(row) > REMEMBERED for row in weights):
             raise InvalidInput(f"a plan may weigh {REMEMBERED} velocities at most")
+        foretold = {**self.predict, **self.foresee}
+        if any(len(row) > self._before(step) for step, row in foretold.items()) or any(
+            len(row) > self._before(step) + 1 for step, row in self.integrate.items()
+        ):
+            raise InvalidInput("a plan may weigh only velocities that were evaluated before")
 
     @property
     def evaluations(self) -> int:
@@ -64,6 +70,10 @@ class Plan:
     def skipped_after(self, step: int) -> int:
         """Steps skipped between evaluated `step` and the next evaluation, or the end."""
         return next((later for later in self.evaluated if later > step), self.steps) - step - 1
+
+    def _before(self, step: int) -> int:
+        """How many evaluations come before `step`."""
+        return bisect_left(self.evaluated, step)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; floats keep every bit."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.trajectory import COMPLETED, TrajectoryTable, completed, growth_prior
+from fastflow_ray.bandit.candidates import CANDIDATES
+from fastflow_ray.bandit.trajectory import BAND, COMPLETED, TrajectoryTable, completed, growth_prior
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"
@@ -27,6 +28,14 @@ def tables(draw):
         table.add_run(velocity @ velocity.T)
     for _ in range(draw(st.integers(0, 3))):
         table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
+    for _ in range(draw(st.integers(0, 3))):
+        table.add_block(range(STEPS), 4 * np.eye(STEPS), np.eye(STEPS))
+        table.evaluations += STEPS
+        table.audit_evaluations += draw(st.integers(0, 9))
+        table.audits.note("line", draw(st.integers(0, 3)), 40.0, draw(st.integers(0, 99)))
+    table.miss_count += draw(st.integers(0, 2))
+    table.miss_log_sum += table.miss_count * rng.integers(-64, 64, STEPS) / 64
+    table.miss_square_sum += table.miss_count * rng.integers(0, 64, STEPS) / 64
     return table
 
 
@@ -50,6 +59,8 @@ def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
     merged = a.merge(b, "k")
     merged.add_run(np.eye(STEPS))
     merged.add_growth(np.ones(STEPS), np.full(STEPS, True))
+    merged.add_miss(2, 3.0)
+    merged.audits.note("line", 4, 40.0, 41.0)
     assert (said(a), said(b)) == before
     assert said(a.merge(TrajectoryTable.empty(STEPS, GRID), "k")) == said(a)
 
@@ -88,7 +99,14 @@ def test_fifty_steps_stay_below_64_kib():
     table = learnt(50, range(4))
     for seed in range(200):
         table.add_block([0, 1, 9, 30], gram(smooth_run(50, seed))[np.ix_([0, 1, 9, 30], [0, 1, 9, 30])], table.mean)
-    table.add_growth(np.random.default_rng(0).normal(size=50), np.full(50, True))
+    rng = np.random.default_rng(0)
+    table.add_growth(rng.normal(size=50), np.full(50, True))
+    for step in range(50):
+        table.add_miss(step, rng.lognormal())
+    for candidate in CANDIDATES:
+        for boldness in (1, 4, 6, 8, 10):
+            for measured_db in rng.normal(45, 8, 40):
+                table.audits.note(candidate.name, boldness, 45.0, measured_db, ssim=rng.random())
     assert len(said(table)) < 64 * 1024
 
 
@@ -279,6 +297,76 @@ def test_a_failed_run_teaches_nothing(spoilt, remedy):
     with pytest.raises(InvalidInput, match=remedy):
         table.add_run(spoilt)
     assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+# Misses of predictions, and their band
+
+
+def test_before_any_miss_the_band_is_two_spreads_of_three():
+    assert TrajectoryTable.empty(STEPS, GRID).band(2) == pytest.approx(3**BAND)
+
+
+def test_a_band_follows_what_was_seen_and_says_nothing_of_other_steps():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    for _ in range(4000):
+        table.add_miss(2, 10.0)
+        table.add_miss(2, 1000.0)
+    assert math.log10(table.band(2)) == pytest.approx(2 + BAND, abs=0.02)  # mean 2, deviation 1, in decades
+    assert table.band(3) == TrajectoryTable.empty(STEPS, GRID).band(3)
+
+
+def test_steady_predictions_narrow_the_band():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    bands = [table.band(2)]
+    for _ in range(30):
+        table.add_miss(2, 1.0)
+        bands.append(table.band(2))
+    assert bands == sorted(bands, reverse=True)
+    assert 1 < bands[-1] < 0.5 * bands[0]
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, math.nan, math.inf])
+def test_a_miss_that_is_no_ratio_teaches_nothing(ratio):
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_miss(2, ratio)
+    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+# What a neighbour lends
+
+
+def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
+    lender = learnt(20, range(5))
+    lender.add_growth(np.full(20, 0.25), np.arange(20) < 10)
+    lender.add_growth(np.full(20, 0.75), np.arange(20) < 10)
+    lender.add_miss(3, 7.0)
+    lender.audits.note("line", 4, 40.0, 41.0)
+    before = said(lender)
+    lent = lender.borrowed(0.5)
+    assert lent.weight == 0.5
+    assert lent.mean == pytest.approx(lender.mean)
+    assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.miss_count.sum()) == (0, 0, 0, 0, 0)
+    assert lent.growth_count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
+    assert lent.growth_log_sum[:10] == pytest.approx([0.5] * 10)
+    lent.products += 1
+    lent.growth_log_sum += 1
+    assert said(lender) == before
+
+
+def test_a_lender_that_knows_less_than_that_lends_what_it_has():
+    lender = TrajectoryTable.empty(20, GRID)
+    lender.add_block(range(20), gram(smooth_run(20, 0)), np.eye(20))
+    assert lender.borrowed(0.5).weight == COMPLETED
+    assert lender.borrowed(0.5).mean == pytest.approx(lender.mean)
+    assert TrajectoryTable.empty(20, GRID).borrowed(0.5).weight == 0
+
+
+def test_a_borrower_soon_knows_better():
+    """Two full runs of its own outweigh what was lent four times over."""
+    lent, own = learnt(20, range(5)).borrowed(0.5), learnt(20, [50, 51])
+    merged = lent.merge(own, "k")
+    assert merged.weight == 2.5
+    assert merged.mean == pytest.approx(0.8 * own.mean + 0.2 * lent.mean)
 
 
 # Damaged documents

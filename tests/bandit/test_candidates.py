@@ -1,0 +1,70 @@
+"""Who is served and who still contends: a clear lead, and elimination that narrows with the audits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastflow_ray.bandit.candidates import CANDIDATES, DOUBT_DB, Record, contenders, served
+
+FIRST, SECOND, THIRD, *_ = CANDIDATES
+
+records = st.dictionaries(
+    st.sampled_from(CANDIDATES), st.builds(Record, st.integers(1, 50), st.floats(0, 120)), max_size=len(CANDIDATES)
+)
+
+
+def all_at(audits: int, mean_db: float) -> dict:
+    return dict.fromkeys(CANDIDATES, Record(audits, mean_db))
+
+
+def test_names_are_told_apart():
+    assert len({candidate.name for candidate in CANDIDATES}) == len(CANDIDATES)
+
+
+def test_before_any_audit_the_first_is_served_and_all_contend():
+    assert served({}) == FIRST
+    assert contenders({}) == list(CANDIDATES)
+
+
+def test_whoever_kept_most_is_served_and_of_equals_the_first():
+    assert served(all_at(4, 40)) == FIRST
+    assert served(all_at(4, 40) | {THIRD: Record(4, 40.1)}) == THIRD
+
+
+def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():
+    behind = DOUBT_DB + 1
+    assert SECOND in contenders(all_at(100, 60) | {SECOND: Record(1, 60 - behind)})
+    assert SECOND not in contenders(all_at(100, 60) | {SECOND: Record(100, 60 - behind)})
+
+
+def test_where_the_first_was_never_audited_the_best_that_was_is_served():
+    assert served({SECOND: Record(1, 30), THIRD: Record(1, 20)}) == SECOND
+
+
+@pytest.mark.parametrize("audits", [1, 4, 100])
+def test_who_falls_behind_by_two_doubts_is_walked_no_more(audits):
+    width = 2 * DOUBT_DB / math.sqrt(audits)
+    behind = all_at(audits, 60) | {SECOND: Record(audits, 60 - width - 0.01), THIRD: Record(audits, 60 - width)}
+    assert contenders(behind) == [candidate for candidate in CANDIDATES if candidate != SECOND]
+
+
+def test_elimination_narrows_with_the_audits():
+    spread = {candidate: 60 - 1.5 * place for place, candidate in enumerate(CANDIDATES)}
+    left = [
+        len(contenders({candidate: Record(audits, mean) for candidate, mean in spread.items()}))
+        for audits in (1, 4, 16, 64, 256)
+    ]
+    assert left == sorted(left, reverse=True)
+    assert (left[0], left[-1]) == (len(CANDIDATES), 1)
+
+
+@given(records)
+def test_the_served_and_the_never_audited_always_contend(known):
+    left = contenders(known)
+    assert served(known) in left
+    assert {candidate for candidate in CANDIDATES if candidate not in known} <= set(left)
+    assert left == [candidate for candidate in CANDIDATES if candidate in left], "in a fixed order"
