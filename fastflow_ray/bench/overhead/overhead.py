@@ -22,7 +22,7 @@ from fastflow_ray.sampling.grid import flow_sigmas
 
 KEY = "overhead"
 STEPS, SHIFT, EVALUATIONS = 50, 3.0, 19
-TAUGHT = 8  # jobs learnt from before, audits among them, so that every candidate has a record to be looked at
+TAUGHT = 4  # jobs learnt from before, audits among them, so that every candidate has a record to be looked at
 
 
 @dataclass(frozen=True)

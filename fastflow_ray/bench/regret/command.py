@@ -25,7 +25,7 @@ Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")
 
 def bench_regret(
     fleets: Fleets = "1,8,64",
-    jobs: Jobs = 128,
+    jobs: Jobs = 96,
     worlds: Worlds = 6,
     steps: Steps = 30,
     evaluations: Evaluations = 12,

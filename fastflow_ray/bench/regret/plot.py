@@ -30,7 +30,7 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
         ha="right", va="bottom", color="#777777", fontsize=9,
     )  # fmt: skip
     for fleet, colour in zip(planned, COLOURS, strict=False):
-        times = np.linspace(0, fleet.horizon, MOMENTS)
+        times = np.linspace(0, max(fleet.horizon, 1.0), MOMENTS)
         regrets = [fleet.regret_at(time) for time in times]
         _line(now, times, [np.nan if regret is None else regret for regret in regrets], colour, fleet.label)
         _line(by_time, times, [fleet.total_regret_at(time) for time in times], colour, fleet.label)
@@ -41,10 +41,8 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
     _dress(by_job, "Lost so far, dB summed over jobs", "jobs of the whole fleet")
     _dress(by_time, "Lost so far by each worker, dB", "time, in jobs that only walk their plan")
     _dress(cost, "Evaluations spent on learning so far", "jobs of the whole fleet")
-    by_job.set_yscale("symlog", linthresh=10)
-    for axes in (now, by_time):
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(left=0)
+    by_job.set_ylim(0, 1.25 * max(fleet.total_regret[-1] for fleet in planned))  # FastFlow's leaves the frame
+    now.set_xscale("log")
     figure.suptitle(_title(order), x=0.01, ha="left", fontsize=13, color=INK)
     with replacing(path) as sibling:
         figure.savefig(sibling, format="png", dpi=130)
@@ -53,7 +51,7 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
 def _title(order: Order) -> str:
     return (
         f"Regret against the best plan in hindsight: {order.evaluations} of {order.steps} steps evaluated,"
-        f" {order.jobs} jobs, mean of {order.worlds} worlds, reports {order.delay:g} jobs late"
+        f" {order.jobs} jobs, mean of {order.worlds} worlds, reports late by {order.delay:g}"
     )
 
 
@@ -63,6 +61,7 @@ def _told(fleet: Fleet, is_planned: bool) -> str:
 
 def _line(axes: Any, across: Any, up: Sequence[float], colour: str, label: str) -> None:
     axes.plot(across, up, color=colour, linewidth=2.0, label=label, drawstyle="steps-post")
+    axes.plot(across[-1], up[-1], "o", color=colour, markersize=6, clip_on=up[-1] > axes.get_ylim()[1])
 
 
 def _dress(axes: Any, title: str, across: str) -> None:
