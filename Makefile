@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench test faults check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret test faults check format check-k8s train clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,12 @@ demo: $(STAMP)  ## a local fleet makes eight videos, and shows what it learnt
 
 bench: $(STAMP)  ## other ways of making generation cheaper and ours, side by side (about ten minutes)
 	$(BIN)/fastflow-ray bench $(BENCH)
+
+bench-overhead: $(STAMP)  ## what a step costs beside the network, at Wan's size (about five minutes)
+	$(BIN)/fastflow-ray bench-overhead $(BENCH)
+
+bench-regret: $(STAMP)  ## how fast simulated fleets of 1, 8 and 64 workers learn (about three minutes)
+	$(BIN)/fastflow-ray bench-regret $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -38,11 +38,15 @@ def generate(
 
 
 def _audit(engine: Engine, spec: GenerationSpec, fastflow: FastFlow, made: Generation, display: _OneWalk) -> Audit:
+    nfe = 0
+
     def walk(plan: Plan) -> tuple[Generation, Sightings]:
+        nonlocal nfe
         display.next_walk()
         by_plan = replace(spec, acceleration=Acceleration.AUTO, pace=Pace(plan=plan))
         other = engine.generate(by_plan, fastflow.ignorant(), display.on_step)
         assert other.trial is not None  # planned generations have one
+        nfe += other.trace.nfe
         return other, other.trial.seen
 
     if made.trial is not None:
@@ -50,11 +54,13 @@ def _audit(engine: Engine, spec: GenerationSpec, fastflow: FastFlow, made: Gener
     else:
         display.next_walk()
         full = engine.generate(spec.in_full(), fastflow, display.on_step)
+        nfe = full.trace.nfe
     return Audit(
         psnr_db=psnr_db(made.frames, full.frames),
         ssim=ssim(made.frames, full.frames),
         full_nfe=full.trace.nfe,
         full_sample_s=full.phase_s["sample"],
+        nfe=nfe,
     )
 
 
@@ -80,7 +86,7 @@ class _OneWalk:
     def on_step(self, report: StepReport) -> None:
         """Report all of them together."""
         self._latest = StepReport(
-            report.phase,
+            "audit" if self._walk else report.phase,
             self._walk * self._steps + report.step,
             self._walks * self._steps,
             self._before.evaluated + report.evaluated,

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastflow_ray.acceleration import DEFAULT_PRESET, FIDELITY_DB, Acceleration, Preset
+from fastflow_ray.acceleration import DEFAULT_SPEEDUP, FIDELITY_DB, Acceleration, Preset
 from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def asked(
 
 
 def pace_of(wish: Wish) -> Pace | None:
-    """The pace of acceleration `auto`, by the default preset where nothing else is said; None without `auto`.
+    """The pace of acceleration `auto`, by the default speedup where nothing else is said; None without `auto`.
 
     Raises InvalidInput as `Pace` does.
     """
@@ -116,7 +116,7 @@ def pace_of(wish: Wish) -> Pace | None:
         fidelity_db=wish.fidelity_db if wish.preset is None else FIDELITY_DB[wish.preset],
         confidence=CONFIDENCE if wish.confidence is None else wish.confidence,
     )
-    return named or Pace(fidelity_db=FIDELITY_DB[DEFAULT_PRESET])
+    return named or Pace(speedup=DEFAULT_SPEEDUP)
 
 
 def pace_fields(wish: Wish) -> dict[str, Any] | None:
@@ -126,5 +126,5 @@ def pace_fields(wish: Wish) -> dict[str, Any] | None:
         return None
     if pace.fidelity_db is None:
         return {"evaluations": pace.evaluations} if pace.speedup is None else {"speedup": pace.speedup}
-    preset = {} if wish.fidelity_db is not None else {"preset": (wish.preset or DEFAULT_PRESET).value}
+    preset = {} if wish.preset is None else {"preset": wish.preset.value}
     return {**preset, "fidelity_db": pace.fidelity_db, "confidence": pace.confidence}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
+HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
 
 
 class Integrator(StrEnum):
@@ -62,7 +63,7 @@ def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] 
 
 
 def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> list[Candidate]:
-    """Those that could still be the best: never audited, or within two doubts of the best mean.
+    """Those that could still be the best: not yet heard, or within two doubts of the best mean.
 
     Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
     falls behind by it is walked no more.
@@ -73,7 +74,7 @@ def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candida
     def could_win(candidate: Candidate) -> bool:
         record = records.get(candidate, Record())
         behind_db = leader.mean_db - record.mean_db
-        return candidate == best or not record.audits or behind_db <= 2 * _doubt_db(record, leader)
+        return candidate == best or record.audits < HEARD or behind_db <= 2 * _doubt_db(record, leader)
 
     return [candidate for candidate in candidates if could_win(candidate)]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import AuditBook
-from fastflow_ray.bandit.planner import kriging_weights
+from fastflow_ray.bandit.gram import checked, completed
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ class TrajectoryTable:
         Raises:
             InvalidInput: if they are not the inner products of N velocities; nothing is learnt then.
         """
-        self._add(_checked(gram, self.steps), 1.0)
+        self._add(checked(gram, self.steps), 1.0)
         self.full_runs += 1
 
     def add_block(self, steps: Sequence[int], gram: Floats, known: Floats) -> None:
@@ -109,7 +109,7 @@ class TrajectoryTable:
             raise InvalidInput(f"the evaluated steps {list(steps)} have to rise within 0 to {self.steps - 1}")
         if known.shape != self.products.shape or not np.isfinite(known).all():
             raise InvalidInput("a skipping run can be completed only from the mean of a full run; learn from one first")
-        self._add(completed(steps, _checked(gram, len(steps)), known), COMPLETED)
+        self._add(completed(steps, checked(gram, len(steps)), known), COMPLETED)
 
     def add_growth(self, log_growth: Floats, known: NDArray[np.bool_]) -> None:
         """Learn from one audit how deviations grow.
@@ -261,36 +261,6 @@ def growth_prior(steps: int) -> Floats:
     """G_j before any audit, shape (steps + 1,): `EARLY_GROWTH`^(1 − j/N), for early deviations decide the content."""
     prior: Floats = EARLY_GROWTH ** (1 - np.arange(steps + 1) / steps)
     return prior
-
-
-def completed(steps: Sequence[int], gram: Floats, known: Floats) -> Floats:
-    """All inner products of a generation, (N, N), in expectation, given those of the evaluated `steps`.
-
-    With S the evaluated steps, o the others and W = C_oS·C_SS⁻¹, the blocks are gram, W·gram and W·gram·Wᵀ + R, where
-    R is the covariance of what W does not explain: the E step of expectation maximisation for a Gaussian with missing
-    data (Dempster, Laird and Rubin 1977), and positive semidefinite as `gram` and `known` are.
-    """
-    seen, others = np.asarray(steps), np.setdiff1d(np.arange(len(known)), steps)
-    weights = kriging_weights(known, steps, others.tolist()).T  # (others, S)
-    unexplained = np.zeros((len(others), len(known)))  # rows: coefficients of v_o − W·v_S
-    unexplained[:, others], unexplained[:, seen] = np.eye(len(others)), -weights
-    whole = np.empty(known.shape)
-    whole[np.ix_(seen, seen)] = gram
-    whole[np.ix_(others, seen)] = weights @ gram
-    whole[np.ix_(seen, others)] = (weights @ gram).T
-    whole[np.ix_(others, others)] = weights @ gram @ weights.T + unexplained @ known @ unexplained.T
-    return (whole + whole.T) / 2
-
-
-def _checked(gram: Floats, steps: int) -> Floats:
-    """`gram`, symmetric to the last bit; raises InvalidInput unless it can be inner products of `steps` velocities."""
-    if gram.shape != (steps, steps):
-        raise InvalidInput(f"inner products of {steps} velocities have shape {(steps, steps)}, not {gram.shape}")
-    if not np.isfinite(gram).all() or (gram.diagonal() < 0).any():
-        raise InvalidInput("the inner products are not those of finite velocities; do not learn from a failed run")
-    if not np.allclose(gram, gram.T, rtol=1e-4, atol=1e-6 * float(gram.diagonal().mean())):
-        raise InvalidInput("the inner products are not symmetric; give <v_i, v_j> for every pair of evaluated steps")
-    return np.asarray((gram + gram.T) / 2, dtype=np.float64)
 
 
 def _symmetric(triangle: NDArray[Any], steps: int) -> NDArray[Any]:

@@ -36,13 +36,16 @@ class Stamp:
 
 def facts(stage: Stage) -> dict[str, Any]:
     """As JSON values."""
+    model = {"model": stage.engine.model, "revision": stage.engine.revision, "device": stage.engine.versions["device"]}
+    return {**circumstances(), **model}
+
+
+def circumstances() -> dict[str, Any]:
+    """The part of the facts that is of no model, as JSON values."""
     import torch
 
     return {
         "command": shlex.join(["fastflow-ray", *sys.argv[1:]]),
-        "model": stage.engine.model,
-        "revision": stage.engine.revision,
-        "device": stage.engine.versions["device"],
         "versions": {name: _version(name) for name in PACKAGES},
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
         "threads": torch.get_num_threads(),

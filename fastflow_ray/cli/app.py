@@ -16,6 +16,8 @@ from rich.text import Text
 
 from fastflow_ray import __version__
 from fastflow_ray.bench.command import bench
+from fastflow_ray.bench.overhead.command import bench_overhead
+from fastflow_ray.bench.regret.command import bench_regret
 from fastflow_ray.cli import generate, jobs, policy, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
@@ -38,6 +40,8 @@ app.command()(jobs.get)
 app.command()(generate.generate)
 app.command()(replay.replay)
 app.command()(bench)
+app.command()(bench_overhead)
+app.command()(bench_regret)
 app.add_typer(policy.app, name="policy")
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.plan import Plan, combine
 
 COORDINATES = 1024  # per sample of the batch
 
@@ -42,8 +42,7 @@ class Sightings:
         if weights is None:
             return None
         end = len(self._v) + position if position < 0 else position
-        before = torch.stack(self._v[end - len(weights) : end])
-        predicted = torch.tensor(weights, dtype=torch.float32, device=before.device) @ before
+        predicted = combine(weights, self._v[:end])  # weights sent as a tensor would be waited for too
         return float((predicted - self._v[end]).square().mean())
 
     def misses(self, plan: Plan) -> list[tuple[int, float]]:

@@ -93,6 +93,7 @@ class Audit(_Value):
     ssim: float  # mean over the frames; 1 if equal
     full_nfe: Annotated[int, Field(ge=0)]  # what the full run cost in network evaluations,
     full_sample_s: float  # and in seconds of sampling
+    nfe: Annotated[int, Field(ge=0)] = 0  # of everything the audit ran: the full run, and rival plans where it was due
 
     @field_validator("psnr_db", mode="before")
     @classmethod

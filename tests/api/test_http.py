@@ -19,6 +19,7 @@ from orchestration.api.app import create_app, open_app
 from orchestration.api.create_request import MAX_BODY_BYTES
 
 SHIP = {"prompt": "a ship"}
+FIDELITY_FORM = {**SHIP, "fidelity_db": "40", "confidence": "0.9", "audit": "false", "tea": "1"}
 
 
 def error_of(answer: httpx.Response, status: int) -> dict[str, object]:
@@ -43,6 +44,33 @@ class TestCreate:
         video = http.post("/v1/videos", **body).raise_for_status().json()
         assert (video["prompt"], video["request"]["frames"], video["request"]["seed"]) == ("a ship", 9, 4)
         assert video["warnings"] == []
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"json": {**SHIP, "fidelity_db": 40, "confidence": 0.9, "audit": False, "extra_body": {"tea": 1}}},
+            {
+                "data": {
+                    **SHIP,
+                    "extra_body[fidelity_db]": "40",
+                    "extra_body[confidence]": "0.9",
+                    "audit": "0",
+                    "tea": "1",
+                }
+            },
+            {"files": {name: (None, value) for name, value in FIDELITY_FORM.items()}},
+        ],
+        ids=["json", "urlencoded", "multipart"],
+    )
+    def test_a_fidelity_is_asked_for_the_same_way(self, http: httpx.Client, body: dict[str, object]):
+        video = http.post("/v1/videos", **body).raise_for_status().json()
+        assert video["acceleration"]["pace"] == {"fidelity_db": 40.0, "confidence": 0.9}
+        assert (video["request"]["audit"], len(video["warnings"])) == (False, 1)
+
+    def test_acceleration_that_cannot_be_had_is_refused(self, http: httpx.Client):
+        error = error_of(http.post("/v1/videos", json=SHIP | {"speedup": 40}), 400)
+        assert (error["param"], error["code"]) == ("speedup", "invalid_input")
+        assert "ask for 25 at most" in str(error["message"])
 
     @pytest.mark.parametrize(
         ("body", "status"),

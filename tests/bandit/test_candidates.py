@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.candidates import CANDIDATES, DOUBT_DB, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, DOUBT_DB, HEARD, Record, contenders, served
 
 FIRST, SECOND, THIRD, *_ = CANDIDATES
 
@@ -45,7 +45,7 @@ def test_where_the_first_was_never_audited_the_best_that_was_is_served():
     assert served({SECOND: Record(1, 30), THIRD: Record(1, 20)}) == SECOND
 
 
-@pytest.mark.parametrize("audits", [1, 4, 100])
+@pytest.mark.parametrize("audits", [HEARD, 8, 100])
 def test_who_falls_behind_by_two_doubts_is_walked_no_more(audits):
     width = 2 * DOUBT_DB / math.sqrt(audits)
     behind = all_at(audits, 60) | {SECOND: Record(audits, 60 - width - 0.01), THIRD: Record(audits, 60 - width)}

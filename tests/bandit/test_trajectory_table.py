@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.bandit.trajectory import BAND, COMPLETED, TrajectoryTable, completed, growth_prior
+from fastflow_ray.bandit.gram import completed
+from fastflow_ray.bandit.trajectory import BAND, COMPLETED, TrajectoryTable, growth_prior
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"

@@ -70,6 +70,28 @@ def test_a_policy_file_makes_the_next_call_skip(generate: Command, tmp_path: Pat
     assert (table.runs, table.scale_runs) == (4, 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "pace"),
+    [
+        (("--speedup", 2.4), {"speedup": 2.4}),
+        (("--preset", "fast"), {"preset": "fast", "fidelity_db": 30.0, "confidence": 0.95}),
+        ((), {"speedup": 2.6}),
+    ],
+)
+def test_a_policy_file_keeps_what_a_pace_is_planned_from(
+    generate: Command, tmp_path: Path, words: tuple[object, ...], pace: dict[str, object]
+) -> None:
+    policy = ("--policy", tmp_path / "policy.json", "--json")
+    first, second = (json.loads(generate("-o", tmp_path / "o.mp4", *words, *policy).out) for _ in range(2))
+    assert (first["calibration"], first["evaluations"]["skipped"]) == (True, 0)
+    assert first["pace"] == second["pace"] == pace
+    done = second["evaluations"]
+    assert done["made"] == done["planned"] + done["added"] == 12 - done["skipped"]
+    assert second["plan"]["evaluated"] == second["evaluated_steps"]
+    if "speedup" in pace:
+        assert (second["calibration"], done["planned"]) == (False, 5)
+
+
 def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
     policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
     first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)

@@ -92,15 +92,29 @@ def test_a_speedup_is_kept_and_the_result_tells_what_came_of_it(one: OneWorker) 
     assert second.audit is not None
 
 
-def test_the_result_alone_makes_the_same_frames_again(one: OneWorker, small_engine: Engine) -> None:
-    for seed in (7, 8):
-        job_id = one.submit(seed=seed, acceleration="auto", evaluations=5)
+@pytest.mark.parametrize("pace", [{"evaluations": 5}, {"speedup": 1.5}, {"preset": "fast"}, {}])
+def test_the_result_alone_makes_the_same_frames_again(
+    one: OneWorker, small_engine: Engine, pace: dict[str, Any]
+) -> None:
+    ids = [one.submit(seed=seed, acceleration="auto", audit=False, **pace) for seed in range(4)]
+    for job_id in ids:
         one.run()
-    recipe = Recipe.read(one.store.get_bytes(f"jobs/{job_id}/result.json"))
-    assert recipe.spec() == Recipe.read(one.record(job_id).result).spec(), "by way of the queue nothing is lost"
-    again = small_engine.generate(recipe.spec(), FastFlow(), lambda report: None)
-    assert again.trace.skipped == 7
-    assert frames_sha256(again.frames) == recipe.frames_sha256
+        recipe = Recipe.read(one.store.get_bytes(f"jobs/{job_id}/result.json"))
+        assert recipe.spec() == Recipe.read(one.record(job_id).result).spec(), "by way of the queue nothing is lost"
+        again = small_engine.generate(recipe.spec(), FastFlow(), lambda report: None)
+        assert frames_sha256(again.frames) == recipe.frames_sha256
+        assert again.trace.evaluated == list(manifest(one, job_id).evaluated_steps)
+    if "preset" not in pace and pace:
+        assert again.trace.skipped > 0
+
+
+def test_a_job_that_asks_for_nothing_gets_the_default_speedup(one: OneWorker) -> None:
+    ids = [one.submit(seed=seed, acceleration="auto") for seed in range(3)]
+    for job_id in ids:
+        assert one.run().fate is Fate.SUCCEEDED
+        made = manifest(one, job_id)
+        assert made.model_dump(mode="json")["pace"] == {"speedup": 2.6}
+        assert made.evaluations.made == made.evaluations.planned + made.evaluations.added
 
 
 def test_what_the_trace_tells_is_published(one: OneWorker) -> None:

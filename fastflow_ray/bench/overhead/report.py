@@ -1,0 +1,104 @@
+"""The overhead in words and numbers. Measures nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fastflow_ray.atomic_file import replacing
+from fastflow_ray.bench.overhead.overhead import STEPS, JobOverhead, StepOverhead
+from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, evaluation_seconds, tokens_of
+from fastflow_ray.bench.table import Grid
+
+MOST_SHARE, MOST_LATENTS, MOST_WAITS = 0.01, 4.0, 1  # what was promised
+FAST_FLOPS = 1e15  # per second: about the peak of the fastest single GPU of 2024 in bfloat16, which no model reaches
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, and what follows from it."""
+
+    shape: Sequence[int]  # of the latents
+    steps: Sequence[StepOverhead]
+    job: JobOverhead
+    block: Seconds  # one of Wan's, over `block_tokens`
+    block_tokens: int
+
+    @property
+    def evaluation(self) -> Seconds:
+        """One step's, both branches, at the full number of tokens."""
+        return evaluation_seconds(WanShape(), self.block, self.block_tokens, tokens_of(LATENTS))
+
+    @property
+    def host_share_at_peak(self) -> float:
+        """What drawing up the plan and learning, which stay on the CPU, would be of a step's evaluation on a GPU that
+        reached `FAST_FLOPS`."""
+        wan, host_s = WanShape(), max(each.job_begin_s + each.job_end_s for each in self.steps) / STEPS
+        flops = wan.block_flops(tokens_of(LATENTS)) * wan.layers * wan.branches
+        return host_s / (flops / FAST_FLOPS)
+
+    def share(self, each: StepOverhead) -> float:
+        """Of a step's evaluation; processor time there, which is the less of the two clocks."""
+        return each.mean_step_s / self.evaluation.cpu
+
+    def grid(self) -> Grid:
+        """A row per figure, a column per dtype."""
+        header = ["beyond the stock scheduler", *(each.dtype for each in self.steps), "at most"]
+        rows = [
+            ["evaluated steps", *(f"{each.evaluated} of {STEPS}" for each in self.steps), ""],
+            ["(the stock scheduler's own step)", *(_ms(each.stock_step_s) for each in self.steps), ""],
+            ["a skipped step", *(_ms(each.skipped_step_s) for each in self.steps), ""],
+            ["an evaluated step", *(_ms(each.evaluated_step_s) for each in self.steps), ""],
+            ["first step: plan drawn up", *(_ms(each.job_begin_s) for each in self.steps), ""],
+            ["last step: learning", *(_ms(each.job_end_s) for each in self.steps), ""],
+            ["per step, all in all", *(_ms(each.mean_step_s) for each in self.steps), ""],
+            ["… of a full evaluation", *(f"{self.share(each):.5%}" for each in self.steps), f"{MOST_SHARE:.0%}"],
+            ["latents held, float32", *(f"{each.held_latents:.2f}" for each in self.steps), f"{MOST_LATENTS:g}"],
+            ["latents at the peak", *(f"{each.peak_latents:.2f}" for each in self.steps), ""],
+            ["waits for the device in a step", *(f"{each.step_waits}" for each in self.steps), f"{MOST_WAITS}"],
+            ["… in the first and the last", *(f"{each.job_waits}" for each in self.steps), ""],
+        ]
+        return Grid(f"Overhead at latents of {'×'.join(map(str, self.shape))}", header, rows)
+
+    def remarks(self) -> list[str]:
+        """A line each: the evaluation, the fleet's side, a fast GPU."""
+        wan, whole, job = WanShape(), tokens_of(LATENTS), self.job
+        how = "all" if self.block_tokens == whole else "extrapolated by multiplications from"
+        return [
+            f"a full evaluation: one block of Wan 2.1 1.3B over {how} {self.block_tokens:,} tokens,"
+            f" × {wan.layers} blocks × {wan.branches} branches: {self.evaluation.cpu:,.0f} s of processor time,"
+            f" {self.evaluation.wall:,.0f} s by the clock",
+            f"planning: {_ms(job.plan_cold_s)} from a fresh book, {_ms(job.plan_cached_s)} asked again;"
+            f" a report merged in {_ms(job.merge_s)}; JSON: report {job.delta_bytes:,} B,"
+            f" snapshot {job.snapshot_bytes:,} B, plan {job.plan_bytes:,} B",
+            f"first and last step spread over {STEPS}: {self.host_share_at_peak:.2%} of a full evaluation on a GPU that"
+            f" made {FAST_FLOPS:.0e} multiplications and additions per second (computed, not measured)",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "latents": list(self.shape),
+            "steps": [{**asdict(each), "share_of_evaluation": self.share(each)} for each in self.steps],
+            "job": asdict(self.job),
+            "block_s": self.block._asdict(),
+            "block_tokens": self.block_tokens,
+            "evaluation_s": self.evaluation._asdict(),
+            "host_share_at_peak": self.host_share_at_peak,
+        }
+
+
+def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
+    """Leave `overhead.json` and `overhead.md`; raises FastFlowError if one cannot be written."""
+    document = json.dumps({**facts, **report.to_dict()}, indent=1, ensure_ascii=False, allow_nan=False)
+    lines = [f"`{facts['command']}`", report.grid().to_markdown(), "\n".join(f"- {each}" for each in report.remarks())]
+    for name, text in {"overhead.json": document, "overhead.md": "\n\n".join(lines)}.items():
+        with replacing(folder / name) as sibling:
+            sibling.write_text(text + "\n", encoding="utf-8")
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.2f} ms"

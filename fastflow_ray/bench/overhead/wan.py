@@ -1,0 +1,78 @@
+"""The transformer of Wan 2.1 1.3B at 480p and 81 frames: its shapes, its multiplications, and one of its blocks timed.
+
+A whole evaluation takes hours on a CPU. Its 30 blocks are alike, so one with random weights, times 30, times the two
+branches of guidance, is the evaluation but for its embeddings and last projection; without those it is too cheap,
+which is to our disadvantage.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed, WanTransformerBlock
+
+LATENTS = (1, 16, 21, 60, 104)  # 480 × 832 px, 81 frames
+PATCH = (1, 2, 2)
+
+
+@dataclass(frozen=True)
+class WanShape:
+    """The numbers of a checkpoint's `config.json` that its cost depends on."""
+
+    layers: int = 30
+    heads: int = 12
+    head_dim: int = 128
+    ffn_dim: int = 8960
+    text_tokens: int = 512
+    branches: int = 2  # of guidance
+
+    @property
+    def dim(self) -> int:
+        """Of a token."""
+        return self.heads * self.head_dim
+
+    def block_flops(self, tokens: int) -> int:
+        """Multiplications and additions of one block: projections, attention to itself and to the text, feed-forward.
+
+        Norms, rotations and activations are left out, as is usual.
+        """
+        projections = 12 * tokens * self.dim**2 + 4 * self.text_tokens * self.dim**2
+        attention = 4 * tokens * (tokens + self.text_tokens) * self.dim
+        return projections + attention + 4 * tokens * self.dim * self.ffn_dim
+
+
+class Seconds(NamedTuple):
+    """One stretch of work, by two clocks."""
+
+    wall: float
+    cpu: float  # of the process: what to compare on a machine that others use too
+
+    def times(self, factor: float) -> Seconds:
+        """As long, so many times."""
+        return Seconds(self.wall * factor, self.cpu * factor)
+
+
+def tokens_of(latents: tuple[int, ...]) -> int:
+    """How many patches latents of that shape are cut into."""
+    return math.prod(length // patch for length, patch in zip(latents[2:], PATCH, strict=True))
+
+
+@torch.no_grad()
+def block_seconds(shape: WanShape, tokens: int) -> Seconds:
+    """One block over that many of the latents' tokens, float32, random weights."""
+    block = WanTransformerBlock(shape.dim, shape.ffn_dim, shape.heads, "rms_norm_across_heads", True).eval()
+    rotary = WanRotaryPosEmbed(shape.head_dim, PATCH, max_seq_len=1024)(torch.empty(LATENTS))
+    text = torch.randn(1, shape.text_tokens, shape.dim)
+    began = Seconds(time.perf_counter(), time.process_time())
+    block(torch.randn(1, tokens, shape.dim), text, torch.randn(1, 6, shape.dim), [part[:, :tokens] for part in rotary])
+    return Seconds(time.perf_counter() - began.wall, time.process_time() - began.cpu)
+
+
+def evaluation_seconds(shape: WanShape, measured: Seconds, measured_tokens: int, tokens: int) -> Seconds:
+    """A whole evaluation over `tokens`, from one block over `measured_tokens`, by the multiplications of each."""
+    share = shape.block_flops(tokens) / shape.block_flops(measured_tokens)
+    return measured.times(share * shape.layers * shape.branches)

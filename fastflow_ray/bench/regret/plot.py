@@ -1,0 +1,76 @@
+"""Regret as a picture: what is lost now, what was lost so far, and what learning cost. Knows no simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fastflow_ray.atomic_file import replacing
+from fastflow_ray.bench.plot import FAINT, INK
+from fastflow_ray.bench.regret.learning import NEAR_DB, Fleet
+from fastflow_ray.bench.regret.simulation import Order
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B0508A", "#56B4E9")  # Okabe and Ito's
+PUBLISHED = "#8A6D00"
+MOMENTS = 400  # at which a curve over time is looked at
+
+
+def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> None:
+    """Write a PNG of four panels; raises FastFlowError if it cannot be written."""
+    figure = Figure(figsize=(14, 9.2), layout="constrained")
+    now, by_job, by_time, cost = figure.subplots(2, 2).flatten()
+    planned = fleets[:-1]
+    now.axhspan(0, level + NEAR_DB, color=FAINT, alpha=0.6, linewidth=0)
+    now.annotate(
+        f"within {NEAR_DB:g} dB of where they settle", (0.99, level + NEAR_DB), xycoords=("axes fraction", "data"),
+        ha="right", va="bottom", color="#777777", fontsize=9,
+    )  # fmt: skip
+    for fleet, colour in zip(planned, COLOURS, strict=False):
+        times = np.linspace(0, max(fleet.horizon, 1.0), MOMENTS)
+        regrets = [fleet.regret_at(time) for time in times]
+        _line(now, times, [np.nan if regret is None else regret for regret in regrets], colour, fleet.label)
+        _line(by_time, times, [fleet.total_regret_at(time) for time in times], colour, fleet.label)
+        _line(cost, range(1, fleet.jobs + 1), fleet.learning, colour, fleet.label)
+    for fleet, colour in zip(fleets, [*COLOURS[: len(planned)], PUBLISHED], strict=True):
+        _line(by_job, range(1, fleet.jobs + 1), fleet.total_regret, colour, _told(fleet, fleet in planned))
+    _dress(now, "What is served then falls short by, dB", "time, in jobs that only walk their plan")
+    _dress(by_job, "Lost so far, dB summed over jobs", "jobs of the whole fleet")
+    _dress(by_time, "Lost so far by each worker, dB", "time, in jobs that only walk their plan")
+    _dress(cost, "Evaluations spent on learning so far", "jobs of the whole fleet")
+    by_job.set_ylim(0, 1.25 * max(fleet.total_regret[-1] for fleet in planned))  # FastFlow's leaves the frame
+    now.set_xscale("log")
+    figure.suptitle(_title(order), x=0.01, ha="left", fontsize=13, color=INK)
+    with replacing(path) as sibling:
+        figure.savefig(sibling, format="png", dpi=130)
+
+
+def _title(order: Order) -> str:
+    return (
+        f"Regret against the best plan in hindsight: {order.evaluations} of {order.steps} steps evaluated,"
+        f" {order.jobs} jobs, mean of {order.worlds} worlds, reports late by {order.delay:g}"
+    )
+
+
+def _told(fleet: Fleet, is_planned: bool) -> str:
+    return fleet.label if is_planned else f"{fleet.label}\n({fleet.evaluations:.1f} evaluated)"
+
+
+def _line(axes: Any, across: Any, up: Sequence[float], colour: str, label: str) -> None:
+    axes.plot(across, up, color=colour, linewidth=2.0, label=label, drawstyle="steps-post")
+    axes.plot(across[-1], up[-1], "o", color=colour, markersize=6, clip_on=up[-1] > axes.get_ylim()[1])
+
+
+def _dress(axes: Any, title: str, across: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel(across, color=INK)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color=FAINT, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#999999")
+    axes.legend(frameon=False, labelcolor="linecolor", fontsize=10)

@@ -1,0 +1,51 @@
+"""Fleets of several sizes in several worlds, and what each world's best plan would have kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastflow_ray.bench.regret.fleet import Job, run
+from fastflow_ray.bench.regret.learning import Fleet
+from fastflow_ray.bench.regret.world import World
+
+PUBLISHED = "FastFlow's bandit"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    fleets: Sequence[int]  # workers of each
+    jobs: int  # of each fleet
+    worlds: int
+    steps: int
+    evaluations: int
+    delay: float
+    seed: int
+
+
+def simulate(order: Order, told: Callable[[], None]) -> list[Fleet]:
+    """Every fleet of the learned plan, then FastFlow's bandit with as many workers as the smallest.
+
+    The best plan in hindsight is the best over held-out videos of all that any fleet was served in that world: so
+    regret is never below 0, and a little too high. `told` is called after each run.
+    """
+    worlds = [World(order.steps, order.seed + number) for number in range(order.worlds)]
+
+    def runs(workers: int, evaluations: int | None) -> list[list[Job]]:
+        made = []
+        for world in worlds:
+            made.append(run(world, workers, order.jobs, evaluations, order.delay, order.evaluations))
+            told()
+        return made
+
+    planned = [(workers, runs(workers, order.evaluations)) for workers in order.fleets]
+    best = [world.best_db for world in worlds]
+    fleets = [Fleet(_named(workers), workers, made, best) for workers, made in planned]
+    fewest = min(order.fleets)
+    return [*fleets, Fleet(f"{PUBLISHED}, {_named(fewest)}", fewest, runs(fewest, None), best)]
+
+
+def _named(workers: int) -> str:
+    return f"{workers} worker{'s' * (workers > 1)}"

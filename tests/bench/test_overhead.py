@@ -1,0 +1,65 @@
+"""What a step costs beside the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, block_seconds, evaluation_seconds, tokens_of
+from fastflow_ray.bench.overhead.witness import MemoryWitness, WaitWitness
+from fastflow_ray.cli import main
+
+SMALL = WanShape(layers=2, heads=2, head_dim=24, ffn_dim=64, text_tokens=16)
+
+
+def test_the_latents_are_cut_into_wans_tokens() -> None:
+    assert tokens_of(LATENTS) == 32_760
+
+
+def test_multiplications_are_those_that_torch_counts() -> None:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        block_seconds(SMALL, tokens=64)
+    assert counter.get_total_flops() == SMALL.block_flops(64)
+
+
+def test_an_evaluation_is_its_blocks_times_its_branches() -> None:
+    whole = evaluation_seconds(SMALL, Seconds(wall=2.0, cpu=1.0), measured_tokens=64, tokens=64)
+    assert whole == (8.0, 4.0)
+    assert evaluation_seconds(SMALL, Seconds(2.0, 1.0), 64, 128).cpu > 8.0, "attention grows with the square"
+
+
+def test_memory_is_what_is_alive_and_views_are_free() -> None:
+    with MemoryWitness() as memory:
+        kept = torch.ones(1000) + 1
+        view = kept[::2]
+        assert memory.alive == 4000 == kept.nbytes
+        del kept, view
+        assert memory.alive == 0
+    assert memory.peak >= 8000, "both terms of the sum were there at once"
+
+
+def test_reads_and_uploads_are_waits() -> None:
+    x = torch.ones(3)
+    with WaitWitness() as waiting:
+        (x + 1).mul_(2)
+        assert waiting.waits == 0
+        float(x.sum())
+        torch.tensor([1.0], device=x.device)
+    assert waiting.waits == 2
+
+
+def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
+    words = ["bench-overhead", "--tokens", "64", "--repeats", "1", "--shrink", "13", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as leaving:
+        main(words)
+    assert not leaving.value.code
+    told = json.loads((tmp_path / "overhead.json").read_text())
+    assert [each["dtype"] for each in told["steps"]] == ["float32", "bfloat16"]
+    assert all(each["step_waits"] <= 1 and each["share_of_evaluation"] < 0.01 for each in told["steps"])
+    assert "extrapolated by multiplications from 64 tokens" in (tmp_path / "overhead.md").read_text()
