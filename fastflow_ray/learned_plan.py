@@ -19,6 +19,7 @@ from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 
 ORDER = 2  # evaluations a skipped step is predicted from
+ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
 Weights = tuple[float, ...]
@@ -81,11 +82,12 @@ def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
 
 
 def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
-    """The expected squared error of the prediction of v at evaluated `step`, per coordinate."""
+    """The expected squared error of the prediction of v at evaluated `step`, per coordinate; at least what float32
+    rounds off, which no job shall be blamed for."""
     left, weights = np.zeros(plan.steps), plan.foresee[step]
     left[_before(plan.evaluated, step)[-len(weights) :]] = weights
     left[step] -= 1
-    return max(float(left @ mean @ left), 0.0)
+    return max(float(left @ mean @ left), ROUNDED**2 * float(mean[step, step]))
 
 
 def learn(table: TrajectoryTable, sightings: Sightings, known: TrajectoryTable) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import math
 from collections.abc import Collection
 
@@ -21,6 +22,7 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
+SETTLED = 20  # full runs, after which plans change little
 SEARCH = 64  # audits of full runs, in search of the first plan that keeps a fidelity
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
 
@@ -65,7 +67,7 @@ class PlanPolicy:
     def snapshot(self) -> str:
         """Which statistics the plan came from."""
         table = self._source
-        digest = hashlib.sha256(table.products.tobytes() + table.growth.tobytes()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps(table.to_dict()).encode()).hexdigest()[:8]
         lender = f", lent by {self._lender}" if self._lender else ""
         return f"{digest} ({table.runs} runs, {table.full_runs} full, {table.audits.audits} audits{lender})"
 
@@ -139,7 +141,8 @@ class PlanPolicy:
         known = self._known
         young = known.audits.audits <= math.log2(1 + known.runs)
         if self._pace.fidelity_db is not None and self.evaluations >= known.steps:
-            young = known.audits.audits < SEARCH  # the full run is made anyway, and every one until something is shown
+            # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
+            young = known.full_runs >= SETTLED and known.audits.audits < SEARCH
         return young or known.audit_evaluations + known.steps < AUDIT_SHARE * known.evaluations
 
     def _probed(self) -> int:

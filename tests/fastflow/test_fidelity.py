@@ -1,0 +1,38 @@
+"""A fidelity that is asked for is kept as often as was said, once it has been shown, and saves evaluations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from test_planned_sampling import SIGMAS, STEPS, MixtureFlow, noise
+
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.sampling.euler import euler
+from fastflow_ray.sampling.fidelity import sample_psnr_db
+
+
+def test_the_first_jobs_evaluate_everything_for_nothing_has_been_shown():
+    fast = FastFlow()
+    for job in range(20):
+        x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=40.0)
+        assert (trace.skipped, trace.expected_db) == (0, math.inf)
+    assert sample_psnr_db(x, euler(MixtureFlow(), noise(19), SIGMAS)) == math.inf
+
+
+def test_after_learning_it_is_kept_in_nineteen_of_twenty_jobs_with_less_work():
+    fast, kept, evaluations = FastFlow(), [], []
+    for job in range(3000, 3280):
+        x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=55.0, confidence=0.95)
+        if job >= 3080:
+            kept.append(sample_psnr_db(x, euler(MixtureFlow(), noise(job), SIGMAS)) >= 55)
+            evaluations.append(len(trace.evaluated))
+    assert np.mean(kept) >= 0.95
+    assert np.mean(evaluations) < 0.6 * STEPS
+
+
+def test_what_cannot_be_kept_is_not_promised():
+    fast = FastFlow()
+    traces = [fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=130.0)[1] for job in range(100)]
+    assert {len(trace.evaluated) for trace in traces} == {STEPS}
+    assert sum(trace.nfe > STEPS for trace in traces[-10:]) == 0, "and the search ends"

@@ -1,0 +1,244 @@
+"""What a generation's plan comes from and what it teaches: audits on schedule, neighbours, and names for snapshots."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fastflow_ray.bandit.policy_key import PolicyKey
+from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.pace import Pace
+from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.sampling.euler import euler
+from fastflow_ray.sampling.fidelity import sample_psnr_db
+from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.planned import planned
+
+SIGMAS = flow_sigmas(8, 3.0)
+
+
+def field(x: Tensor, sigma: Tensor) -> Tensor:
+    """A curved flow without a network."""
+    return torch.sin(3 * x) * (1 - sigma) + sigma * x
+
+
+def noise(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape or (1, 12), generator=torch.Generator().manual_seed(seed))
+
+
+def taught(jobs: int = 1, **pace: float) -> FastFlow:
+    fast = FastFlow()
+    for seed in range(jobs):
+        fast.sample(field, noise(seed), SIGMAS, key="k", **(pace or {"evaluations": 4}))
+    return fast
+
+
+# Audits
+
+
+def test_audits_are_frequent_while_a_key_is_young_and_then_a_small_share_of_the_work():
+    fast, audited, spent = FastFlow(), [], []
+    for job in range(1000):
+        _, trace = fast.sample(field, noise(job), SIGMAS, key="k", evaluations=4)
+        if trace.audit_db is not None:
+            audited.append(job)
+        spent.append((len(trace.evaluated), trace.nfe - len(trace.evaluated)))
+    assert audited[0] == 1, "as soon as there is anything to try"
+    assert sum(job < 100 for job in audited) >= 4
+    assert audited[-1] > 400, "they never end"
+    made, extra = np.array(spent[100:]).sum(axis=0)
+    assert extra <= 0.03 * made
+    table = fast.statistics.trajectories["k"]
+    assert table.audit_evaluations == sum(extra for _, extra in spent)
+    assert table.evaluations == sum(made for made, _ in spent)
+
+
+def test_a_plan_that_was_given_is_never_audited():
+    fast = taught(3)
+    _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
+    before = fast.statistics.trajectories["k"].audits.audits
+    for seed in range(20):
+        _, replayed = fast.sample(field, noise(seed), SIGMAS, key="k", plan=trace.plan)
+        assert (replayed.audit_db, replayed.nfe) == (None, trace.plan.evaluations)
+    assert fast.statistics.trajectories["k"].audits.audits == before
+
+
+def test_an_audit_teaches_growth_a_full_run_and_what_every_candidate_kept():
+    fast = taught(2)
+    table = fast.statistics.trajectories["k"]
+    assert (table.runs, table.full_runs, table.audits.audits) == (3, 2, 1)
+    assert table.growth_count.any()
+    assert len({candidate for candidate, _, _ in table.audits.cells()}) == 7
+
+
+def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
+    """Holding or drawing a line, x comes where the network breaks; the plan that is served does not go there."""
+    fast = taught(1)
+    x0 = noise(50)
+    known = fast.statistics.trajectories["k"]
+    policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
+    reached: list[Tensor] = []
+
+    def remembering(x: Tensor, sigma: Tensor) -> Tensor:
+        reached.append(x)
+        return field(x, sigma)
+
+    planned(remembering, x0, SIGMAS, policy.plan, watch=policy.watch)
+    euler(remembering, x0, SIGMAS)
+    safe = list(reached)
+
+    def breaks_elsewhere(x: Tensor, sigma: Tensor) -> Tensor:
+        return field(x, sigma) if any(torch.equal(x, known) for known in safe) else torch.full_like(x, math.nan)
+
+    x, trace = fast.sample(breaks_elsewhere, x0, SIGMAS, key="k", evaluations=4)
+    assert trace.audit_db == sample_psnr_db(x, euler(field, x0, SIGMAS))
+    assert fast.statistics.trajectories["k"].audits.at("hold", 4).mean_psnr_db == 0
+
+
+# Where a plan comes from
+
+
+def test_the_snapshot_has_another_name_when_anything_it_comes_from_changed():
+    known = taught(3).statistics.trajectories["k"]
+
+    def name() -> str:
+        return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).snapshot
+
+    names = [name(), name()]
+    assert names[0] == names[1]
+    for change in (
+        lambda: known.add_run(np.eye(8)),
+        lambda: known.add_growth(np.ones(8), np.full(8, True)),
+        lambda: known.add_miss(3, 2.0),
+        lambda: known.audits.note("hold", 15, 40.0, 41.0),
+    ):
+        change()
+        names.append(name())
+    assert len(set(names)) == 5
+
+
+def key(width: int = 64, guidance: float = 3.0, lora: str = "") -> PolicyKey:
+    return PolicyKey("m", "r", steps=8, shift=3.0, guidance=guidance, width=width, height=64, frames=1, lora=lora)
+
+
+def test_a_new_key_begins_from_its_nearest_neighbour_and_says_so():
+    fast = FastFlow()
+    for lender in (key(64), key(1024)):
+        fast.sample(field, noise(0), SIGMAS, key=lender, evaluations=4)
+    _, trace = fast.sample(field, noise(5), SIGMAS, key=key(128), evaluations=4)
+    assert trace.skipped == 4 - len(trace.added), "its first call already skips"
+    assert f"lent by {key(64)}" in trace.snapshot
+    assert trace.audit_db is not None, "and is audited, for it is not its own knowledge"
+    _, later = fast.sample(field, noise(6), SIGMAS, key=key(128), evaluations=4)
+    assert "lent" not in later.snapshot
+
+
+def test_the_neighbour_learns_nothing_from_a_borrower():
+    fast = FastFlow()
+    fast.sample(field, noise(0), SIGMAS, key=key(64), evaluations=4)
+    (lender,) = fast.statistics.trajectories.values()
+    before = lender.to_dict()
+    fast.sample(field, noise(5), SIGMAS, key=key(128), evaluations=4)
+    assert lender.to_dict() == before
+
+
+def test_where_no_key_is_comparable_every_step_is_evaluated_first():
+    fast = FastFlow()
+    fast.sample(field, noise(0), SIGMAS, key=PolicyKey("other", "r", 8, 3.0, 3.0, 64, 64, 1), evaluations=4)
+    _, trace = fast.sample(field, noise(5), SIGMAS, key=key(), evaluations=4)
+    assert (trace.skipped, trace.expected_db) == (0, math.inf)
+
+
+def test_what_is_expected_is_unknown_before_an_audit():
+    fast = taught(1)
+    assert fast.sample(field, noise(7), SIGMAS, key="k", evaluations=4)[1].expected_db is None
+    assert 10 < fast.sample(field, noise(8), SIGMAS, key="k", evaluations=4)[1].expected_db < 120
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    "sigmas",
+    [
+        torch.tensor([1.0, 0.8, 0.8, 0.4, 0.0]),
+        torch.tensor([1.0, 0.6, 0.8, 0.4, 0.0]),
+        torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0]),
+        torch.tensor([1.0, 0.7, 0.4, 0.0]),
+        torch.tensor([1.0, math.nan, 0.4, 0.2, 0.0]),
+        torch.tensor([0.9, 0.7, 0.4, 0.2, 0.0]),
+        torch.tensor([1.0, 0.7, 0.4, 0.2, 0.1]),
+        torch.ones(2, 5),
+    ],
+)
+@pytest.mark.parametrize("pace", [{"evaluations": 2}, {"speedup": 2.0}, {"fidelity_db": 40.0}])
+def test_an_unsound_grid_is_refused_and_nothing_learnt(sigmas, pace):
+    fast = FastFlow()
+    with pytest.raises(InvalidInput):
+        fast.sample(field, noise(0), sigmas, key="k", **pace)
+    assert not fast.statistics.trajectories
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("sick_step", [0, 1, 3, 7])
+def test_a_velocity_that_is_not_finite_is_found_out_and_teaches_nothing(value, sick_step):
+    fast = taught(2)
+    before = fast.statistics.to_json()
+
+    def sick(x: Tensor, sigma: Tensor) -> Tensor:
+        return torch.full_like(x, value) if sigma <= SIGMAS[sick_step] else field(x, sigma)
+
+    for pace in ({"evaluations": 4}, {"fidelity_db": 40.0}, {"evaluations": 8}):
+        with pytest.raises(InvalidOutput):
+            fast.sample(sick, noise(9), SIGMAS, key="k", **pace)
+    assert fast.statistics.to_json() == before
+
+
+def test_statistics_of_another_grid_are_refused():
+    with pytest.raises(StatisticsMismatch, match="'k'"):
+        taught().sample(field, noise(0), flow_sigmas(8, 5.0), key="k", evaluations=4)
+    with pytest.raises(StatisticsMismatch, match="'k'"):
+        taught().sample(field, noise(0), flow_sigmas(9, 3.0), key="k", fidelity_db=40.0)
+
+
+# Any shape, any grid
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shape", [(7,), (1,), (2, 3), (4, 3, 6, 6), (16, 2, 4, 4)])
+def test_a_sample_may_have_any_shape(batch, shape):
+    fast = FastFlow()
+    for seed in range(3):
+        x0 = noise(seed, batch, *shape)
+        x, trace = fast.sample(field, x0, SIGMAS, key="k", evaluations=4)
+        assert (x.shape, x.dtype) == (x0.shape, torch.float32)
+        assert torch.equal(planned(field, x0, SIGMAS, trace.plan)[0], x)
+    assert len(trace.evaluated) == 4 + len(trace.added)
+
+
+def odd_grid(steps: int, first: float, seed: int) -> Tensor:
+    """Falling unevenly from `first`: some steps forty times as long as others."""
+    lengths = torch.from_numpy(np.random.default_rng(seed).uniform(0.05, 2, steps))
+    sigmas = first * (1 - torch.cat([torch.zeros(1), lengths.cumsum(0) / lengths.sum()]))
+    return torch.cat([sigmas[:-1], torch.zeros(1)]).float()
+
+
+@pytest.mark.parametrize("steps", [4, 5, 7, 13, 50, 200])
+@pytest.mark.parametrize("first", [1.0, 0.98])
+def test_a_grid_may_be_uneven_and_of_any_length(steps, first):
+    fast, sigmas = FastFlow(), odd_grid(steps, first, steps)
+    budget = max(2, steps // 3)
+    for seed in range(3):
+        x, trace = fast.sample(field, noise(seed), sigmas, key="k", evaluations=budget)
+        assert torch.isfinite(x).all()
+    assert len(trace.evaluated) == budget + len(trace.added)
+    if steps >= 12:
+        full = euler(field, noise(2), sigmas)
+        fewer = euler(field, noise(2), sigmas[torch.linspace(0, steps, budget + 1).round().long()])
+        assert sample_psnr_db(x, full) > sample_psnr_db(fewer, full)

@@ -1,0 +1,167 @@
+"""A job that leaves its band is evaluated more often, never less; and it can be made again, bit for bit."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from small_wan import STEPS, PlainVelocity, call, noise
+from torch import Tensor
+
+from fastflow_ray.bandit.candidates import CANDIDATES
+from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.errors import InvalidOutput
+from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.pace import Pace
+from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.plan_machine import PlanMachine
+from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.sightings import Sightings
+
+SIGMAS = flow_sigmas(20, 3.0)
+
+
+def smooth(x: Tensor, sigma: Tensor) -> Tensor:
+    return torch.cos(3 * sigma) + 0.3 * x
+
+
+def rough(x: Tensor, sigma: Tensor) -> Tensor:
+    """What nobody foresees who knows the smooth one."""
+    return smooth(x, sigma) + 2 * torch.sin(40 * sigma)
+
+
+def start(seed: int = 0) -> Tensor:
+    return torch.randn(2, 30, generator=torch.Generator().manual_seed(seed))
+
+
+def taught() -> FastFlow:
+    fast = FastFlow()
+    for seed in range(4):
+        fast.sample(smooth, start(seed), SIGMAS, key="k", evaluations=20)
+    return fast
+
+
+def policy(budget: int = 7) -> PlanPolicy:
+    known = taught().statistics.trajectories["k"]
+    return PlanPolicy(known, TrajectoryTable.empty(20, known.grid), Pace(evaluations=budget), SIGMAS)
+
+
+def test_once_misses_have_taught_what_is_ordinary_jobs_keep_their_plan():
+    fast = taught()
+    added = [fast.sample(smooth, start(seed), SIGMAS, key="k", evaluations=7)[1].added for seed in range(10, 30)]
+    assert added[-10:] == [[]] * 10
+    assert fast.sample(rough, start(9), SIGMAS, key="k", evaluations=7)[1].added
+
+
+def test_what_float32_rounds_off_is_nobodys_miss():
+    """A constant flow is foreseen exactly but for rounding."""
+    fast = FastFlow()
+    for seed in range(12):
+        v = start(100 + seed)
+        _, trace = fast.sample(lambda x, sigma, v=v: v, start(seed), SIGMAS, key="k", evaluations=7)
+        assert trace.added == []
+
+
+def test_a_job_out_of_its_band_is_evaluated_more_and_never_less():
+    ours = policy()
+    _, trace = planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
+    assert ours.added
+    assert trace.evaluated == sorted({*ours.plan.evaluated, *ours.added}) == list(trace.plan.evaluated)
+    assert not set(ours.added) & set(ours.plan.evaluated)
+    assert trace.nfe == ours.evaluations + len(ours.added)
+
+
+def test_the_skip_ahead_is_halved():
+    ours = policy()
+    plan, seen = ours.plan, Sightings()
+    watched = []
+
+    def watch(plan, seen):
+        after = ours.watch(plan, seen)
+        if after is not plan:
+            step = seen.steps[-1]
+            watched.append((step, plan.skipped_after(step), after.skipped_after(step)))
+            assert [k for k in after.evaluated if k <= step] == [k for k in plan.evaluated if k <= step]
+        return after
+
+    planned(rough, start(9), SIGMAS, plan, seen, watch)
+    assert watched
+    assert all(after == (before + 1) // 2 - 1 for _, before, after in watched)
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
+def test_whoever_is_served_loop_and_machine_walk_the_same_bits_where_the_watch_adds(candidate):
+    known = taught().statistics.trajectories["k"]
+    for _ in range(30):
+        known.audits.note(candidate.name, 6, 60.0, 90.0)
+
+    def fresh() -> PlanPolicy:
+        return PlanPolicy(known, TrajectoryTable.empty(20, known.grid), Pace(evaluations=7), SIGMAS)
+
+    in_loop, in_machine = fresh(), fresh()
+    assert in_loop.candidate == candidate
+    expected, spec = planned(rough, start(9), SIGMAS, in_loop.plan, watch=in_loop.watch)
+    told = []
+    machine = PlanMachine(in_machine.plan, lambda *what: told.append(what), in_machine.watch)
+    x = start(9)
+    for k in range(20):
+
+        def euler(v, x, k=k):
+            return x + (SIGMAS[k + 1] - SIGMAS[k]) * v
+
+        x = machine.advance(torch.full_like(x, math.nan) if machine.skips else rough(x, SIGMAS[k]), x, euler)
+    machine.finish()
+    assert in_loop.added
+    assert torch.equal(x, expected)
+    assert (machine.trace.plan, machine.trace.skips, in_machine.added) == (spec.plan, spec.skips, in_loop.added)
+    assert told[0][1] == spec.plan
+    assert torch.equal(planned(rough, start(9), SIGMAS, spec.plan)[0], expected)
+
+
+def test_the_trace_counts_what_was_added_and_its_plan_makes_the_same_bits():
+    fast = taught()
+    x, trace = fast.sample(rough, start(9), SIGMAS, key="k", evaluations=7)
+    assert trace.added
+    assert len(trace.evaluated) == 7 + len(trace.added)
+    again, replayed = FastFlow().sample(rough, start(9), SIGMAS, plan=trace.plan)
+    assert torch.equal(again, x)
+    assert (replayed.added, replayed.evaluated) == ([], trace.evaluated)
+
+
+def test_a_plan_that_was_given_is_walked_as_it_is():
+    plan = policy().plan
+    _, trace = taught().sample(rough, start(9), SIGMAS, key="k", plan=plan)
+    assert (trace.plan, trace.added, trace.expected_db, trace.audit_db) == (plan, [], None, None)
+
+
+def test_a_network_that_breaks_is_out_of_its_band_and_is_found_out():
+    ours = policy()
+
+    def sick(x: Tensor, sigma: Tensor) -> Tensor:
+        return smooth(x, sigma) * (math.nan if sigma < 0.8 else 1)
+
+    with pytest.raises(InvalidOutput, match="not finite"):
+        planned(sick, start(9), SIGMAS, ours.plan, watch=ours.watch)
+    assert ours.added
+
+
+def test_in_a_pipeline_the_watch_adds_as_in_the_loop(pipe):
+    """The pipeline's network is changed after it was learnt from, so that its velocities leave the band."""
+    sigmas, in_loop, in_pipeline = flow_sigmas(STEPS, 3.0), FastFlow(), FastFlow()
+    with in_pipeline.attach(pipe, key="k", evaluations=6) as attached:
+        call(pipe, latents=-noise())
+        in_loop.sample(PlainVelocity(pipe, 3.0), -noise(), sigmas, key="k", evaluations=6)
+        with torch.no_grad():
+            pipe.transformer.proj_out.weight *= 3
+        latents = call(pipe)
+    trace, velocity = attached.trace, PlainVelocity(pipe, 3.0)
+    assert trace.added
+    assert len(trace.evaluated) == 6 + len(trace.added)
+    assert torch.equal(planned(velocity, noise(), sigmas, trace.plan)[0], latents)
+    known = in_loop.statistics.trajectories["k"]
+    ours = PlanPolicy(known, TrajectoryTable.empty(STEPS, known.grid), Pace(evaluations=6), sigmas)
+    x, spec = planned(velocity, noise(), sigmas, ours.plan, watch=ours.watch)
+    assert torch.equal(x, latents)
+    assert (spec.plan, ours.added) == (trace.plan, trace.added)
