@@ -1,7 +1,7 @@
 """A guided diffusers pipeline reduced to its loop, with a network that costs next to nothing.
 
 What `FastFlow.attach` puts on it, gates, scheduler and machine, is what it puts on any other; only the network, the
-text encoder and the decoder are missing. The clock is stopped while the network runs.
+text encoder and the decoder are missing. The clock, of the processor, is stopped while the network runs.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class BareNetwork(torch.nn.Module, CacheMixin):  # type: ignore[misc]  # diffuse
 
     def forward(self, x: Tensor, timestep: Tensor, centre: float) -> Tensor:
         """v = E[noise − data | x], with data around ±`centre`, in the dtype of x."""
-        began = time.perf_counter()
+        began = time.process_time()
         sigma = timestep / 1000
         a = 1 - sigma
         variance = (SPREAD * a) ** 2 + sigma**2
         data = torch.tanh(x * (a * centre / variance)).mul_(centre)
         v = (x - a * data).mul_((sigma - SPREAD**2 * a) / variance).sub_(data)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.process_time() - began
         return v
 
 
@@ -65,13 +65,13 @@ class BarePipeline:
         self.step_seconds = []
         self.scheduler.set_timesteps(self._steps)
         for timestep in self.scheduler.timesteps:
-            began, inside = time.perf_counter(), network.seconds
+            began, inside = time.process_time(), network.seconds
             with network.cache_context("cond"):
                 velocity = network(latents, timestep, 1.0)
             with network.cache_context("uncond"):
                 general = network(latents, timestep, 0.8)
             velocity = general + self.guidance_scale * (velocity - general)
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-            self.step_seconds.append(time.perf_counter() - began - (network.seconds - inside))
+            self.step_seconds.append(time.process_time() - began - (network.seconds - inside))
             self.on_step()
         return SimpleNamespace(frames=latents)

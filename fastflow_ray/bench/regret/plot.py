@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.plot import FAINT, INK
@@ -27,7 +28,7 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
     now.axhspan(0, level + NEAR_DB, color=FAINT, alpha=0.6, linewidth=0)
     now.annotate(
         f"within {NEAR_DB:g} dB of where they settle", (0.99, level + NEAR_DB), xycoords=("axes fraction", "data"),
-        ha="right", va="bottom", color="#777777", fontsize=9,
+        ha="right", va="top", color="#777777", fontsize=9, bbox={"color": "white", "alpha": 0.7, "pad": 1},
     )  # fmt: skip
     for fleet, colour in zip(planned, COLOURS, strict=False):
         times = np.linspace(0, max(fleet.horizon, 1.0), MOMENTS)
@@ -43,6 +44,9 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
     _dress(cost, "Evaluations spent on learning so far", "jobs of the whole fleet")
     by_job.set_ylim(0, 1.25 * max(fleet.total_regret[-1] for fleet in planned))  # FastFlow's leaves the frame
     now.set_xscale("log")
+    now.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    now.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    now.xaxis.set_minor_formatter(NullFormatter())
     figure.suptitle(_title(order), x=0.01, ha="left", fontsize=13, color=INK)
     with replacing(path) as sibling:
         figure.savefig(sibling, format="png", dpi=130)
@@ -61,7 +65,7 @@ def _told(fleet: Fleet, is_planned: bool) -> str:
 
 def _line(axes: Any, across: Any, up: Sequence[float], colour: str, label: str) -> None:
     axes.plot(across, up, color=colour, linewidth=2.0, label=label, drawstyle="steps-post")
-    axes.plot(across[-1], up[-1], "o", color=colour, markersize=6, clip_on=up[-1] > axes.get_ylim()[1])
+    axes.plot(across[-1], up[-1], "o", color=colour, markersize=6)
 
 
 def _dress(axes: Any, title: str, across: str) -> None:
