@@ -42,7 +42,7 @@ def test_the_answer_says_what_acceleration_really_did(client: openai.OpenAI, wor
         "baseline_nfe": 100,
         "expected_fidelity_db": 50.5,
         "snapshot": "3f2a",
-        "audit": {"psnr_db": 52.5, "ssim": 0.99, "full_nfe": 100, "full_sample_s": 2.5},
+        "audit": {"psnr_db": 52.5, "ssim": 0.99, "full_nfe": 100, "full_sample_s": 2.5, "nfe": 0},
     }
 
 
