@@ -14,7 +14,7 @@ from fastflow_ray.bench.subject import HELD_OUT, learning, measured
 from fastflow_ray.cli import main
 from fastflow_ray.training import shapes
 
-METHODS = "euler,seacache,cache-dit-default,fastflow-uniform,fastflow"
+METHODS = "euler,cache-dit-default,fastflow-uniform,fastflow"
 WORDS = ["bench", "--prompts", "2", "--steps", "8", "--budgets", "2", "--learn", "3", "--methods", METHODS]
 
 
@@ -30,7 +30,7 @@ def test_a_tiny_benchmark_of_shapes(tmp_path: Path, capsys: pytest.CaptureFixtur
     result = json.loads((tmp_path / "bench.json").read_text())
     (comparison,) = result["comparisons"]
     rows = {curve["label"]: curve["points"] for curve in comparison["curves"]}
-    assert {"euler", "seacache", "fastflow-uniform", "fastflow (3 learnt)"} == set(rows)
+    assert {"euler", "fastflow-uniform", "fastflow (3 learnt)"} == set(rows)
     assert "its first 8 blocks always run" in comparison["not_applicable"]["cache-dit-default"]
     assert "cache-dit-default: not applicable" in " ".join(told.split())
     assert all(point["evaluations"] < 8 and point["prompts"] == 2 for points in rows.values() for point in points)
