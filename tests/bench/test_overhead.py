@@ -62,4 +62,4 @@ def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "overhead.json").read_text())
     assert [each["dtype"] for each in told["steps"]] == ["float32", "bfloat16"]
     assert all(each["step_waits"] <= 1 and each["share_of_evaluation"] < 0.01 for each in told["steps"])
-    assert "extrapolated by multiplications from 64 tokens" in (tmp_path / "overhead.md").read_text()
+    assert "over 64 tokens, extrapolated by multiplications to 32,760" in (tmp_path / "overhead.md").read_text()

@@ -66,9 +66,9 @@ class Report:
     def remarks(self) -> list[str]:
         """A line each: the evaluation, the fleet's side, a fast GPU."""
         wan, whole, job = WanShape(), tokens_of(LATENTS), self.job
-        how = "all" if self.block_tokens == whole else "extrapolated by multiplications from"
+        how = "" if self.block_tokens == whole else f", extrapolated by multiplications to {whole:,}"
         return [
-            f"a full evaluation: one block of Wan 2.1 1.3B over {how} {self.block_tokens:,} tokens,"
+            f"a full evaluation: one block of Wan 2.1 1.3B over {self.block_tokens:,} tokens{how},"
             f" × {wan.layers} blocks × {wan.branches} branches: {self.evaluation.cpu:,.0f} s of processor time,"
             f" {self.evaluation.wall:,.0f} s by the clock",
             f"planning: {_ms(job.plan_cold_s)} from a fresh book, {_ms(job.plan_cached_s)} asked again;"

@@ -59,6 +59,12 @@ class Fleet:
         return sum(skipping) / max(1, len(skipping))
 
     @property
+    def pace(self) -> float:
+        """Jobs that all workers together get through per evaluation of one of them."""
+        work = sum(job.evaluations + job.learning for run in self.runs for job in run)
+        return self.workers * self.jobs * len(self.runs) / work
+
+    @property
     def horizon(self) -> float:
         """When the first of its worlds had no job left to begin."""
         return min(run[-1].began for run in self.runs)
@@ -104,10 +110,10 @@ def settled(fleet: Fleet, level: float) -> float | None:
 
 
 def speedup(one: Fleet, many: Fleet) -> float:
-    """How many times faster `many` learn than `one` alone: by how many times more jobs they get through in a time, and
-    by how much more each of these loses for not knowing in time what the others have learnt."""
+    """How many times faster `many` learn than `one` alone: by how many times more jobs they get through in a time,
+    full runs and audits included, and by how much more each of these loses."""
     loss = one.regret_served / many.regret_served if many.regret_served else 1.0
-    return many.workers / one.workers * loss
+    return many.pace / one.pace * loss
 
 
 def _latest(run: Sequence[Job], time: float) -> Job | None:

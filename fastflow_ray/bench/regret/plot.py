@@ -27,8 +27,8 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
     planned = fleets[:-1]
     now.axhspan(0, level + NEAR_DB, color=FAINT, alpha=0.6, linewidth=0)
     now.annotate(
-        f"within {NEAR_DB:g} dB of where they settle", (0.99, level + NEAR_DB), xycoords=("axes fraction", "data"),
-        ha="right", va="top", color="#777777", fontsize=9, bbox={"color": "white", "alpha": 0.7, "pad": 1},
+        f"grey: within {NEAR_DB:g} dB of where they settle", (0.99, 0.02), xycoords="axes fraction",
+        ha="right", va="bottom", color="#666666", fontsize=9,
     )  # fmt: skip
     for fleet, colour in zip(planned, COLOURS, strict=False):
         times = np.linspace(0, max(fleet.horizon, 1.0), MOMENTS)
