@@ -48,7 +48,7 @@ def test_where_the_first_was_never_audited_the_best_that_was_is_served():
 @pytest.mark.parametrize("audits", [4, 16, 100])
 def test_who_falls_behind_by_two_doubts_is_walked_no_more(audits):
     width = 2 * DOUBT_DB / math.sqrt(audits)
-    behind = all_at(audits, 60) | {SECOND: Record(audits, 60 - width - 0.01), THIRD: Record(audits, 60 - width)}
+    behind = all_at(audits, 60) | {SECOND: Record(audits, 60 - width - 0.01), THIRD: Record(audits, 60 - width + 0.01)}
     assert contenders(behind) == [candidate for candidate in CANDIDATES if candidate != SECOND]
 
 

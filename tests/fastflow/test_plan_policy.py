@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fastflow_ray.bandit.audits import CONVINCING
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
@@ -75,6 +76,26 @@ def test_an_audit_teaches_growth_a_full_run_and_what_every_candidate_kept():
     assert (table.runs, table.full_runs, table.audits.audits) == (3, 2, 1)
     assert table.growth_count.any()
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == 7
+
+
+def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():
+    known = taught(1).statistics.trajectories["k"]
+
+    def policy() -> PlanPolicy:
+        return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS)
+
+    searching = policy()
+    assert searching.evaluations == 8
+    probed = searching.rivals()[0]
+    for _ in range(CONVINCING):
+        searching.learn_audit(probed, measured_db=60.0)
+    serving = policy()
+    assert serving.evaluations == probed.plan.evaluations
+    own, *others = serving.rivals()
+    assert own.plan is serving.plan
+    assert others
+    assert {offer.plan.evaluations for offer in others} == {others[0].plan.evaluations}
+    assert others[0].plan.evaluations < serving.evaluations
 
 
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():

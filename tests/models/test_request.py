@@ -14,7 +14,7 @@ def test_gaps_are_filled_from_the_card() -> None:
     spec = settle(VideoJob(prompt="a red circle"), model_card("shapes"), seed=11)
     assert spec == GenerationSpec(
         "a red circle", "", 64, 64, 17, 8, 50, 3.0, 3.0, 11,
-        Acceleration.AUTO, Pace(fidelity_db=38.0)
+        Acceleration.AUTO, Pace(speedup=2.6)
     )  # fmt: skip
 
 
