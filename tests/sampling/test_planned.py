@@ -90,6 +90,12 @@ def test_a_plan_survives_json() -> None:
         {"predict": {3: (1.0,), 4: (math.nan,)}},
         {"predict": {3: (1.0,), 4: (1.0, 1.0, 1.0, 1.0)}},
         {"integrate": {3: (1.0,)}},
+        {"integrate": {0: (1.0, 1.0)}},
+        {"foresee": {3: (1.0,)}},
+        {"foresee": {0: (1.0,)}},
+        {"foresee": {1: (0.5, 0.5)}},
+        {"foresee": {5: (math.inf,)}},
+        {"evaluated": (0, 2, 5, 6, 7), "predict": {1: (1.0, 1.0), 3: (1.0,), 4: (1.0,)}},
     ],
 )
 def test_an_impossible_plan_is_refused(damaged: dict[str, object]) -> None:
