@@ -95,8 +95,10 @@ def test_statistics_begun_without_redis_recover_by_themselves(
         assert statistics.snapshot() == Statistics().to_json()
 
 
-def test_a_key_is_one_field_with_whatever_kinds_it_has(valkey: EmbeddedValkey, model: str) -> None:
-    store = StatisticsStore(valkey.url, model)
+def test_a_key_is_one_field_with_whatever_kinds_it_has(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    store = closed_after(StatisticsStore(valkey.url, model))
     both, arms, trajectories = learnt(1, key="both"), learnt(2, key="arms"), learnt(3, key="trajectories")
     arms.trajectories.clear()
     trajectories.tables.clear()
