@@ -34,6 +34,7 @@ from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.policy_key import PolicyKey, nearest
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.bandit.turns import Presence
 from fastflow_ray.bandit.ucb import pull
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
@@ -110,6 +111,7 @@ class FastFlow:
         self.arms = tuple(arms)
         self.statistics = Statistics().merge(statistics or Statistics())  # what it decides from
         self._delta = Statistics()
+        self._presence: dict[str, Presence] = {}  # by key of the learned plan
 
     def sample(
         self,
@@ -207,6 +209,8 @@ class FastFlow:
     def take_delta(self) -> Statistics:
         """What was learnt since the last take; `statistics` holds it already. Call between generations."""
         delta, self._delta = self._delta, Statistics()
+        for name, table in delta.trajectories.items():
+            self._presence[name].own += table.runs
         return delta
 
     def adopt(self, snapshot: Statistics) -> None:
@@ -228,7 +232,9 @@ class FastFlow:
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
         known = self.statistics.trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
-        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid))
+        presence = self._presence.setdefault(name, Presence(met_at=known.runs))
+        share = presence.share(known.runs, under_way=learnt.runs)
+        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), share)
 
     def _neighbour(self, name: str, grid: str) -> tuple[str, TrajectoryTable] | None:
         """Of the keys that know something about this grid, the one whose generations are likest."""

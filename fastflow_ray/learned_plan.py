@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.planner import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.plan import REMEMBERED, Plan
 from fastflow_ray.sampling.sightings import Sightings
 
-ORDER = 2  # evaluations a skipped step is predicted from
 ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
@@ -130,7 +129,7 @@ def _skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], in
     """(history, start, end) of every skip: the latest evaluations up to `start`, and the evaluation that ends it."""
     for position, (start, end) in enumerate(zip(evaluated, [*evaluated[1:], steps], strict=True)):
         if end > start + 1:
-            yield list(evaluated[max(0, position + 1 - ORDER) : position + 1]), start, end
+            yield list(evaluated[max(0, position + 1 - REMEMBERED) : position + 1]), start, end
 
 
 def _before(evaluated: Sequence[int], step: int) -> list[int]:

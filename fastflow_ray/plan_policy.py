@@ -14,6 +14,7 @@ from torch import Tensor
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.bandit.turns import lot, takes_turn
 from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses, measured_growth
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
@@ -38,9 +39,11 @@ class PlanPolicy:
         sigmas: Tensor,
         restarts: Collection[int] = (),
         neighbour: tuple[str, TrajectoryTable] | None = None,
+        share: float = 1.0,
     ) -> None:
         """For the grid `sigmas`, shape (N + 1,); at the steps `restarts` another network takes over. A key that knows
-        nothing begins from its `neighbour`. Raises InvalidInput if no plan of this pace can be drawn up."""
+        nothing begins from its `neighbour`. `share` is this worker's part of the fleet's work, which it audits in
+        proportion to. Raises InvalidInput if no plan of this pace can be drawn up."""
         self._known, self._tables = known, (learnt, known)  # `learnt` first: both learn by what was known before
         self._sigmas = sigmas.cpu().double().numpy()
         self._dsigma = np.diff(self._sigmas)
@@ -53,7 +56,8 @@ class PlanPolicy:
         self.plan = pace.plan or self._book.plan(self.evaluations)
         self.candidate = self._candidate()
         self.added: list[int] = []  # steps evaluated beyond the plan
-        self.audit_is_due = self._audit_is_due()
+        self._share = share
+        self._audits_wanted = self._lacking()
 
     @property
     def expected_db(self) -> float | None:
@@ -87,6 +91,10 @@ class PlanPolicy:
         between = step + (skipped + 1) // 2
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.candidate)
+
+    def audit_is_due(self, seen: Sightings) -> bool:
+        """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
+        return takes_turn(self._audits_wanted, self._share, lot(seen.noise))
 
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
@@ -131,19 +139,19 @@ class PlanPolicy:
             return self._book.fewest_within(self._pace.fidelity_db, self._pace.confidence)
         return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
 
-    def _audit_is_due(self) -> bool:
-        """Whether this seed should be run in full too: often while a key is young, then a small share of the work.
+    def _lacking(self) -> float:
+        """How many audits the fleet lacks: many while a key is young, then a small share of the work.
 
         Without a full run nothing is known that could be tried.
         """
         if self._pace.plan is not None or not self._book.knows:
-            return False
+            return 0.0
         known = self._known
-        young = known.audits.audits <= math.log2(1 + known.runs)
+        young = 1 + math.log2(1 + known.runs) - known.audits.audits
         if self._pace.fidelity_db is not None and self.evaluations >= known.steps:
             # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
-            young = known.full_runs >= SETTLED and known.audits.audits < SEARCH
-        return young or known.audit_evaluations + known.steps < AUDIT_SHARE * known.evaluations
+            young = SEARCH - known.audits.audits if known.full_runs >= SETTLED else 0.0
+        return max(young, (AUDIT_SHARE * known.evaluations - known.audit_evaluations) / known.steps)
 
     def _probed(self) -> int:
         """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""

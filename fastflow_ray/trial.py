@@ -39,7 +39,7 @@ class Trial:
     @property
     def is_due(self) -> bool:
         """Whether the fleet would learn enough from it to pay for it."""
-        return self._policy.audit_is_due
+        return self._policy.audit_is_due(self.seen)
 
     def hold(
         self,

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from diffusers.hooks import HookRegistry, ModelHook
 from diffusers.hooks.hooks import BaseState, StateManager
 from torch.nn import Module
+from torch.utils._pytree import tree_map  # diffusers registers its outputs there
 
 from fastflow_ray.errors import AccelerationUnavailable
 
 NAME = "fastflow_gate"
 
 
-class BranchOutput(BaseState):  # type: ignore[misc]  # diffusers has no types
-    """What the network last answered in one `cache_context`, such as "cond" or "uncond"."""
+class BranchShape(BaseState):  # type: ignore[misc]  # diffusers has no types
+    """What the network answers in one `cache_context`, such as "cond" or "uncond", less the values."""
 
     def __init__(self) -> None:
-        self.output: Any = None
+        self.blank: Callable[[], Any] | None = None  # makes another, of zeros; None before the first answer
 
     def reset(self) -> None:
         """Forget it."""
-        self.output = None
+        self.blank = None
 
 
 class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
-    """Answers a call on a skipped step with the branch's last output, as it is: the right shape, no new memory.
+    """Answers a call on a skipped step with zeros in the shape of the branch's last output, which it does not keep.
 
-    The scheduler ignores the value. A branch first called on a skipped step has no last output, so its network runs.
+    The scheduler ignores the value. A branch first called on a skipped step has no shape yet, so its network runs.
     """
 
     _is_stateful = True
@@ -44,7 +46,7 @@ class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
         self.nfe = 0  # real calls since `begin`
         self._module = module
         self._skips = skips
-        self._branches = StateManager(BranchOutput)
+        self._branches = StateManager(BranchShape)
 
     def install(self) -> None:
         """Put the gate before the module's forward."""
@@ -67,13 +69,15 @@ class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
     def new_forward(self, module: Module, *args: Any, **kwargs: Any) -> Any:
         """The forward the module has while the gate is installed."""
         branch = self._branch(module)
-        if branch.output is None or not self._skips():
-            branch.output = self.fn_ref.original_forward(*args, **kwargs)
-            self.nfe += 1
-        return branch.output
+        if branch.blank is not None and self._skips():
+            return branch.blank()
+        output = self.fn_ref.original_forward(*args, **kwargs)
+        self.nfe += 1
+        branch.blank = _blank(output)
+        return output
 
     def reset_state(self, module: Module) -> Module:
-        """Let go of the outputs; diffusers calls it when a pipeline call ends."""
+        """Forget the shapes; diffusers calls it when a pipeline call ends."""
         self._branches.reset()
         return module
 
@@ -81,11 +85,27 @@ class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
     def _registry(self) -> HookRegistry:
         return HookRegistry.check_if_exists_or_initialize(self._module)
 
-    def _branch(self, module: Module) -> BranchOutput:
+    def _branch(self, module: Module) -> BranchShape:
         try:
-            branch: BranchOutput = self._branches.get_state()
+            branch: BranchShape = self._branches.get_state()
         except ValueError:
             raise AccelerationUnavailable(
                 f"the pipeline calls {type(module).__name__} outside of cache_context; run it without acceleration"
             ) from None
         return branch
+
+
+def _blank(output: Any) -> Callable[[], Any]:
+    """Makes outputs of the same kind, shapes, dtypes and devices, and keeps none."""
+    shapes = tree_map(lambda leaf: _Shape(leaf) if isinstance(leaf, torch.Tensor) else leaf, output)
+    return lambda: tree_map(lambda leaf: leaf.zeros() if isinstance(leaf, _Shape) else leaf, shapes)
+
+
+class _Shape:
+    """All of a tensor but its values."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._shape, self._dtype, self._device = tensor.shape, tensor.dtype, tensor.device
+
+    def zeros(self) -> torch.Tensor:
+        return torch.zeros(self._shape, dtype=self._dtype, device=self._device)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fastflow_ray.errors import InvalidInput
 
-REMEMBERED = 3  # evaluated velocities held at a time, the present one among them
+REMEMBERED = 2  # evaluated velocities held from step to step
 Weights = tuple[float, ...]  # of the latest evaluated velocities, oldest first
 
 
@@ -30,7 +30,7 @@ class Plan:
     steps: int  # N, of the grid
     evaluated: tuple[int, ...]  # rising from 0
     predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
-    integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED`, its own the last
+    integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED` and its own, the last
     foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
 
     def __post_init__(self) -> None:
@@ -43,9 +43,11 @@ class Plan:
         weights = [*self.predict.values(), *self.integrate.values(), *self.foresee.values()]
         if not all(row and all(math.isfinite(weight) for weight in row) for row in weights):
             raise InvalidInput("a plan's weights have to be finite")
-        if any(len(row) > REMEMBERED for row in weights):
-            raise InvalidInput(f"a plan may weigh {REMEMBERED} velocities at most")
         foretold = {**self.predict, **self.foresee}
+        if any(len(row) > REMEMBERED for row in foretold.values()) or any(
+            len(row) > REMEMBERED + 1 for row in self.integrate.values()
+        ):
+            raise InvalidInput(f"a plan may weigh {REMEMBERED} velocities at most, and the one that ends a skip")
         if any(len(row) > self._before(step) for step, row in foretold.items()) or any(
             len(row) > self._before(step) + 1 for step, row in self.integrate.items()
         ):

@@ -17,7 +17,8 @@ from fastflow_ray.sampling.watch import Watch, unwatched
 class PlanMachine:
     """A `Machine` that owns x in float32, so that re-integration is not rounded to the model's dtype at every step.
 
-    Beside x it holds four tensors of its shape at most: x where the latest skip began, and `REMEMBERED` velocities.
+    Between steps it holds three tensors of x's shape beside x: x where the latest skip began, and the two velocities
+    that predictions are made of. A third is there while a skip is gone again.
     It waits for the device only where its watch does, once per evaluation.
 
     A caller may alter x between steps, as inpainting does: what came back less what was handed out is added to x, and
@@ -34,7 +35,7 @@ class PlanMachine:
         self._x: Tensor | None = None  # None: the trajectory has not begun, or it has ended
         self._dtype = torch.float32  # x was handed out rounded to it
         self._start: Tensor | None = None  # x at the latest evaluation, as it was integrated from
-        self._known: list[Tensor] = []  # the latest evaluated velocities
+        self._known: list[Tensor] = []  # the latest evaluated velocities, oldest first
 
     @property
     def skips(self) -> bool:
@@ -78,10 +79,11 @@ class PlanMachine:
 
     def _evaluated(self, v: Tensor, x: Tensor) -> Tensor:
         """x to go on from, the skip that ends here gone again where the plan says so."""
-        self._known = [*self._known[1 - REMEMBERED :], v]
+        self._known.append(v)
         if self._start is not None and self._step in self._plan.integrate:
             x = self._start + combine(self._plan.integrate[self._step], self._known)
         self._start = x
+        self._known = self._known[-REMEMBERED:]
         self.sightings.add(self._step, x, v)
         self.trace.plan = self._watch(self._plan, self.sightings)
         self.trace.evaluated.append(self._step)

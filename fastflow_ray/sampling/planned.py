@@ -39,7 +39,7 @@ def planned(
             v = combine(plan.predict[k], known)
         else:
             v = velocity(x, sigmas[k]).to(torch.float32)
-            known = [*known[1 - REMEMBERED :], v]
+            known = [*known[-REMEMBERED:], v]
             if k in plan.integrate:
                 x = start + combine(plan.integrate[k], known)
             start = x

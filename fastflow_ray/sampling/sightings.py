@@ -56,6 +56,11 @@ class Sightings:
         return _numpy(self._x)
 
     @property
+    def noise(self) -> NDArray[np.float64]:
+        """(coordinates,): x where the trajectory began."""
+        return _numpy(self._x[:1])[0]
+
+    @property
     def v(self) -> NDArray[np.float64]:
         """(evaluated, coordinates)."""
         return _numpy(self._v)

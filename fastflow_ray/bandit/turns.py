@@ -1,0 +1,42 @@
+"""Whose turn it is to audit: shared out over a fleet without a word between its workers.
+
+What a fleet lacks, all of its workers see at once, and none knows what the others are about to do. So each takes a turn
+only as often as its own share of the fleet's work, and a lot drawn from the job's own noise says when. Nothing else is
+drawn: a job decides the same wherever it runs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class Presence:
+    """One worker's part in what the fleet learns about a key, since it first met the key."""
+
+    met_at: int  # generations that the fleet knew then
+    own: int = 0  # that this worker has finished and handed on since
+
+    def share(self, runs: int, under_way: int = 0) -> float:
+        """Its part, 0 to 1, of the generations by which the fleet's `runs` have grown; `under_way`, of its own, are
+        among them. Before it has finished any, how many others there are cannot be told: it is the first there is, or
+        leaves it to them."""
+        own = self.own + under_way
+        return own / max(runs - self.met_at, own) if own else float(runs == 0)
+
+
+def takes_turn(wanted: float, share: float, lot: float) -> bool:
+    """Whether a worker audits, of a fleet that lacks `wanted` audits.
+
+    On average as many audits are begun as are lacking, however many workers there are; one alone begins each in time.
+    """
+    return wanted >= 1 and lot < wanted * share
+
+
+def lot(noise: NDArray[np.float64]) -> float:
+    """A number in [0, 1) that a generation's noise draws for it, the same for the same noise."""
+    return int.from_bytes(hashlib.sha256(noise.tobytes()).digest()[:8]) / 2**64

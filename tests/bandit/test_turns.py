@@ -1,0 +1,57 @@
+"""Audits are shared out: as many are begun as are lacking, by one worker or by a thousand that know nothing of each
+other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastflow_ray.bandit.turns import Presence, lot, takes_turn
+
+shares = st.floats(0.0, 1.0)
+lots = st.floats(0.0, 1.0, exclude_max=True)
+
+
+@given(lots)
+def test_one_alone_takes_every_turn_there_is(drawn):
+    assert takes_turn(1.0, 1.0, drawn)
+    assert takes_turn(7.5, 1.0, drawn)
+
+
+@given(st.floats(-100, 0.99), shares, lots)
+def test_nobody_audits_where_less_than_one_is_lacking(wanted, share, drawn):
+    assert not takes_turn(wanted, share, drawn)
+
+
+@pytest.mark.parametrize("workers", [8, 64, 1000])
+def test_a_fleet_begins_about_as_many_as_are_lacking(workers):
+    drawn = [lot(noise) for noise in np.random.default_rng(0).standard_normal((workers * 50, 16))]
+    begun = sum(takes_turn(4.0, 1 / workers, each) for each in drawn) / 50
+    assert 3.4 < begun < 4.6
+
+
+def test_a_lot_is_the_noises_own():
+    one, other = np.random.default_rng(0).standard_normal((2, 1024))
+    assert lot(one) == lot(one.copy()) != lot(other)
+    assert 0 <= lot(one) < 1
+
+
+def test_a_worker_that_has_finished_nothing_cannot_tell_how_many_there_are():
+    assert Presence(met_at=0).share(0) == 1, "none has: it may be the first"
+    assert Presence(met_at=0).share(40) == 0
+    assert Presence(met_at=40).share(40) == 0
+
+
+def test_a_share_is_of_what_came_since_the_worker_did():
+    assert Presence(met_at=0).share(1, under_way=1) == 1
+    assert Presence(met_at=0, own=1).share(8) == 1 / 8
+    assert Presence(met_at=1_000_000, own=1).share(1_000_008) == 1 / 8
+    assert Presence(met_at=0, own=3).share(16, under_way=1) == 1 / 4
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.integers(0, 9))
+def test_a_share_is_one_whatever_a_fleet_has_lost(met_at, own, runs, under_way):
+    """A fleet that was restored from an older copy knows less than when the worker came."""
+    assert 0 <= Presence(met_at, own).share(runs, under_way) <= 1
