@@ -36,8 +36,8 @@ check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## check, then all tests
-	$(BIN)/pytest
+test: check  ## check, then all tests: two files at a time, for most of them wait
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 faults: $(STAMP)  ## the tests that kill and wait for minutes
 	$(BIN)/pytest -m fault --timeout 600
