@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret test faults check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity test faults check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ bench-overhead: $(STAMP)  ## what a step costs beside the network, at Wan's size
 
 bench-regret: $(STAMP)  ## how fast simulated fleets of 1, 8 and 64 workers learn (about three minutes)
 	$(BIN)/fastflow-ray bench-regret $(BENCH)
+
+bench-fidelity: $(STAMP)  ## whether a promised fidelity is kept, and what it takes (about a quarter of an hour)
+	$(BIN)/fastflow-ray bench-fidelity $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check .

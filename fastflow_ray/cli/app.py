@@ -17,6 +17,7 @@ from rich.text import Text
 from fastflow_ray import __version__
 from fastflow_ray.bench.command import bench
 from fastflow_ray.bench.overhead.command import bench_overhead
+from fastflow_ray.bench.promise.command import bench_fidelity
 from fastflow_ray.bench.regret.command import bench_regret
 from fastflow_ray.cli import generate, jobs, policy, replay, watch
 from fastflow_ray.cli.plugins import Commands
@@ -42,6 +43,7 @@ app.command()(replay.replay)
 app.command()(bench)
 app.command()(bench_overhead)
 app.command()(bench_regret)
+app.command()(bench_fidelity)
 app.add_typer(policy.app, name="policy")
 
 

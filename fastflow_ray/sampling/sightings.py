@@ -58,7 +58,7 @@ class Sightings:
     @property
     def noise(self) -> NDArray[np.float64]:
         """(coordinates,): x where the trajectory began."""
-        return _numpy(self._x[:1])[0]
+        return _numpy(self._x[:1]).reshape(-1)
 
     @property
     def v(self) -> NDArray[np.float64]:
