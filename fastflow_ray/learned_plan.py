@@ -18,6 +18,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
 from fastflow_ray.sampling.sightings import Sightings
 
+SETTLED = 20  # full runs, after which plans change little
 ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
@@ -61,8 +62,11 @@ def draw_up(
             predict[step] = _prediction(integrator, mean, sigmas, history, step)
         if end < len(mean) and end not in restarts:
             foresee[end] = _prediction(integrator, mean, sigmas, history, end)
-            if integrator is Integrator.INTERPOLATE:
+            if integrator in (Integrator.INTERPOLATE, Integrator.HALFWAY):
                 integrate[end] = _way(mean, np.diff(sigmas), [*history, end], start, range(start + 1, end))
+            if integrator is Integrator.HALFWAY:
+                once = _way(mean, np.diff(sigmas), history, start, range(start + 1, end))
+                integrate[end] = _between((*once, 0.0), integrate[end])
     return Plan(len(mean), tuple(evaluated), predict, integrate, foresee)
 
 
@@ -90,11 +94,15 @@ def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
 
 
 def learn(table: TrajectoryTable, sightings: Sightings, known: TrajectoryTable) -> None:
-    """Add what a finished trajectory showed to `table`; a skipping one is completed from the mean of `known`."""
+    """Add what a finished trajectory showed to `table`; a skipping one is completed from the mean of `known`, and only
+    counted once that is settled: it could teach little, and would void what audits said of the plans drawn up so far.
+    """
     if len(sightings.steps) == table.steps:
         table.add_run(sightings.gram)
-    else:
+    elif known.full_runs < SETTLED:
         table.add_block(sightings.steps, sightings.gram, known.mean)
+    else:
+        table.runs += 1
 
 
 def learn_misses(table: TrajectoryTable, plan: Plan, sightings: Sightings, mean: Floats) -> None:
@@ -152,6 +160,10 @@ def _way(mean: Floats, dsigma: Floats, history: Sequence[int], start: int, skipp
     weights = kriging_weights(mean, history, list(skipped)) @ dsigma[list(skipped)]
     weights[list(history).index(start)] += dsigma[start]
     return tuple(weights.tolist())
+
+
+def _between(one: Weights, other: Weights) -> Weights:
+    return tuple((a + b) / 2 for a, b in zip(one, other, strict=True))
 
 
 def _left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:

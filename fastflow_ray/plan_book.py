@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import boldness, expected_db
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.probing import Tried, next_rung
 from fastflow_ray.bandit.trajectory import TrajectoryTable
@@ -122,8 +122,7 @@ class PlanBook:
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
-        reintegrate = candidate.integrator is Integrator.INTERPOLATE
-        return self._planner(candidate.emphasis, reintegrate, evaluations).path(evaluations).evaluated
+        return self._planner(candidate.emphasis, not candidate.cautious, evaluations).path(evaluations).evaluated
 
     def _planner(self, emphasis: float, reintegrate: bool, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
@@ -155,7 +154,8 @@ class PlanBook:
         if not shortfalls.audits:
             return Tried()
         allowed_db = self.offer(candidate, budget).expected_db - fidelity_db
-        return Tried(shortfalls.audits, sum(n for db, n in shortfalls.counts.items() if db > allowed_db))
+        failures = sum(n for db, n in shortfalls.counts.items() if db > allowed_db)
+        return Tried(shortfalls.audits, failures, (allowed_db - shortfalls.mean_db) / shortfalls.spread_db)
 
     def _records(self, evaluations: int) -> dict[Candidate, Record]:
         """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""

@@ -15,7 +15,7 @@ from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import lot, takes_turn
-from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses, measured_growth
+from fastflow_ray.learned_plan import SETTLED, foreseen_error, learn, learn_misses, measured_growth
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.sampling.plan import Plan
@@ -23,7 +23,6 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
-SETTLED = 20  # full runs, after which plans change little
 SEARCH = 64  # audits of full runs, in search of the first plan that keeps a fidelity
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
 

@@ -40,6 +40,12 @@ class Shortfalls:
         return sum(db * count for db, count in self.counts.items()) / self.audits
 
     @property
+    def spread_db(self) -> float:
+        """Standard deviation of the shortfall; at least one dB, to which it is rounded."""
+        square = sum(db**2 * count for db, count in self.counts.items()) / self.audits
+        return max(1.0, math.sqrt(max(square - self.mean_db**2, 0.0)))
+
+    @property
     def mean_psnr_db(self) -> float:
         """As measured."""
         return self.psnr_sum / self.audits

@@ -1,7 +1,8 @@
 """The ways to spend a budget of evaluations that contend with each other, and how audits decide between them.
 
-No integrator is the best everywhere: interpolating wins where the field is smooth and loses where it is stiff, and on
-some fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
+No integrator is the best everywhere: interpolating wins where the field is smooth and loses where it is stiff, for the
+evaluation that ends a skip is made where the prediction led; going back half of the way is between the two. And on some
+fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
 and who is served is chosen by what was measured. Knows names, numbers and counts, not how a plan is walked.
 """
 
@@ -20,6 +21,7 @@ class Integrator(StrEnum):
     """How a skipped step is gone through."""
 
     INTERPOLATE = "interpolate"  # predicted by kriging, and gone again once the evaluation that ends the skip is known
+    HALFWAY = "halfway"  # the mean of having gone once and having gone again
     EXTRAPOLATE = "extrapolate"  # predicted by kriging, once
     LINE = "line"  # along the line through the last two velocities, as FastFlow and Adams-Bashforth 2 do
     HOLD = "hold"  # with the last velocity: Euler with fewer steps
@@ -31,18 +33,21 @@ class Candidate:
 
     integrator: Integrator
     emphasis: float | None = None  # growth^emphasis weighs the path's errors; None: evaluations evenly spread
+    cautious: bool = False  # the path is planned as if no skip were ever gone again
 
     @property
     def name(self) -> str:
         """As statistics know it."""
-        return self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
+        way = self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
+        return f"{way}-cautious" if self.cautious else way
 
 
 CANDIDATES = (  # the first is served until another has been measured to be better
     Candidate(Integrator.INTERPOLATE, 1.0),
     Candidate(Integrator.INTERPOLATE, 0.5),
-    Candidate(Integrator.INTERPOLATE, 1.5),
-    Candidate(Integrator.EXTRAPOLATE, 0.5),
+    Candidate(Integrator.INTERPOLATE, 1.0, cautious=True),
+    Candidate(Integrator.HALFWAY, 1.0),
+    Candidate(Integrator.HALFWAY, 0.5),
     Candidate(Integrator.EXTRAPOLATE, 1.0),
     Candidate(Integrator.LINE),
     Candidate(Integrator.HOLD),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 HALF = 4  # the boldness to begin with: half of the steps
 FEW = 3  # audits that all kept the fidelity: enough to try a bolder budget, not enough to promise one
+TELLING = 6  # audits whose mean and spread say where the rare ones will be, long before these are seen
 
 
 class Tried(NamedTuple):
@@ -15,17 +17,30 @@ class Tried(NamedTuple):
 
     audits: int = 0
     failures: int = 0  # that fell below it
+    headroom: float = math.inf  # of their mean above it, in their standard deviations
+
+    def is_too_bold(self, confidence: float) -> bool:
+        """It failed twice, and more often than `confidence` allows; or by its spread it is going to."""
+        seen = self.failures > 1 and self.failures > (1 - confidence) * self.audits
+        return seen or not self._has_room(confidence)
+
+    def holds_so_far(self, confidence: float) -> bool:
+        """A few audits kept the fidelity as often as `confidence` asks."""
+        enough = self.audits >= FEW and self.failures <= (1 - confidence) * self.audits
+        return enough and self._has_room(confidence)
+
+    def _has_room(self, confidence: float) -> bool:
+        return self.audits < TELLING or self.headroom >= NormalDist().inv_cdf(confidence)
 
 
 def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: float) -> int:
     """The boldness to try, of `rungs`, rising: bolder and bolder while none has failed, then bisection.
 
-    What failed twice, and more often than `confidence` allows, is too bold, and so is all beyond it. Once nothing lies
-    between that and the boldest that did not fail, the latter is tried until it has been shown to hold.
+    Beyond what is too bold all is. Once nothing lies between that and the boldest that held so far, the latter is
+    tried until it has been shown to hold.
     """
-    may_fail = 1 - confidence
-    failed = [b for b, (audits, failures) in tried.items() if failures > 1 and failures > may_fail * audits]
-    kept = [b for b, (audits, failures) in tried.items() if audits >= FEW and failures <= may_fail * audits]
+    failed = [b for b, there in tried.items() if there.is_too_bold(confidence)]
+    kept = [b for b, there in tried.items() if there.holds_so_far(confidence)]
     hopeful = [b for b in rungs if b < min(failed, default=math.inf)]
     good = max((b for b in hopeful if b in kept), default=None)
     ahead = [b for b in hopeful if good is None or b > good]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.probing import HALF, Tried, next_rung
+from fastflow_ray.bandit.probing import HALF, TELLING, Tried, next_rung
 
 RUNGS = range(16)
 
@@ -22,6 +22,13 @@ def test_two_failures_are_too_bold_one_is_not_told_yet():
     assert next_rung(RUNGS, {HALF: Tried(40, 2)}, 0.95) > HALF, "as rare as allowed"
 
 
+def test_a_spread_tells_long_before_the_second_failure():
+    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.6)}, 0.95) < HALF
+    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.7)}, 0.95) > HALF
+    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.6)}, 0.9) > HALF
+    assert next_rung(RUNGS, {HALF: Tried(TELLING - 1, 0, headroom=1.6)}, 0.95) > HALF, "too few to have a spread"
+
+
 def test_where_everything_fails_it_ends_at_the_least_bold():
     assert next_rung(RUNGS, dict.fromkeys(RUNGS, Tried(5, 5)), 0.95) == 0
 
@@ -32,7 +39,7 @@ def test_it_finds_the_boldest_that_holds_and_stays(boldest, confidence):
     path = []
     for _ in range(60):
         rung = next_rung(RUNGS, tried, confidence)
-        audits, failures = tried.get(rung, Tried())
+        audits, failures, _ = tried.get(rung, Tried())
         tried[rung] = Tried(audits + 1, failures + (rung > boldest))
         path.append(rung)
     assert set(path[-19:]) == {boldest}

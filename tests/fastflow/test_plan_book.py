@@ -93,7 +93,7 @@ def test_too_few_evaluations_are_refused_with_a_remedy(candidate):
 def test_only_who_interpolates_goes_again():
     for candidate in CANDIDATES:
         plan = book(30).offer(candidate, 10).plan
-        assert bool(plan.integrate) == (candidate.integrator is Integrator.INTERPOLATE)
+        assert bool(plan.integrate) == (candidate.integrator in (Integrator.INTERPOLATE, Integrator.HALFWAY))
 
 
 def test_where_nothing_is_known_or_saved_every_step_is_evaluated():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.bandit.audits import CONVINCING
+from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
@@ -75,7 +76,7 @@ def test_an_audit_teaches_growth_a_full_run_and_what_every_candidate_kept():
     table = fast.statistics.trajectories["k"]
     assert (table.runs, table.full_runs, table.audits.audits) == (3, 2, 1)
     assert table.growth_count.any()
-    assert len({candidate for candidate, _, _ in table.audits.cells()}) == 7
+    assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():

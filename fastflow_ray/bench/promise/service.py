@@ -35,13 +35,15 @@ def serve(stage: Stage, regime: Regime, pace: Pace, subjects: Sequence[Subject])
         with stage.counting() as counted:
             made, audit = generate(stage.engine, spec, fastflow, unheard, audit=None)
         evaluations = len(made.trace.evaluated)
-        kept_db = audit.psnr_db if audit and made.trace.skipped else _kept_db(stage, spec, made)
-        yield Job(evaluations, counted() / regime.branches - evaluations, kept_db)
+        learning = counted() / regime.branches - evaluations
+        yield Job(evaluations, learning, _kept_db(stage, spec, made, audit.psnr_db if audit else None))
 
 
-def _kept_db(stage: Stage, spec: GenerationSpec, made: Generation) -> float:
+def _kept_db(stage: Stage, spec: GenerationSpec, made: Generation, audited_db: float | None) -> float:
     if not made.trace.skipped:
         return math.inf
+    if audited_db is not None:
+        return audited_db
     return psnr_db(made.frames, stage.engine.generate(spec.in_full(), FastFlow(), unheard).frames)
 
 
