@@ -92,6 +92,16 @@ def test_a_policy_file_keeps_what_a_pace_is_planned_from(
         assert (second["calibration"], done["planned"]) == (False, 5)
 
 
+def test_a_fidelity_is_not_said_to_skip_from_the_second_video_on(generate: Command, tmp_path: Path) -> None:
+    out, policy = ("-o", tmp_path / "o.mp4"), ("--policy", tmp_path / "p.json")
+    first, second = (generate(*out, "--fidelity-db", 40, *policy).out.splitlines()[-1] for _ in range(2))
+    assert "no plan is known yet to keep 40 dB: that takes about 39 videos of this kind" in first
+    assert ("p.json has learnt from 1;" in first, "p.json has learnt from 2;" in second) == (True, True)
+    assert second.endswith("; --speedup 2.6 with a --policy file skips from the second on")
+    surer = generate(*out, "--fidelity-db", 30, "--confidence", 0.99).out.splitlines()[-1]
+    assert "about 119 videos of this kind, and give --policy FILE to keep them;" in surer
+
+
 def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
     policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
     first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)
