@@ -67,6 +67,15 @@ def test_a_video_that_skipped_is_made_again_bit_for_bit(
     assert read_video(tmp_path / "out.mp4").shape == (5, 16, 32, 3)
 
 
+def test_what_generate_prints_as_json_is_a_result_too(command: Command, small_checkpoint: Path, tmp_path: Path) -> None:
+    small = ("--model", small_checkpoint, "--size", "32x16", "--frames", 5, "--steps", 6)
+    (tmp_path / "result.json").write_text(
+        command("generate", "a circle", "-o", tmp_path / "o.mp4", *small, "--json").out
+    )
+    again = command("replay", tmp_path / "result.json", "-o", tmp_path / "again.mp4", "--model", small_checkpoint)
+    assert again.out == f"{tmp_path / 'again.mp4'}  the same frames, bit for bit\n"
+
+
 def test_its_frames_are_those_of_the_first_and_not_those_of_the_full_run(
     engine: Engine, skipping: Generation, manifest: dict[str, Any]
 ) -> None:
