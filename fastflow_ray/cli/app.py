@@ -58,9 +58,8 @@ def version() -> None:
     print(__version__)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run one command line (by default the process's own) and exit with its code."""
-    words = sys.argv[1:] if words is None else words
+def run(words: Sequence[str]) -> None:
+    """Run one command line and exit with its code."""
     try:
         sys.exit(app(list(words), prog_name="fastflow-ray", standalone_mode=False))
     except typer.TyperException as misspelt:
