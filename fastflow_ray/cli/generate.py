@@ -13,8 +13,9 @@ from rich.console import Console
 
 from fastflow_ray.acceleration import DEFAULT_SPEEDUP, Acceleration
 from fastflow_ray.cli import options as given
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import shown
-from fastflow_ray.cli.local_run import check_writable, loaded, save_video, timed
+from fastflow_ray.cli.local_run import loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
@@ -84,7 +85,9 @@ def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | N
         raise InvalidInput("--policy is about skipping; leave it out with --acceleration off")
     if model in CATALOGUE:
         admit(job.model_copy(update={"model": model}))
-    check_writable(output, *filter(None, (policy,)))
+    check_destination(output, ".mp4")
+    if policy:
+        check_destination(policy)
 
 
 def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: Console) -> dict[str, Any]:

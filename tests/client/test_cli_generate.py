@@ -114,9 +114,11 @@ def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path
 
 def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Path) -> None:
     for words, message in (
-        (("-o", tmp_path / "no" / "out.mp4"), "name a file in a folder that exists"),
-        (("-o", tmp_path), "name a file in a folder that exists"),
-        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: name a file"),
+        (("-o", tmp_path / "no" / "out.mp4"), "there is no folder"),
+        (("-o", tmp_path), f"it is a folder; name a file in it, such as {tmp_path}/video.mp4"),
+        (("-o", tmp_path / "o.avi"), f"end the name in .mp4, such as {tmp_path}/o.mp4"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path), "it is a folder; name a file in it"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: there is no folder"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "p", "--acceleration", "off"), "leave it out with"),
         (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
         (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),

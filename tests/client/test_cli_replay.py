@@ -147,7 +147,7 @@ def test_a_file_or_a_job_has_to_be_there(on_fleet: Command, fleet: Fleet, tmp_pa
     assert (unknown.code, "there is no job" in unknown.err) == (2, True)
     waiting = on_fleet("submit", "a circle").out.strip()
     assert "wait for it first" in on_fleet("replay", waiting, *out).err
-    assert "name a file in a folder" in on_fleet("replay", waiting, "-o", tmp_path).err
+    assert "name a file in it" in on_fleet("replay", waiting, "-o", tmp_path).err
     fleet.work()
     published = on_fleet("replay", waiting, *out)  # the one that publishes says `auto`, and holds no plan
     assert (published.code, "only acceleration auto keeps one" in published.err) == (2, True)
