@@ -136,7 +136,11 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy = tmp_path / "policy.json"
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
-    assert (answer.code, "these are not statistics of version 2" in answer.err) == (2, True)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert answer.err.startswith(
+        f"error: {policy} holds no statistics of version 2: they have no version; name the file"
+    )
+    assert "fleet" not in answer.err
 
 
 def test_a_full_disk_is_one_line(generate: Command) -> None:
