@@ -192,7 +192,9 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
 
 
 def _error(error: Mapping[str, str]) -> str:
-    return _on_one_line(f"{error.get('code')}: {error.get('message')}")
+    """Its code, unless the message begins with that word, as "cancelled on request" does."""
+    code, message = str(error.get("code")), str(error.get("message"))
+    return _on_one_line(message if message.startswith(code) else f"{code}: {message}")
 
 
 def _on_one_line(text: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
+import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.settings import Settings
 from orchestration.api.app import open_app
 
 GRACE_S = 10  # for answers under way when the server is asked to stop; an event stream would never end by itself
+REFUSALS = (errno.EADDRINUSE, errno.EACCES)  # any other may be of one address in several, as IPv6 where there is none
 log = logging.getLogger(__name__)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; the default is this machine alone.")]
@@ -46,8 +49,23 @@ def serve(
 
         serve_on_ray(redis_url, store_url, api_key, host, port)
     else:
+        _check_free(host, port)
         app = open_app(redis_url, store_url, api_key)
         uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_S)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise FastFlowError where nobody may listen; uvicorn would tell it in a log of its own, after it has started."""
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn: a server that left is no bar
+                probe.bind(address)
+    except OSError as refused:
+        if refused.errno in REFUSALS or isinstance(refused, socket.gaierror):
+            raise FastFlowError(
+                f"cannot listen on {host}:{port}: {refused.strerror}; choose another --host or --port"
+            ) from None
 
 
 def _key_in(file: Path) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from fastflow_ray.cli.output import log_to
+from fastflow_ray.cli.output import announced, log_to
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
 from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.settings import Settings
@@ -51,7 +51,7 @@ def up(
     log_to(screen)
     times = Settings.from_environment().model_dump(include=TIMES)
     local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **times)
-    with screen.status("Raising the fleet …") as note, local as fleet:
+    with announced(screen, _raising(limits)) as note, local as fleet:
         try:
             # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -73,6 +73,12 @@ def _limits(workers: int | None, floor: int | None, ceiling: int | None) -> Limi
         return Limits(number, number)
     lowest = floor or 0
     return Limits(lowest, ceiling or max(lowest, 1))
+
+
+def _raising(limits: Limits) -> str:
+    lowest, most = limits.floor, limits.ceiling
+    number = str(most) if lowest == most else f"{lowest} to {most}"
+    return f"Raising a fleet of {number} worker{'' if most == 1 else 's'} …"
 
 
 def _say_how_to_use(

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from fastflow_ray.bandit.statistics import Statistics
+from fastflow_ray.cli.output import announced
 from fastflow_ray.cli.policy_plot import draw
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import POLL_S, Client, Job
@@ -57,7 +58,7 @@ def demo(out: Out = Path("out/demo"), workers: Workers = 2, dashboard: Dashboard
     began_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="fastflow-demo-") as data,
-        screen.status(_raising(workers, dashboard)) as note,
+        announced(screen, _raising(workers, dashboard)) as note,
         LocalFleet(Path(data), limits=Limits(workers, workers), dashboard_port=dashboard) as fleet,
     ):
         note.stop()

@@ -1,7 +1,8 @@
 """A whole fleet on this machine, down to its Redis and its Ray; nothing of it stays behind but its data.
 
 However this process ends, SIGKILL included, Linux ends what it started: Ray and Valkey are tied to it. (After a SIGKILL
-two agents of Ray's look for their raylet for another minute, and its folder of logs stays in /tmp.)
+two agents of Ray's look for their raylet for another minute, and its folder of logs stays in /tmp until the next
+fleet is raised.)
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +14,11 @@ import ray._private.worker as rays_driver
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.fleet_plan import NAMESPACE
 from orchestration.held_interrupt import held_interrupt
+from orchestration.scratch_folder import ScratchFolder
 
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 100 * 2**20  # only texts travel through Ray
-SHORT = "/tmp"  # the path of a socket has at most 107 bytes, and Ray puts 60 of its own below this
+SHORT = Path("/tmp")  # the path of a socket has at most 107 bytes, and Ray puts 60 of its own below this
 TRIES = 2  # to start it
 LEAVE_S = 5.0  # for its processes to end by themselves
 
@@ -30,8 +29,9 @@ def own_ray(workers: int, dashboard_port: int | None) -> Iterator[Path]:
 
     The GPUs are the machine's, or only numbers where it has none. Raises FleetUnavailable if Ray does not start.
     """
-    folder = tempfile.mkdtemp(prefix="fastflow-", dir=SHORT)
-    logs, keep_logs = Path(folder, "session_latest", "logs"), False
+    scratch = ScratchFolder(SHORT)
+    folder, keep_logs = str(scratch.path), False
+    logs = scratch.path / "session_latest" / "logs"
     try:
         _start_patiently(workers, dashboard_port, folder)
         yield logs
@@ -40,8 +40,7 @@ def own_ray(workers: int, dashboard_port: int | None) -> Iterator[Path]:
         raise FleetUnavailable(f"{trouble}; the logs are in {logs}") from trouble
     finally:
         _end(folder)
-        if not keep_logs:
-            shutil.rmtree(folder, ignore_errors=True)
+        scratch.keep() if keep_logs else scratch.remove()
 
 
 def _start_patiently(workers: int, dashboard_port: int | None, folder: str) -> None:

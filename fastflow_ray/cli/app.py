@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
@@ -22,6 +23,7 @@ from fastflow_ray.bench.regret.command import bench_regret
 from fastflow_ray.cli import generate, jobs, policy, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
+from fastflow_ray.jobs.parsing import in_our_words
 
 EXTRA_OF = {
     **dict.fromkeys(
@@ -58,9 +60,8 @@ def version() -> None:
     print(__version__)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run one command line (by default the process's own) and exit with its code."""
-    words = sys.argv[1:] if words is None else words
+def run(words: Sequence[str]) -> None:
+    """Run one command line and exit with its code."""
     try:
         sys.exit(app(list(words), prog_name="fastflow-ray", standalone_mode=False))
     except typer.TyperException as misspelt:
@@ -76,6 +77,8 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _tell_usage(misspelt: typer.TyperException, as_json: bool) -> None:
     """Of a command line that cannot be read; where words are missing altogether, typer has printed the help already."""
+    if isinstance(refused := misspelt.__cause__, ValidationError):
+        misspelt.message = "; ".join(map(in_our_words, refused.errors()))
     if said := misspelt.format_message().rstrip("."):
         context = getattr(misspelt, "ctx", None)
         command = context.command_path if context else "fastflow-ray"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.acceleration import DEFAULT_SPEEDUP, Acceleration
 from fastflow_ray.cli import options as given
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import shown
-from fastflow_ray.cli.local_run import check_writable, loaded, save_video, timed
+from fastflow_ray.cli.local_run import loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
@@ -26,6 +28,7 @@ from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.pace import pace_fields
 
 if TYPE_CHECKING:
+    from fastflow_ray.bandit.statistics import Statistics
     from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.models.engine import Generation, GenerationSpec
 
@@ -73,7 +76,7 @@ def generate(
     if json:
         print_json(report)
     else:
-        print(_summary(report, kept=policy is not None))
+        print(_summary(report, policy))
 
 
 def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | None) -> None:
@@ -82,7 +85,9 @@ def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | N
         raise InvalidInput("--policy is about skipping; leave it out with --acceleration off")
     if model in CATALOGUE:
         admit(job.model_copy(update={"model": model}))
-    check_writable(output, *filter(None, (policy,)))
+    check_destination(output, ".mp4")
+    if policy:
+        check_destination(policy)
 
 
 def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: Console) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
         made, audit = generate(engine, spec, fastflow, on_step, job.audit)
     with timed(after_s, "encode"):
         save_video(made, spec.fps, output)
+    learnt = _kept(fastflow, policy)
     return {
         "model": engine.model,
         "revision": engine.revision,
@@ -110,7 +116,8 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
         "audit": None if audit is None else audit.model_dump(mode="json"),
         "versions": dict(engine.versions),
         "phase_s": before_s | made.phase_s | after_s,
-        "calibration": _learnt(fastflow, policy) or _ran_in_full_to_learn(spec, made),
+        "calibration": _sets_a_scale(learnt) or _ran_in_full_to_learn(spec, made),
+        "known_full_runs": _known_full_runs(fastflow, learnt),
         "path": str(output),
     }
 
@@ -121,25 +128,57 @@ def _remembering(policy: Path | None) -> FastFlow:
     return FastFlow(statistics=read_or_empty(policy) if policy else None)
 
 
-def _learnt(fastflow: FastFlow, policy: Path | None) -> bool:
-    """Keep what this generation taught; whether it was FastFlow's calibration."""
-    delta = fastflow.take_delta()
+def _kept(fastflow: FastFlow, policy: Path | None) -> Statistics:
+    """What this generation taught, added to the file if there is one."""
+    learnt = fastflow.take_delta()
     if policy:
-        add_learnt(policy, delta)
-    return any(table.scale_runs for table in delta.tables.values())
+        add_learnt(policy, learnt)
+    return learnt
+
+
+def _sets_a_scale(learnt: Statistics) -> bool:
+    """Whether it was FastFlow's calibration."""
+    return any(table.scale_runs for table in learnt.tables.values())
+
+
+def _known_full_runs(fastflow: FastFlow, learnt: Statistics) -> int:
+    """How many full runs of this kind of video plans are drawn up from, this one included."""
+    return sum(fastflow.statistics.trajectories[key].full_runs for key in learnt.trajectories)
 
 
 def _ran_in_full_to_learn(spec: GenerationSpec, made: Generation) -> bool:
-    """Whether a plan that was to skip evaluated every step, for nothing was known."""
+    """Whether a plan that was to skip evaluated every step, for too little was known."""
     return spec.pace is not None and made.trace.skipped == 0 and not spec.pace.wants_every(spec.steps)
 
 
-def _summary(report: Mapping[str, Any], kept: bool) -> str:
+def _summary(report: Mapping[str, Any], policy: Path | None) -> str:
     lines = [
         f"{report['path']}  {report['width']}x{report['height']}, {report['frames']} frames, seed {report['seed']}",
         f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations",
         "seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["phase_s"].items()),
     ]
     if report["calibration"]:
-        lines.append(CALIBRATION + (KEPT if kept else NOT_KEPT))
+        lines.append(_why_in_full(report, policy))
     return "\n".join(lines)
+
+
+def _why_in_full(report: Mapping[str, Any], policy: Path | None) -> str:
+    """What has to come before the first skip: of a speed one full run, of a fidelity audits that show it to hold."""
+    pace = report["pace"] or {}
+    if "fidelity_db" not in pace:
+        return CALIBRATION + (KEPT if policy else NOT_KEPT)
+    known = f"{policy} has learnt from {report['known_full_runs']}" if policy else "give --policy FILE to keep them"
+    return (
+        f"every step was evaluated, for no plan is known yet to keep {pace['fidelity_db']:g} dB: that takes about"
+        f" {_videos_to_show(pace['confidence'])} videos of this kind, and {known};"
+        f" --speedup {DEFAULT_SPEEDUP:g} with a --policy file skips from the second on"
+    )
+
+
+def _videos_to_show(confidence: float) -> int:
+    """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then as many audits as
+    `Shortfalls.bound_db` asks for before it is finite."""
+    from fastflow_ray.bandit.audits import CONVINCING
+    from fastflow_ray.plan_policy import SETTLED
+
+    return SETTLED + max(CONVINCING, math.ceil(confidence / (1 - confidence)))

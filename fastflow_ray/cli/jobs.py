@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fastflow_ray.cli import options as given
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.options import connect, job_fields
 from fastflow_ray.cli.output import console, print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow
@@ -132,6 +133,8 @@ def get(
 ) -> None:
     """Save the video of a job that has succeeded, proven by its sha256, and print where it is (default: ID.mp4)."""
     kind, suffix = ("thumbnail", ".png") if thumbnail else ("video", ".mp4")
+    if output:
+        check_destination(output, suffix)
     with connect(redis, store, api) as fleet:
         path = fleet.job(job_id).download(output or Path(f"{job_id}{suffix}"), kind)
     if json:

@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fastflow_ray.atomic_file import replacing
-from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
     from fastflow_ray.models.engine import Engine, Generation
-
-
-def check_writable(*places: Path) -> None:
-    """Raise InvalidInput unless each is a file's name in a folder that exists."""
-    for place in places:
-        if place.is_dir() or not place.parent.is_dir():
-            raise InvalidInput(f"cannot write {place}: name a file in a folder that exists")
 
 
 def loaded(model: str, screen: Console) -> Engine:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
+from rich.status import Status
 
 from fastflow_ray.queue.contract import JobRecord
 
@@ -18,6 +19,13 @@ from fastflow_ray.queue.contract import JobRecord
 def console() -> Console:
     """Standard output as it is at this moment."""
     return Console(file=sys.stdout)
+
+
+def announced(screen: Console, words: str) -> Status:
+    """A spinner beside the words; without a terminal they are a line, for a minute of silence looks like a fault."""
+    if not screen.is_terminal:
+        screen.print(words, highlight=False, soft_wrap=True)
+    return screen.status(words)
 
 
 def log_to(screen: Console) -> None:

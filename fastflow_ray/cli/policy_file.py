@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastflow_ray.atomic_file import replacing
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 if TYPE_CHECKING:
     from fastflow_ray.bandit.statistics import Statistics
@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 
 def read_statistics(path: Path) -> Statistics:
     """The statistics in the file; raises InvalidInput if it cannot be read, StatisticsMismatch if it holds none."""
-    from fastflow_ray.bandit.statistics import Statistics
+    from fastflow_ray.bandit.statistics import VERSION, Statistics
 
     try:
         return Statistics.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"cannot read statistics from {path}: {error}") from None
+    except StatisticsMismatch as mismatch:
+        fault = mismatch.__cause__  # without the remedy, which is a fleet's
+        raise StatisticsMismatch(
+            f"{path} holds no statistics of version {VERSION}: {fault};"
+            " name the file that `generate --policy` wrote, or one that does not exist yet, to begin anew"
+        ) from fault
 
 
 def read_or_empty(path: Path) -> Statistics:

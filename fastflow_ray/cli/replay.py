@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 
 from fastflow_ray.cli import options as given
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import shown
-from fastflow_ray.cli.local_run import check_writable, loaded, save_video
+from fastflow_ray.cli.local_run import loaded, save_video
 from fastflow_ray.cli.options import connect
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.client import succeeded
@@ -45,7 +46,7 @@ def replay(
 
     They are, bit for bit, on the same kind of machine with the same versions.
     """
-    check_writable(output)
+    check_destination(output, ".mp4")
     recipe = _recipe(source, redis, store, api)
     spec = recipe.spec()
     screen = Console(stderr=True, quiet=json)

@@ -27,7 +27,7 @@ def parse_job(fields: dict[str, Any]) -> VideoJob:
 def explain(invalid: ValidationError) -> str:
     """All complaints about one job as a single line for people."""
     complaints = invalid.errors(include_url=False, include_input=False)
-    line = "; ".join(_unique(f"{_name(one)}: {_remedy(one)}" for one in complaints[:NAMED_COMPLAINTS]))
+    line = "; ".join(_unique(f"{_name(one)}: {in_our_words(one)}" for one in complaints[:NAMED_COMPLAINTS]))
     unnamed = len(complaints) - NAMED_COMPLAINTS
     return f"{line}; and {unnamed} more" if unnamed > 0 else line
 
@@ -43,7 +43,8 @@ def _name(complaint: ErrorDetails) -> str:
     return printable if len(printable) <= NAME_LIMIT else f"{printable[:NAME_LIMIT]}…"
 
 
-def _remedy(complaint: ErrorDetails) -> str:
+def in_our_words(complaint: ErrorDetails) -> str:
+    """What is wrong with a value, or what it has to be; of a job's field, or of an option of the command line."""
     known = complaint.get("ctx", {})
     match complaint["type"]:
         case "missing":
@@ -60,6 +61,14 @@ def _remedy(complaint: ErrorDetails) -> str:
             return f"too small; at least {known['ge']}"
         case "string_pattern_mismatch":
             return f"must match {known['pattern']}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing" | "float_type":
+            return "must be a number"
+        case "bool_parsing" | "bool_type":
+            return "must be true or false"
+        case "string_type":
+            return "must be text"
         case _:
             return complaint["msg"].replace("Input should be", "must be", 1)
 

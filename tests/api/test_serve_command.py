@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from live_server import free_port
 from waiting import wait_for
 
+from fastflow_ray.cli import main
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue.contract import JobQueue
 from orchestration.api_command import serve
@@ -78,6 +80,23 @@ def test_a_key_file_without_a_key_starts_no_open_server(tmp_path: Path, content:
         file.write_bytes(content)
     with pytest.raises(InvalidInput, match="key"):
         serve(api_key_file=file)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("127.0.0.1", ": Address already in use; choose"), ("no-such-host.invalid", "; choose")]
+)
+def test_an_address_where_nobody_can_listen_is_one_line(
+    host: str, said: str, redis_url: str, store_url: str, capsys: pytest.CaptureFixture[str]
+):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit) as end:
+            main(["serve", "--host", host, "--port", str(port), "--redis", redis_url, "--store", store_url])
+    assert end.value.code == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"error: cannot listen on {host}:{port}: ")
+    assert said in line
+    assert line.endswith("choose another --host or --port")
 
 
 def _answers(url: str) -> bool:

@@ -92,6 +92,16 @@ def test_a_policy_file_keeps_what_a_pace_is_planned_from(
         assert (second["calibration"], done["planned"]) == (False, 5)
 
 
+def test_a_fidelity_is_not_said_to_skip_from_the_second_video_on(generate: Command, tmp_path: Path) -> None:
+    out, policy = ("-o", tmp_path / "o.mp4"), ("--policy", tmp_path / "p.json")
+    first, second = (generate(*out, "--fidelity-db", 40, *policy).out.splitlines()[-1] for _ in range(2))
+    assert "no plan is known yet to keep 40 dB: that takes about 39 videos of this kind" in first
+    assert ("p.json has learnt from 1;" in first, "p.json has learnt from 2;" in second) == (True, True)
+    assert second.endswith("; --speedup 2.6 with a --policy file skips from the second on")
+    surer = generate(*out, "--fidelity-db", 30, "--confidence", 0.99).out.splitlines()[-1]
+    assert "about 119 videos of this kind, and give --policy FILE to keep them;" in surer
+
+
 def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
     policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
     first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)
@@ -104,9 +114,11 @@ def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path
 
 def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Path) -> None:
     for words, message in (
-        (("-o", tmp_path / "no" / "out.mp4"), "name a file in a folder that exists"),
-        (("-o", tmp_path), "name a file in a folder that exists"),
-        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: name a file"),
+        (("-o", tmp_path / "no" / "out.mp4"), "there is no folder"),
+        (("-o", tmp_path), f"it is a folder; name a file in it, such as {tmp_path}/video.mp4"),
+        (("-o", tmp_path / "o.avi"), f"end the name in .mp4, such as {tmp_path}/o.mp4"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path), "it is a folder; name a file in it"),
+        (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: there is no folder"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "p", "--acceleration", "off"), "leave it out with"),
         (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
         (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),
@@ -124,7 +136,11 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy = tmp_path / "policy.json"
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
-    assert (answer.code, "these are not statistics of version 2" in answer.err) == (2, True)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert answer.err.startswith(
+        f"error: {policy} holds no statistics of version 2: they have no version; name the file"
+    )
+    assert "fleet" not in answer.err
 
 
 def test_a_full_disk_is_one_line(generate: Command) -> None:

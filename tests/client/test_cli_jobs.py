@@ -294,7 +294,11 @@ def test_get_and_the_troubles_it_may_have(fleet: Fleet, on_fleet: Command, tmp_p
     full = on_fleet("get", job_id, "-o", "/dev/full")
     assert (full.code, full.err) == (1, "error: cannot write /dev/full: No space left on device\n")
     nowhere = on_fleet("get", job_id, "-o", tmp_path / "no" / "out.mp4")
-    assert (nowhere.code, "No such file or directory" in nowhere.err) == (1, True)
+    assert (nowhere.code, "name a file in a folder that exists" in nowhere.err) == (2, True)
+    folder = on_fleet("get", job_id, "-o", tmp_path)
+    assert (folder.code, f"it is a folder; name a file in it, such as {tmp_path}/video.mp4" in folder.err) == (2, True)
+    still = on_fleet("get", job_id, "--thumbnail", "-o", tmp_path / "out.mp4")
+    assert (still.code, "end the name in .png, such as " in still.err) == (2, True)
     other_store = on_fleet("get", job_id, "-o", tmp_path / "out.mp4", "--store", (tmp_path / "empty").as_uri())
     assert (other_store.code, "is it the workers' store?" in other_store.err) == (1, True)
     assert list(tmp_path.glob("*out.mp4")) == []

@@ -92,6 +92,24 @@ def test_a_plugin_whose_module_is_gone_does_not_break_help(
     assert "up-math" in command("--help").out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("generate", "x", "-o", "o.mp4", "--preset", "turbo"), "'turbo' is not one of 'faithful', 'balanced', 'fast'"),
+        (("generate", "x", "-o", "o.mp4", "--speedup", "fast"), "must be a number"),
+        (("submit", "x", "--count", 0), "too small; at least 1"),
+        (("submit", "x", "--count", 1001), "too large; at most 1000"),
+        (("list", "--limit", "x"), "must be a whole number"),
+        (("up", "--workers", 0), "too small; at least 1"),
+        (("serve", "--port", "x"), "must be a whole number"),
+    ],
+)
+def test_a_wrong_value_is_told_in_our_words(command: Command, words: tuple[object, ...], said: str) -> None:
+    answer, option = command(*words), words[-2]
+    assert answer.code == 2
+    assert answer.err == f"error: Invalid value for '{option}': {said}; see `fastflow-ray {words[0]} --help`\n"
+
+
 def test_the_version_and_no_command_at_all(command: Command) -> None:
     assert command("version").out == "0.1.0\n"
     assert "submit" in command().out + command().err

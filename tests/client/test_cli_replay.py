@@ -67,6 +67,15 @@ def test_a_video_that_skipped_is_made_again_bit_for_bit(
     assert read_video(tmp_path / "out.mp4").shape == (5, 16, 32, 3)
 
 
+def test_what_generate_prints_as_json_is_a_result_too(command: Command, small_checkpoint: Path, tmp_path: Path) -> None:
+    small = ("--model", small_checkpoint, "--size", "32x16", "--frames", 5, "--steps", 6)
+    (tmp_path / "result.json").write_text(
+        command("generate", "a circle", "-o", tmp_path / "o.mp4", *small, "--json").out
+    )
+    again = command("replay", tmp_path / "result.json", "-o", tmp_path / "again.mp4", "--model", small_checkpoint)
+    assert again.out == f"{tmp_path / 'again.mp4'}  the same frames, bit for bit\n"
+
+
 def test_its_frames_are_those_of_the_first_and_not_those_of_the_full_run(
     engine: Engine, skipping: Generation, manifest: dict[str, Any]
 ) -> None:
@@ -138,7 +147,7 @@ def test_a_file_or_a_job_has_to_be_there(on_fleet: Command, fleet: Fleet, tmp_pa
     assert (unknown.code, "there is no job" in unknown.err) == (2, True)
     waiting = on_fleet("submit", "a circle").out.strip()
     assert "wait for it first" in on_fleet("replay", waiting, *out).err
-    assert "name a file in a folder" in on_fleet("replay", waiting, "-o", tmp_path).err
+    assert "name a file in it" in on_fleet("replay", waiting, "-o", tmp_path).err
     fleet.work()
     published = on_fleet("replay", waiting, *out)  # the one that publishes says `auto`, and holds no plan
     assert (published.code, "only acceleration auto keeps one" in published.err) == (2, True)

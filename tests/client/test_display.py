@@ -130,6 +130,16 @@ def test_markup_in_a_prompt_is_text() -> None:
     assert "[red]a circle[/red] [/nope]" in printed(job_card(shown))
 
 
+def test_a_cancelled_job_says_so_once() -> None:
+    cancelled = replace(
+        RUNNING, state=JobState.CANCELLED, error={"code": "cancelled", "message": "cancelled on request"}
+    )
+    assert "cancelled: cancelled" not in job_line(cancelled) + printed(job_card(cancelled))
+    assert ["error", "cancelled", "on", "request"] in [
+        line.split() for line in printed(job_card(cancelled)).splitlines()
+    ]
+
+
 def test_nothing_in_a_prompt_or_an_error_steers_the_terminal() -> None:
     foul = replace(DEAD, payload=json.dumps({"prompt": "a\x1b[2Jcircle"}), error={"code": "oom", "message": "\x1b]0;x"})
     for shown in (jobs_table([foul]), job_card(foul), job_line(foul)):

@@ -46,6 +46,25 @@ def test_the_package_itself_imports_nothing_but_itself(tmp_path: Path) -> None:
     assert imported_by("import fastflow_ray", tmp_path) & (HEAVY | {"pydantic", "redis", "httpx", "typer"}) == set()
 
 
+INTERRUPTED = """
+import signal, sys
+
+class InterruptsTheImport:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, InterruptsTheImport())
+from fastflow_ray.cli import main
+main(["version"])
+"""
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_names_are_there_when_they_are_used() -> None:
     assert fastflow_ray.Client is Client
     assert fastflow_ray.VideoJob is VideoJob

@@ -45,6 +45,13 @@ def test_the_pipeline_learns_to_skip(capsys: pytest.CaptureFixture[str], monkeyp
     assert all(made == 100 - 2 * skipped < 100 for made, skipped in others)
 
 
+def test_the_sampler_learns_and_audits(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(lines_with("flow_sigmas"), {})
+    first, *audited, last = map(int, re.findall(r"(\d+) evaluations of the network", capsys.readouterr().out))
+    assert (first, last) == (50, 19)
+    assert all((nfe - 19 - 50) % 19 == 0 and nfe > 19 + 50 for nfe in audited)
+
+
 def test_every_command_it_names_exists(command: Callable[..., Answer]) -> None:
     named = set(re.findall(r"`fastflow-ray (\w+)", README))
     assert {"generate", "up", "submit", "serve", "policy"} <= named

@@ -57,6 +57,12 @@ def test_valid_fields_become_a_job() -> None:
         ({"prompt": "x", "frame": 17}, "frame: no such field; did you mean frames?"),
         ({"prompt": "x", "zzz": 17}, "zzz: no such field"),
         ({"prompt": "x", "tenant": "a b"}, "tenant: must match ^[A-Za-z0-9._-]{1,64}$"),
+        ({"prompt": "x", "seed": 1.5}, "seed: must be a whole number"),
+        ({"prompt": "x", "seed": "seven"}, "seed: must be a whole number"),
+        ({"prompt": "x", "seed": []}, "seed: must be a whole number"),
+        ({"prompt": "x", "speedup": "fast"}, "speedup: must be a number"),
+        ({"prompt": "x", "audit": "perhaps"}, "audit: must be true or false"),
+        ({"prompt": 7}, "prompt: must be text"),
         ({"prompt": "x", "guidance": float("nan")}, "guidance: must be a finite number"),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_ray_that_never_starts_is_told_in_one_line(start: Start, tmp_path: Pat
     wait_for(lambda: first not in family_of(process.pid), RAY_S)
     second = stop_a_raylet(process)
     assert process.wait(timeout=200) == 1
-    (line,) = said(tmp_path).splitlines()
+    _, line = said(tmp_path).splitlines()
     assert line.startswith("error: Ray did not start on this machine (")
     assert "try again when the machine is less busy; the logs are in " in line
     assert alive({first, second}) == []
@@ -225,6 +225,18 @@ def test_mistakes_are_told_before_anything_is_started(
         main(["up", "--data", str(tmp_path), *words])
     assert end.value.code == 2
     assert remedy in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [([], "1 worker"), (["--workers", "2"], "2 workers"), (["--ceiling", "3"], "0 to 3 workers")],
+)
+def test_it_says_at_once_what_it_raises(
+    words: list[str], number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["up", "--data", str(tmp_path), "--redis", "redis://127.0.0.1:1/0", *words])
+    assert capsys.readouterr().out == f"Raising a fleet of {number} …\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""A folder that goes when its process does: what a killed process left, the next one removes. Knows no Ray."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+PREFIX = "fastflow-"
+OWNER = "owner"  # a file; whoever made the folder holds its lock, which the kernel lets go when that process ends
+
+
+class ScratchFolder:
+    """Made at `path`, in `parent`, once the folders there that nobody owns any more are gone."""
+
+    def __init__(self, parent: Path) -> None:
+        _sweep(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        unowned = self.path / f"{OWNER}.new"
+        self._lock = unowned.open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unowned.rename(self.path / OWNER)  # only now: another process must not find it without its lock
+
+    def remove(self) -> None:
+        """With all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+    def keep(self) -> None:
+        """For people to read; no later process removes it."""
+        (self.path / OWNER).unlink(missing_ok=True)
+        self._lock.close()
+
+
+def _sweep(parent: Path) -> None:
+    """Remove our user's folders whose owner has ended. A lock tells better than a process's number, which another may
+    have by now, and which means nothing in another container that shares the parent."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # it has no owner's file, it is in use, or it has just gone
+            if folder.lstat().st_uid == os.getuid():
+                with (folder / OWNER).open() as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
