@@ -179,6 +179,6 @@ def _videos_to_show(confidence: float) -> int:
     """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then as many audits as
     `Shortfalls.bound_db` asks for before it is finite."""
     from fastflow_ray.bandit.audits import CONVINCING
-    from fastflow_ray.plan_policy import SETTLED
+    from fastflow_ray.learned_plan import SETTLED
 
     return SETTLED + max(CONVINCING, math.ceil(confidence / (1 - confidence)))
