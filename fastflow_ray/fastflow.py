@@ -111,7 +111,8 @@ class FastFlow:
         self.arms = tuple(arms)
         self.statistics = Statistics().merge(statistics or Statistics())  # what it decides from
         self._delta = Statistics()
-        self._presence: dict[str, Presence] = {}  # by key of the learned plan
+        self._is_alone = True  # until it hears from a fleet
+        self._presence: dict[str, Presence] = {}  # in that fleet, by key of the learned plan
 
     def sample(
         self,
@@ -216,6 +217,7 @@ class FastFlow:
     def adopt(self, snapshot: Statistics) -> None:
         """Decide from what the fleet knows and what was learnt here since the last take. Call between generations."""
         self.statistics = snapshot.merge(self._delta)
+        self._is_alone = False
 
     def _policy(self, key: str | PolicyKey, sigmas: Tensor, call: str) -> BanditPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
@@ -233,7 +235,7 @@ class FastFlow:
         known = self.statistics.trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
         presence = self._presence.setdefault(name, Presence(met_at=known.runs))
-        share = presence.share(known.runs, under_way=learnt.runs)
+        share = 1.0 if self._is_alone else presence.share(known.runs, under_way=learnt.runs)
         return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), share)
 
     def _neighbour(self, name: str, grid: str) -> tuple[str, TrajectoryTable] | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from fastflow_ray.bandit.audits import CONVINCING
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
@@ -264,3 +265,30 @@ def test_a_grid_may_be_uneven_and_of_any_length(steps, first):
         full = euler(field, noise(2), sigmas)
         fewer = euler(field, noise(2), sigmas[torch.linspace(0, steps, budget + 1).round().long()])
         assert sample_psnr_db(x, full) > sample_psnr_db(fewer, full)
+
+
+# Whose turn an audit is
+
+
+def audits(fast: FastFlow, jobs: range) -> int:
+    traces = [fast.sample(field, noise(job), SIGMAS, key="k", evaluations=4)[1] for job in jobs]
+    return sum(trace.audit_db is not None for trace in traces)
+
+
+def test_one_alone_audits_at_once_what_it_reads_from_a_file():
+    assert audits(FastFlow(statistics=taught(1).statistics), range(1, 2)) == 1
+
+
+def test_workers_of_a_fleet_do_not_all_audit_what_all_of_them_lack():
+    known = Statistics.sum_of(taught(1).take_delta().to_json() for _ in range(16))
+    fleet = [FastFlow() for _ in range(16)]
+    for worker in fleet:
+        worker.adopt(known)
+    first = sum(audits(worker, range(1, 2)) for worker in fleet)
+    assert first == 0, "none can tell yet how many there are"
+    for worker in fleet:
+        known = known.merge(worker.take_delta())
+    for worker in fleet:
+        worker.adopt(known)
+    begun = sum(audits(worker, range(place, place + 1)) for place, worker in enumerate(fleet, 100))
+    assert 1 <= begun <= 12
