@@ -30,7 +30,7 @@ bench-overhead: $(STAMP)  ## what a step costs beside the network, at Wan's size
 bench-regret: $(STAMP)  ## how fast simulated fleets of 1, 8 and 64 workers learn (about three minutes)
 	$(BIN)/fastflow-ray bench-regret $(BENCH)
 
-bench-fidelity: $(STAMP)  ## whether a promised fidelity is kept, and what it takes (about a quarter of an hour)
+bench-fidelity: $(STAMP)  ## whether a promised fidelity is kept, and what it takes (about half an hour)
 	$(BIN)/fastflow-ray bench-fidelity $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
