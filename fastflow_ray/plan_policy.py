@@ -23,6 +23,7 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
+RIPE = 3  # full runs, before which a plan says little about the later ones of its candidate
 SEARCH = 64  # audits of full runs, in search of the first plan that keeps a fidelity
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
 
@@ -97,7 +98,13 @@ class PlanPolicy:
 
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
-        not yet known to be too bold; and first the one that is served, for a promise has to be watched."""
+        not yet known to be too bold; and first the one that is served, for a promise has to be watched.
+
+        None while plans are drawn up from next to nothing: those that learn would be held to it, and those that learn
+        nothing would win.
+        """
+        if self._source.full_runs < RIPE:
+            return []
         own = [] if self.candidate is None else [self._book.offer(self.candidate, self.evaluations)]
         return [*own, *(offer for offer in self._book.contenders(self._probed()) if offer not in own)]
 
