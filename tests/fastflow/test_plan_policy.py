@@ -17,7 +17,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.plan_policy import RIPE, PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
@@ -73,15 +73,17 @@ def test_a_plan_that_was_given_is_never_audited():
 
 
 def test_an_audit_teaches_growth_a_full_run_and_what_every_candidate_kept():
-    fast = taught(2)
+    fast = taught(RIPE)
     table = fast.statistics.trajectories["k"]
-    assert (table.runs, table.full_runs, table.audits.audits) == (3, 2, 1)
+    assert (table.runs, table.full_runs, table.audits.audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
     assert table.growth_count.any()
+    fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
+    assert (table.full_runs, table.audits.audits) == (RIPE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():
-    known = taught(1).statistics.trajectories["k"]
+    known = taught(RIPE).statistics.trajectories["k"]
 
     def policy() -> PlanPolicy:
         return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS)
@@ -102,7 +104,7 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
 
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
     """Holding or drawing a line, x comes where the network breaks; the plan that is served does not go there."""
-    fast = taught(1)
+    fast = taught(RIPE)
     x0 = noise(50)
     known = fast.statistics.trajectories["k"]
     policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
@@ -179,7 +181,7 @@ def test_where_no_key_is_comparable_every_step_is_evaluated_first():
 
 
 def test_what_is_expected_is_unknown_before_an_audit():
-    fast = taught(1)
+    fast = taught(RIPE)
     assert fast.sample(field, noise(7), SIGMAS, key="k", evaluations=4)[1].expected_db is None
     assert 10 < fast.sample(field, noise(8), SIGMAS, key="k", evaluations=4)[1].expected_db < 120
 

@@ -88,9 +88,9 @@ def test_later_calls_keep_the_budget_and_count_what_audits_cost() -> None:
         rivals, rest = divmod(trace.nfe - len(trace.evaluated) - STEPS, BUDGET)
         assert rest == 0
         assert 0 <= rivals < len(CANDIDATES) + bool(trace.added), "a plan the watch altered is walked unaltered too"
-    assert 2 <= audits <= 6
+    assert 2 <= audits <= 8
     table = fast.statistics.trajectories["k"]
-    assert audits - 1 <= table.audits.audits <= audits, "of the candidate that was walked in most of them"
+    assert 2 <= table.audits.audits <= audits, "of the candidate that was walked in most of them"
 
 
 @pytest.mark.parametrize("jobs", [1, 12])
