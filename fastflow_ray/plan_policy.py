@@ -14,7 +14,7 @@ from torch import Tensor
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.bandit.turns import lot, takes_turn
+from fastflow_ray.bandit.turns import chance, lot
 from fastflow_ray.learned_plan import SETTLED, foreseen_error, learn, learn_misses, measured_growth
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
@@ -94,7 +94,11 @@ class PlanPolicy:
 
     def audit_is_due(self, seen: Sightings) -> bool:
         """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
-        return takes_turn(self._audits_wanted, self._share, lot(seen.noise))
+        if self._audits_wanted < 1:
+            return False
+        audited = self._known.steps + sum(offer.plan.evaluations for offer in self.rivals())
+        jobs_long = audited / self.evaluations
+        return lot(seen.noise) < chance(self._audits_wanted, self._share, jobs_long)
 
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is

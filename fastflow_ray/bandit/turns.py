@@ -29,12 +29,14 @@ class Presence:
         return own / max(runs - self.met_at, own) if own else float(runs == 0)
 
 
-def takes_turn(wanted: float, share: float, lot: float) -> bool:
-    """Whether a worker audits, of a fleet that lacks `wanted` audits.
+def chance(wanted: float, share: float, jobs_long: float) -> float:
+    """That a worker's job is audited, in a fleet that lacks `wanted` audits, each as long as `jobs_long` jobs.
 
-    On average as many audits are begun as are lacking, however many workers there are; one alone begins each in time.
+    Until the first of them is done, the others go on from job to job and hear of none. So turns are spread over that
+    time: while an audit lasts about as many are begun as are lacking, however many workers there are. One alone begins
+    each at once.
     """
-    return wanted >= 1 and lot < wanted * share
+    return wanted * share / (1 + (max(jobs_long, 1.0) - 1) * (1 - share))
 
 
 def lot(noise: NDArray[np.float64]) -> float:

@@ -8,28 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.turns import Presence, lot, takes_turn
-
-shares = st.floats(0.0, 1.0)
-lots = st.floats(0.0, 1.0, exclude_max=True)
+from fastflow_ray.bandit.turns import Presence, chance, lot
 
 
-@given(lots)
-def test_one_alone_takes_every_turn_there_is(drawn):
-    assert takes_turn(1.0, 1.0, drawn)
-    assert takes_turn(7.5, 1.0, drawn)
-
-
-@given(st.floats(-100, 0.99), shares, lots)
-def test_nobody_audits_where_less_than_one_is_lacking(wanted, share, drawn):
-    assert not takes_turn(wanted, share, drawn)
+@given(st.floats(1.0, 50.0), st.floats(0.0, 100.0))
+def test_one_alone_takes_every_turn_there_is(wanted, jobs_long):
+    assert chance(wanted, 1.0, jobs_long) >= 1
 
 
 @pytest.mark.parametrize("workers", [8, 64, 1000])
-def test_a_fleet_begins_about_as_many_as_are_lacking(workers):
-    drawn = [lot(noise) for noise in np.random.default_rng(0).standard_normal((workers * 50, 16))]
-    begun = sum(takes_turn(4.0, 1 / workers, each) for each in drawn) / 50
-    assert 3.4 < begun < 4.6
+@pytest.mark.parametrize("jobs_long", [1, 10])
+def test_while_one_lasts_about_as_many_are_begun_as_are_lacking(workers, jobs_long):
+    jobs = workers * jobs_long
+    drawn = [lot(noise) for noise in np.random.default_rng(0).standard_normal((jobs * 20, 16))]
+    begun = sum(each < chance(4.0, 1 / workers, jobs_long) for each in drawn) / 20
+    assert 3.0 < begun < 5.5
 
 
 def test_a_lot_is_the_noises_own():
