@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,11 +59,12 @@ def bench_fidelity(
     out.mkdir(parents=True, exist_ok=True)
     screen = Console(stderr=True)
     stage, regime, target = Stage(load_engine(model)), Regime(guidance, shift, steps), Target(fidelity_db, confidence)
-    subjects = subject.learning(jobs)
-    served = _served(stage, regime, target, subjects, screen)
-    held = _held(stage, regime, names, target, subjects[-videos:], screen)
-    report = Report(regime, target, served, held)
-    write(out, report, facts(stage))
+    subjects, known = subject.learning(jobs), facts(stage)
+    report = Report(regime, target, _served(stage, regime, target, subjects, screen), {})
+    write(out, report, known)  # and again after every schedule: all of them take long
+    for name, schedule in _held(stage, regime, names, target, subjects[-videos:], screen):
+        report = replace(report, schedules={**report.schedules, name: schedule})
+        write(out, report, known)
     Console().print(report.grid().to_rich())
 
 
@@ -77,18 +79,16 @@ def _served(stage: Stage, regime: Regime, target: Target, subjects: Sequence[Sub
 
 def _held(
     stage: Stage, regime: Regime, names: Sequence[str], target: Target, subjects: Sequence[Subject], screen: Console
-) -> dict[str, Schedule | None]:
+) -> Iterator[tuple[str, Schedule | None]]:
     """The cheapest setting of each named method; those that do not apply are told of and left out."""
     from fastflow_ray.bench.method import NotApplicable
     from fastflow_ray.bench.promise.schedules import cheapest, run_in_full
     from fastflow_ray.bench.roster import chosen
 
-    found: dict[str, Schedule | None] = {}
-    if names:
-        videos = run_in_full(stage, regime, subjects)
-        for method in track(chosen(names, [1]), "fixed schedules", console=screen, transient=True):
-            try:
-                found[method.name] = cheapest(stage, regime, method, target, videos)
-            except NotApplicable as why:
-                screen.print(f"{method.name}: not applicable: {why}", soft_wrap=True)
-    return found
+    videos = run_in_full(stage, regime, subjects) if names else []
+    methods = chosen(names, [1]) if names else []
+    for method in track(methods, "fixed schedules", console=screen, transient=True):
+        try:
+            yield method.name, cheapest(stage, regime, method, target, videos)
+        except NotApplicable as why:
+            screen.print(f"{method.name}: not applicable: {why}", soft_wrap=True)
