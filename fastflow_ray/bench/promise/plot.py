@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.comparison import OURS
-from fastflow_ray.bench.plot import FAINT, FAMILIES, INK, OTHERS
+from fastflow_ray.bench.plot import FAINT, FAMILIES, INK, OTHERS, spread
 from fastflow_ray.bench.promise.schedules import Schedule, Target
 from fastflow_ray.bench.promise.service import Job
 from fastflow_ray.bench.regime import Regime
+
+NAME = 0.045  # of a panel's height: what a line of text takes
 
 
 def draw(
@@ -32,10 +34,7 @@ def draw(
         )  # fmt: skip
     kept.axhline(target.fidelity_db, color=INK, linewidth=0.9, linestyle=":")
     made.step(range(1, len(jobs) + 1), [job.evaluations for job in jobs], where="mid", color=FAMILIES[OURS])
-    for name, schedule in schedules.items():
-        if schedule:
-            made.axhline(schedule.evaluations, color=FAMILIES.get(name, OTHERS), linewidth=0.9, linestyle="--")
-            made.annotate(name, (1.005, schedule.evaluations), xycoords=("axes fraction", "data"), va="center")
+    _draw_schedules(made, [schedule for schedule in schedules.values() if schedule], regime.steps)
     _dress(kept, "dB kept, of decoded frames (triangles: run in full)", "")
     _dress(made, f"steps evaluated, of {regime.steps} (dashed: the cheapest schedules that keep it)", "jobs")
     made.set_ylim(0, regime.steps * 1.04)
@@ -45,6 +44,16 @@ def draw(
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK)
     with replacing(path) as sibling:
         figure.savefig(sibling, format="png", dpi=130)
+
+
+def _draw_schedules(axes: Any, schedules: Sequence[Schedule], steps: int) -> None:
+    """A line at the work of each, and its name beside it, moved where names would lie on each other."""
+    rising = sorted(schedules, key=lambda schedule: schedule.evaluations)
+    heights = spread([schedule.evaluations for schedule in rising], steps * NAME, 0, steps)
+    for schedule, height in zip(rising, heights, strict=True):
+        colour = FAMILIES.get(schedule.method, OTHERS)
+        axes.axhline(schedule.evaluations, color=colour, linewidth=0.9, linestyle="--")
+        axes.annotate(schedule.method, (1.005, height), xycoords=("axes fraction", "data"), va="center", color=colour)
 
 
 def _dress(axes: Any, title: str, across: str) -> None:
