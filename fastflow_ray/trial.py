@@ -7,6 +7,7 @@ the trial says how a plan is walked and how two results compare.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from fastflow_ray.errors import InvalidOutput
@@ -36,7 +37,7 @@ class Trial:
         self.seen = seen  # of its trajectory
         self._policy, self._trace = policy, trace
 
-    @property
+    @cached_property
     def is_due(self) -> bool:
         """Whether the fleet would learn enough from it to pay for it."""
         return self._policy.audit_is_due(self.seen)

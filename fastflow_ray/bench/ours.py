@@ -12,9 +12,8 @@ from fastflow_ray.audited import generate
 from fastflow_ray.bench import subject
 from fastflow_ray.bench.method import Learnt, NotApplicable, Setting
 from fastflow_ray.bench.regime import Regime
-from fastflow_ray.bench.stage import Stage
+from fastflow_ray.bench.stage import Stage, unheard
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.models.engine import StepReport
 from fastflow_ray.pace import Pace
 
 
@@ -40,7 +39,7 @@ class LearnedPlan:
             with stage.counting() as counted:
                 pace = Pace(evaluations=setting.values["evaluations"])
                 spec = replace(stage.spec(each, regime, regime.steps), acceleration=Acceleration.AUTO, pace=pace)
-                generate(stage.engine, spec, fastflow, _unheard, audit=None)
+                generate(stage.engine, spec, fastflow, unheard, audit=None)
             evaluations += counted() / regime.branches
         return Learnt(fastflow, evaluations)
 
@@ -54,7 +53,3 @@ class LearnedPlan:
             fastflow.attach(stage.pipe, key, evaluations=setting.values["evaluations"]),
         ):
             yield regime.steps
-
-
-def _unheard(report: StepReport) -> None:
-    """Nobody watches the learning."""

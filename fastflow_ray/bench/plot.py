@@ -67,7 +67,7 @@ def _title(comparison: Comparison) -> str:
 
 
 def _panel(axes: Any, comparison: Comparison, cost: Callable[[Point], float], name: str) -> None:
-    _dress(axes, name)
+    dress(axes, name)
     curves = sorted(comparison.curves, key=lambda each: (each.method == OURS, each.learning))
     strokes = [_stroke(each, place, each is comparison.ours) for place, each in enumerate(curves)]
     for each, stroke in zip(curves, strokes, strict=True):
@@ -113,8 +113,9 @@ def _line(axes: Any, each: Curve, cost: Callable[[Point], float], stroke: Stroke
     )
 
 
-def _dress(axes: Any, name: str) -> None:
-    axes.set_xlabel(name, color=INK)
+def dress(axes: Any, across: str) -> None:
+    """The look that all pictures of this room share: `across` below, faint lines to read heights by, no box."""
+    axes.set_xlabel(across, color=INK)
     axes.grid(axis="y", color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, length=3)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.comparison import Comparison
 from fastflow_ray.bench.plot import draw
 from fastflow_ray.bench.regime import Regime
+from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import at_equal_work, every_point, remarks
 
 
 def write(folder: Path, done: Sequence[Comparison], facts: Mapping[str, Any]) -> None:
     """Tell of all regimes so far, and draw the latest; raises FastFlowError if a file cannot be written."""
     result = {**facts, "comparisons": [comparison.to_dict() for comparison in done]}
-    _save(folder / "bench.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
-    _save(folder / "bench.md", "\n\n".join([_headline(facts), *(_section(comparison) for comparison in done)]))
+    save(folder, "bench", result, [_headline(facts), *(_section(comparison) for comparison in done)])
     draw(done[-1], folder / picture(done[-1].regime))
 
 
@@ -36,8 +34,3 @@ def _headline(facts: Mapping[str, Any]) -> str:
 def _section(comparison: Comparison) -> str:
     tables = [at_equal_work(comparison).to_markdown(), every_point(comparison).to_markdown()]
     return "\n\n".join([*tables, *filter(None, ["\n".join(f"- {remark}" for remark in remarks(comparison))])])
-
-
-def _save(path: Path, text: str) -> None:
-    with replacing(path) as sibling:
-        sibling.write_text(text + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from fastflow_ray.bench.subject import Subject
 from fastflow_ray.bench.work import WorkMeter
 from fastflow_ray.models.attachment import TRANSFORMERS
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
-from fastflow_ray.models.engine import GenerationSpec
+from fastflow_ray.models.engine import GenerationSpec, StepReport
 from fastflow_ray.models.scheduler import flow_euler
 
 
@@ -99,6 +99,10 @@ class Stage:
 
     def _arguments(self, subject: Subject, regime: Regime, steps: int) -> dict[str, Any]:
         return self.engine.arguments(self.spec(subject, regime, steps))
+
+
+def unheard(report: StepReport) -> None:
+    """For generations whose single steps nobody watches."""
 
 
 class _Watch:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.overhead.overhead import STEPS, JobOverhead, StepOverhead
 from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, evaluation_seconds, tokens_of
+from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import Grid
 
 MOST_SHARE, MOST_LATENTS, MOST_WAITS = 0.01, 4.0, 1  # what was promised
@@ -93,11 +92,12 @@ class Report:
 
 def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
     """Leave `overhead.json` and `overhead.md`; raises FastFlowError if one cannot be written."""
-    document = json.dumps({**facts, **report.to_dict()}, indent=1, ensure_ascii=False, allow_nan=False)
-    lines = [f"`{facts['command']}`", report.grid().to_markdown(), "\n".join(f"- {each}" for each in report.remarks())]
-    for name, text in {"overhead.json": document, "overhead.md": "\n\n".join(lines)}.items():
-        with replacing(folder / name) as sibling:
-            sibling.write_text(text + "\n", encoding="utf-8")
+    sections = [
+        f"`{facts['command']}`",
+        report.grid().to_markdown(),
+        "\n".join(f"- {each}" for each in report.remarks()),
+    ]
+    save(folder, "overhead", {**facts, **report.to_dict()}, sections)
 
 
 def _ms(seconds: float) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.comparison import OURS
-from fastflow_ray.bench.plot import FAINT, FAMILIES, INK, OTHERS, spread
+from fastflow_ray.bench.plot import FAMILIES, INK, OTHERS, dress, spread
 from fastflow_ray.bench.promise.schedules import Schedule, Target
 from fastflow_ray.bench.promise.service import Job
 from fastflow_ray.bench.regime import Regime
@@ -58,9 +58,4 @@ def _draw_schedules(axes: Any, schedules: Sequence[Schedule], steps: int) -> Non
 
 def _dress(axes: Any, title: str, across: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel(across, color=INK)
-    axes.grid(axis="y", color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#999999")
+    dress(axes, across)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.benchmark import EQUAL_DB
 from fastflow_ray.bench.comparison import OURS
 from fastflow_ray.bench.promise.plot import draw
 from fastflow_ray.bench.promise.schedules import Schedule, Target
 from fastflow_ray.bench.promise.service import Job
 from fastflow_ray.bench.regime import Regime
+from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import NOTHING, Grid
 
 
@@ -71,9 +70,6 @@ class Report:
 
 def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
     """Leave `fidelity.json`, `fidelity.md` and `fidelity.png`; raises FastFlowError if one cannot be written."""
-    document = json.dumps({**facts, **report.to_dict()}, indent=1, ensure_ascii=False, allow_nan=False)
-    texts = {"fidelity.json": document, "fidelity.md": f"`{facts['command']}`\n\n{report.grid().to_markdown()}"}
-    for name, text in texts.items():
-        with replacing(folder / name) as sibling:
-            sibling.write_text(text + "\n", encoding="utf-8")
+    sections = [f"`{facts['command']}`", report.grid().to_markdown()]
+    save(folder, "fidelity", {**facts, **report.to_dict()}, sections)
     draw(report.regime, report.target, report.jobs, report.schedules, folder / "fidelity.png")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.audited import generate
 from fastflow_ray.bench.regime import Regime
-from fastflow_ray.bench.stage import Stage
+from fastflow_ray.bench.stage import Stage, unheard
 from fastflow_ray.bench.subject import Subject
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.media.fidelity import psnr_db
-from fastflow_ray.models.engine import Generation, GenerationSpec, StepReport
+from fastflow_ray.models.engine import Generation, GenerationSpec
 from fastflow_ray.pace import Pace
 
 
@@ -45,7 +45,3 @@ def _kept_db(stage: Stage, spec: GenerationSpec, made: Generation, audited_db: f
     if audited_db is not None:
         return audited_db
     return psnr_db(made.frames, stage.engine.generate(spec.in_full(), FastFlow(), unheard).frames)
-
-
-def unheard(report: StepReport) -> None:
-    """Nobody watches a single video."""

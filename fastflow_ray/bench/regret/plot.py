@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fastflow_ray.atomic_file import replacing
-from fastflow_ray.bench.plot import FAINT, INK
+from fastflow_ray.bench.plot import FAINT, INK, dress
 from fastflow_ray.bench.regret.learning import NEAR_DB, Fleet
 from fastflow_ray.bench.regret.simulation import Order
 
@@ -70,11 +70,6 @@ def _line(axes: Any, across: Any, up: Sequence[float], colour: str, label: str) 
 
 def _dress(axes: Any, title: str, across: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel(across, color=INK)
     axes.set_ylim(bottom=0)
-    axes.grid(axis="y", color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#999999")
+    dress(axes, across)
     axes.legend(frameon=False, labelcolor="linecolor", fontsize=10)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.regret.learning import Fleet, plateau, settled, speedup
 from fastflow_ray.bench.regret.plot import draw
 from fastflow_ray.bench.regret.simulation import Order
+from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import NOTHING, Grid
 
 
@@ -72,9 +71,6 @@ class Report:
 
 def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
     """Leave `regret.json`, `regret.md` and `regret.png`; raises FastFlowError if one cannot be written."""
-    document = json.dumps({**facts, **report.to_dict()}, indent=1, ensure_ascii=False, allow_nan=False)
-    texts = {"regret.json": document, "regret.md": f"`{facts['command']}`\n\n{report.grid().to_markdown()}"}
-    for name, text in texts.items():
-        with replacing(folder / name) as sibling:
-            sibling.write_text(text + "\n", encoding="utf-8")
+    sections = [f"`{facts['command']}`", report.grid().to_markdown()]
+    save(folder, "regret", {**facts, **report.to_dict()}, sections)
     draw(report.order, report.fleets, report.level, folder / "regret.png")
