@@ -80,13 +80,10 @@ def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
 
 def test_a_whole_job_runs_the_pipeline_stock_in_full_and_by_a_plan() -> None:
     job = whole_job(torch.device("cpu"), steps=8, evaluations=4, shape=SMALL, latents=(1, 16, 3, 4, 4))
-    assert job.same_in_full
     assert (job.steps, job.evaluated) == (8, 4)
     assert min(job.stock_s, job.in_full_s, job.planned_s) > 0
 
 
 def test_overhead_is_what_is_left_of_a_planned_job_without_its_evaluations() -> None:
-    job = WholeJob(
-        "cpu", "float32", 50, stock_s=100.0, in_full_s=101.0, planned_s=39.0, evaluated=19, same_in_full=True
-    )
+    job = WholeJob("cpu", "float32", 50, stock_s=100.0, in_full_s=101.0, planned_s=39.0, evaluated=19)
     assert job.overhead == pytest.approx((39 - 38) / 50 / 2)

@@ -108,10 +108,9 @@ def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
 
 
 def _of_whole(job: WholeJob) -> str:
-    same = "the same latents, bit for bit" if job.same_in_full else "OTHER latents"
     return (
         f"a whole job of {job.steps} steps on {job.device}, {job.dtype}, random weights: stock {job.stock_s:.1f} s;"
-        f" attached in full {job.in_full_s:.1f} s, {same}; {job.evaluated} evaluated {job.planned_s:.1f} s,"
+        f" attached in full {job.in_full_s:.1f} s; {job.evaluated} evaluated {job.planned_s:.1f} s,"
         f" {job.stock_s / job.planned_s:.2f} x as fast: {job.overhead:.2%} of an evaluation per step beside the network"
     )
 
