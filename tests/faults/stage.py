@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,7 +18,7 @@ from waiting import wait_for
 from worker_process import MODEL, WorkPlan
 
 from fastflow_ray.errors import QueueUnavailable
-from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.jobs.states import TERMINAL
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue
@@ -43,6 +42,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.store_url = self.store_url or (self.folder / "store").as_uri()
         self.rng = Random(self.seed)
+        self.job_seeds = itertools.count(1)  # a job is told from another by its seed
         self.history = self.keep(History(self.histories, "test"))
         self.queue: JobQueue = self.keep(open_queue(self.redis_url, MODEL, **self.limits))
 
@@ -70,8 +70,7 @@ class Stage:
     def submit(self, jobs: int, prompt: str = "one colour", **more: Any) -> list[str]:
         """So many jobs with seeds of their own; their ids."""
         queue = self.recorded(f"client-{len(self.opened)}")
-        first = 1_000 * len(self.opened)
-        return [queue.submit(job_of(first + number, prompt, **more)).job_id for number in range(jobs)]
+        return [queue.submit(job_of(next(self.job_seeds), prompt, **more)).job_id for _ in range(jobs)]
 
     def settle(self, timeout_s: float) -> None:
         """The faults are over: wait until every job has ended."""
@@ -133,46 +132,3 @@ def last_recovery_s(events: list[Event]) -> float | None:
         for kill, job in claimed_when_killed(events)
     ]
     return max((wait for wait in waits if wait is not None), default=None)
-
-
-@contextmanager
-def threads(count: int, run: Callable[[int, threading.Event], None]) -> Iterator[None]:
-    """`run(number, leave)` in so many threads; a defect of one of them is raised here."""
-    leave = threading.Event()
-    defects: list[BaseException] = []
-
-    def guarded(number: int) -> None:
-        try:
-            run(number, leave)
-        except BaseException as defect:  # noqa: BLE001
-            defects.append(defect)
-
-    running = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
-    for thread in running:
-        thread.start()
-    try:
-        yield
-    finally:
-        leave.set()
-        for thread in running:
-            thread.join()
-    for defect in defects:
-        raise defect
-
-
-def hand_work(queue: JobQueue, leave: threading.Event, lease_s: float, work_s: float) -> None:
-    """What a worker asks of a queue, without a model and a store: claim, beat, complete, again."""
-    name = getattr(queue, "who", "hand")
-    while not leave.is_set():
-        try:
-            if not (claim := queue.claim(name, lease_s)):
-                queue.wait(0.2)
-                continue
-            time.sleep(work_s)
-            if queue.heartbeat(claim) != "lost":
-                queue.complete(claim, {"fence": claim.fence})
-        except QueueUnavailable:
-            leave.wait(0.05)
-
-
-__all__ = ["JobState", "Stage", "hand_work", "job_of", "last_recovery_s", "threads"]
