@@ -6,7 +6,6 @@ Only processes it started are ever signalled. They are forked from one process t
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Self
 
+from forks import forks
 from history import History
 from recorded_queue import RecordedQueue
 from worker_process import MODEL, WorkPlan, work
@@ -27,8 +27,6 @@ from fastflow_ray.queue.reaper import Reaped, Reaper
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "workers.worker", "fastflow_ray.storage.s3", "fastflow_ray.media.video"])
 
 
 class Crew:
@@ -117,6 +115,6 @@ class Crew:
             while len(self._processes) < self.size:
                 self._hired += 1
                 name = f"worker-{self._hired}"
-                process = _context.Process(target=work, args=(self.plan, name), name=name)
+                process = forks.Process(target=work, args=(self.plan, name), name=name)
                 process.start()
                 self._processes[name] = process

@@ -12,12 +12,12 @@ from waiting import wait_for
 LEASE_S, GRACE_S = 1.0, 1.0
 
 
-def run_under_fire(stage: Stage, jobs: int, workers: int, kills: int, freezes: int) -> None:
+def run_under_fire(stage: Stage, jobs: int, workers: int, kills: int, freezes: int, step_s: float) -> None:
     """Strike at random moments, spread over the time the jobs take; every strike hits somebody who has a job."""
     stage.submit(jobs)
     strikes = ["kill"] * kills + ["freeze"] * freezes
     stage.rng.shuffle(strikes)
-    with Crew(stage.plan(lease_s=LEASE_S, step_s=0.03), workers, GRACE_S) as crew:
+    with Crew(stage.plan(lease_s=LEASE_S, step_s=step_s), workers, GRACE_S) as crew:
         for strike in strikes:
             victim = wait_for(lambda: busy_worker(stage, crew))
             if strike == "kill":
@@ -39,7 +39,7 @@ def busy_worker(stage: Stage, crew: Crew) -> str | None:
 
 
 def test_killed_and_frozen_workers_cost_no_job(stage: Stage) -> None:
-    run_under_fire(stage, jobs=60, workers=4, kills=6, freezes=2)
+    run_under_fire(stage, jobs=60, workers=4, kills=6, freezes=2, step_s=0.03)
     assert stage.judge() == []
 
 
@@ -48,6 +48,6 @@ def test_killed_and_frozen_workers_cost_no_job(stage: Stage) -> None:
 def test_thirty_two_kills_and_eight_freezes(stage: Stage, more: int) -> None:
     stage.rng.seed(stage.seed + more)
     stage.figures["seed"] = stage.seed + more
-    run_under_fire(stage, jobs=400, workers=8, kills=32, freezes=8)
+    run_under_fire(stage, jobs=400, workers=8, kills=32, freezes=8, step_s=0.1)
     assert stage.judge() == []
     assert stage.figures["recovery_s"] <= LEASE_S + GRACE_S + 1.0

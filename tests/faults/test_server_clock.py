@@ -87,3 +87,14 @@ def test_control_a_reaper_without_grace_takes_live_jobs(on_a_clock: tuple[Stage,
         time.sleep(4 * BEAT_S)
     stage.figures["struck"] = {"clock changes": 1, "live jobs requeued": requeues(stage)}
     assert requeues(stage) > 0
+
+
+def test_a_dead_workers_job_is_taken_though_the_clock_went_back(on_a_clock: tuple[Stage, FakeClock]) -> None:
+    """Its deadline then lies an hour ahead."""
+    stage, clock = on_a_clock
+    stage.submit(1)
+    assert stage.recorded("dead").claim("dead", LEASE_S)
+    clock.set(f"-{HOUR_S}")
+    with reaping(stage, grace_s=GRACE_S):
+        time.sleep(LEASE_S + 2 * GRACE_S)
+    assert requeues(stage) == 1

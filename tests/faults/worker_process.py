@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deadly_places import BlindStore, DeadlyQueue, DeadlyStore, Deaths
+from forks import end_with_the_test
 from history import History
 from recorded_queue import RecordedQueue
 from trivial_engine import CARD, TrivialEngine
@@ -45,6 +46,7 @@ class WorkPlan:
 
 def work(plan: WorkPlan, name: str) -> None:
     """Until killed."""
+    end_with_the_test()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test, which ends us
     os.environ.update(plan.environment)
     if not plan.verifies:
