@@ -15,7 +15,8 @@ from tcp_proxy import TcpProxy
 from fastflow_ray.queue.connection import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, RECONNECT_PAUSES_S
 from fastflow_ray.queue.embedded import EmbeddedValkey
 
-PATIENCE_S = CONNECT_TIMEOUT_S + ANSWER_TIMEOUT_S + sum(RECONNECT_PAUSES_S) + 2.0  # 2 s for a machine that is busy
+HOLE_S = 45.0
+PATIENCE_S = CONNECT_TIMEOUT_S + ANSWER_TIMEOUT_S + sum(RECONNECT_PAUSES_S)  # after which every call has an answer
 
 
 def through(stage: Stage, proxy: TcpProxy, fault: Callable[[TcpProxy], None]) -> list[Violation]:
@@ -25,7 +26,7 @@ def through(stage: Stage, proxy: TcpProxy, fault: Callable[[TcpProxy], None]) ->
             fault(proxy)
         stage.settle(timeout_s=60)
     stage.figures["struck"] = dict(proxy.struck)
-    stage.figures["slowest call s"] = slowest_call_s(stage)
+    stage.figures |= {"recovery_s": slowest_call_s(stage), "promised_s": PATIENCE_S}
     assert proxy.struck.total() > 0
     return stage.judge()
 
@@ -44,7 +45,7 @@ def lose_answers(proxy: TcpProxy) -> None:
 def swallow_everything(proxy: TcpProxy) -> None:
     time.sleep(1.0)
     proxy.black_hole = True
-    time.sleep(45.0)
+    time.sleep(HOLE_S)
     proxy.black_hole = False
 
 
@@ -68,7 +69,7 @@ def test_no_job_is_lost_and_nobody_waits_for_ever(
 ) -> None:
     with TcpProxy(own_server.port, stage.seed) as proxy:
         assert through(stage, proxy, fault) == []
-    assert stage.figures["slowest call s"] < PATIENCE_S
+    assert stage.figures["recovery_s"] < HOLE_S / 2, "nobody waited until the hole was closed"
 
 
 @pytest.mark.fault
