@@ -14,7 +14,8 @@ new policy key, `sequences` by some 40 bytes with every worker that starts.
     index        zset    kept              id → number of its submission, for listing
     ready_since  zset    kept              queued id → since when, ms
     turns        hash    with the backlog  <priority>:<tenant> → turn of the tenant's latest job
-    stat         hash    kept              fence, seq (submissions ever), submitted (on the books), turn:<priority>
+    stat         hash    kept              fence, seq (submissions ever), submitted (on the books), turn:<priority>,
+                                           longest_lease
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
     j:<id>       hash    result TTL        one job; without end until the job has ended

@@ -72,6 +72,7 @@ class MemoryQueue:
         self._changed = Condition()
         self._jobs: dict[str, _Job] = {}  # in order of submission
         self._last_fence = 0
+        self._longest_lease_s = 0.0
         self._submitted = 0
         self._served: dict[int, int] = {}  # priority → turn
         self._turns: dict[tuple[int, str], int] = {}  # (priority, tenant) → turn of the latest job
@@ -110,6 +111,7 @@ class MemoryQueue:
             self._served[job.job.priority] = max(self._served.get(job.job.priority, 0), job.turn)
             waited_s = max(0.0, now_s - job.until_s)
             self._last_fence = job.fence = max(self._last_fence + 1, int(now_s * 1e6))
+            self._longest_lease_s = max(self._longest_lease_s, lease_s)
             job.attempts += 1
             job.heartbeats, job.worker, job.claimed_s = 0, worker, now_s
             job.error, job.progress = None, Progress()
@@ -186,7 +188,9 @@ class MemoryQueue:
     def expired(self) -> Sequence[Expired]:
         """Running jobs past their lease."""
         with self._changed:
-            late = [job for job in self._in(JobState.RUNNING) if job.until_s < self._clock()]
+            now_s = self._clock()
+            furthest_s = now_s + self._longest_lease_s  # a deadline beyond is of before the clock went back
+            late = [job for job in self._in(JobState.RUNNING) if not now_s <= job.until_s <= furthest_s]
             return [Expired(job.new.job_id, job.fence, job.heartbeats) for job in late]
 
     def requeue(self, seen: Expired) -> JobState | None:
