@@ -54,7 +54,7 @@ class StepMachine:
         return State(velocities | sigmas, walk | {"remembered": len(known), "trace": self.trace.to_dict()})
 
     def restore(self, state: State, x: Tensor) -> None:
-        """As `Machine` says."""
+        """As `Machine` says; the policy, which is another, is told what the skips so far have cost."""
         facts = state.facts
         step, self._next_evaluation = int(facts["step"]), int(facts["next_evaluation"])
         if not 0 < step <= self._next_evaluation or step >= self.trace.steps:
@@ -67,6 +67,8 @@ class StepMachine:
         velocities = state.like(x, *(f"velocity_{i}" for i in range(facts["remembered"])))
         for sigma, velocity in zip(state.tensors.get("sigmas", ()), velocities, strict=True):
             self._history.append(sigma, velocity)
+        for error in self.trace.errors:
+            self._policy.observe(*error)
 
     def finish(self) -> None:
         """As `Machine` says."""

@@ -84,7 +84,9 @@ def test_a_policys_way_is_gone_to_the_same_bits_however_often_it_is_interrupted(
     x, machine = walk_interrupted(make, noise(5), sigmas, stops, dtype)
     assert torch.equal(x, expected)
     assert machine.trace == spec.trace
-    assert [entry for policy in policies for entry in policy.log] == spec._policy.log
+    told, asked = ([[e for e in p.log if (e[0] == "choose") == chosen] for p in policies] for chosen in (False, True))
+    assert told[-1] == [entry for entry in spec._policy.log if entry[0] != "choose"], "the last one is told all"
+    assert [e for log in asked for e in log] == [e for e in spec._policy.log if e[0] == "choose"], "asked once"
 
 
 def plan_state(dtype=torch.float32):
