@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -64,15 +65,17 @@ class Worker:
         self.ran = count_calls(self.pipe.transformer)
 
     def run(
-        self, pace, stop: int = STEPS, resume: Checkpoint | None = None, **more
+        self, pace, stop: int | None = None, resume: Checkpoint | None = None, at: Callable = lambda taken: None, **more
     ) -> tuple[Tensor | Checkpoint, Trace]:
         """The latents; or a checkpoint, if it has to stop after so many steps of the grid."""
-        checkpoints: list[Checkpoint] = []
 
         def stepped(pipe, index, timestep, tensors):
-            if index + 1 == stop < STEPS:
-                checkpoints.append(by_way_of_a_file(run.checkpoint()))
-                raise Stop
+            if run.trace.resumed and index < run.trace.resumed[-1]:
+                return {}
+            if index + 1 < STEPS:
+                at(checkpoint := by_way_of_a_file(run.checkpoint()))
+            if index + 1 == stop:
+                raise Stop(checkpoint)
             return {}
 
         with self.fastflow.attach(self.pipe, self.key or KEY + "".join(pace), **pace) as run:
@@ -80,8 +83,15 @@ class Worker:
                 run.resume(resume)
             try:
                 return call(self.pipe, callback_on_step_end=stepped, **more), run.trace
-            except Stop:
-                return checkpoints[0], run.trace
+            except Stop as stopped:
+                return stopped.args[0], run.trace
+
+    def checkpoints(self, pace) -> list[Checkpoint]:
+        """One after every step but the last."""
+        taken: list[Checkpoint] = []
+        self.run(pace, at=taken.append)
+        assert [checkpoint.step for checkpoint in taken] == list(range(1, STEPS))
+        return taken
 
 
 def arms_of(mode: str) -> tuple[int, ...]:
@@ -95,21 +105,19 @@ def test_interrupted_at_any_step_it_ends_with_the_same_bits(components, learnt, 
     pace, arms = MODES[mode], arms_of(mode)
     expected, spec = Worker(make, components, dtype, statistics, arms).run(pace)
     assert spec.skipped > 0 or mode == "off"
-    first, second = (Worker(make, components, dtype, statistics, arms) for _ in range(2))
-    for step in range(1, STEPS):
-        first.fastflow.forget_delta()
-        first.fastflow.adopt(statistics or Statistics())
-        checkpoint, before = first.run(pace, stop=step)
-        assert checkpoint.step == step
-        second.fastflow.forget_delta()
-        second.fastflow.adopt(Statistics())  # the fleet may know something else by now, or nothing any more
-        ran_before = len(second.ran)
-        latents, trace = second.run(pace, resume=checkpoint, latents=torch.zeros(1, 16, 2, 4, 4))
-        assert torch.equal(latents, expected), f"interrupted after {step} steps"
-        assert trace.resumed == [step]
+    checkpoints = Worker(make, components, dtype, statistics, arms).checkpoints(pace)
+    other = Worker(make, components, dtype, None, arms)
+    for checkpoint in checkpoints:
+        other.fastflow.forget_delta()
+        other.fastflow.adopt(Statistics())  # the fleet may know something else by now, or nothing any more
+        ran_before = len(other.ran)
+        latents, trace = other.run(pace, resume=checkpoint, latents=torch.zeros(1, 16, 2, 4, 4))
+        assert torch.equal(latents, expected), f"interrupted after {checkpoint.step} steps"
+        assert trace.resumed == [checkpoint.step]
         assert replace(trace, resumed=[]) == spec, "evaluations are counted once, decisions are the same"
         if make is one_expert:
-            assert len(second.ran) - ran_before == trace.nfe - before.nfe, "nothing is evaluated again"
+            nfe_before = checkpoint.machine.facts["trace"]["nfe"]
+            assert len(other.ran) - ran_before == trace.nfe - nfe_before, "nothing is evaluated again"
 
 
 @pytest.mark.parametrize("integrator", list(Integrator))
@@ -118,9 +126,9 @@ def test_whatever_a_plan_does_about_its_skips_it_is_gone_on_with(components, lea
     sigmas = flow_sigmas(STEPS, 3.0).double().numpy()
     pace = {"plan": draw_up((0, 1, 4, 5, 9), integrator, table.mean, sigmas)}
     expected, spec = Worker(one_expert, components, dtype, None).run(pace)
-    first, second = (Worker(one_expert, components, dtype, None) for _ in range(2))
-    for step in range(1, STEPS):
-        latents, trace = second.run(pace, resume=first.run(pace, stop=step)[0])
+    other = Worker(one_expert, components, dtype, None)
+    for checkpoint in Worker(one_expert, components, dtype, None).checkpoints(pace):
+        latents, trace = other.run(pace, resume=checkpoint)
         assert torch.equal(latents, expected)
         assert trace.evaluated == spec.evaluated == [0, 1, 4, 5, 9]
 
@@ -180,12 +188,11 @@ def test_what_was_added_on_the_way_stays_added(components, learnt):
     statistics = Statistics(trajectories={name: table})
     expected, spec = Worker(one_expert, components, torch.float32, statistics).run(MODES["auto"])
     assert len(spec.added) > 1
-    first, second = (Worker(one_expert, components, torch.float32, s) for s in (statistics, None))
-    for step in range(1, STEPS):
-        checkpoint, _ = first.run(MODES["auto"], stop=step)
-        latents, trace = second.run(MODES["auto"], resume=checkpoint)
-        second.fastflow.forget_delta()
-        second.fastflow.adopt(Statistics())
+    other = Worker(one_expert, components, torch.float32, None)
+    for checkpoint in Worker(one_expert, components, torch.float32, statistics).checkpoints(MODES["auto"]):
+        latents, trace = other.run(MODES["auto"], resume=checkpoint)
+        other.fastflow.forget_delta()
+        other.fastflow.adopt(Statistics())
         assert torch.equal(latents, expected)
         assert (trace.added, trace.plan) == (spec.added, spec.plan)
 
