@@ -333,6 +333,26 @@ def test_a_store_that_keeps_no_checkpoints_costs_none_of_the_job(
     assert manifest(one, job_id).resumed_at_steps == ()
 
 
+def test_a_job_is_given_back_only_when_its_checkpoint_is_there(one: OneWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store so slow that the next worker would look in vain."""
+    put, release, given_back, found = CheckpointRoom.put, one.queue.release, threading.Event(), []
+
+    def put_slowly(*arguments: Any) -> None:
+        given_back.wait(0.5)
+        put(*arguments)
+
+    def release_and_look(claim: Any) -> bool:
+        given_back.set()
+        found.extend(saved(one))
+        return release(claim)
+
+    monkeypatch.setattr(CheckpointRoom, "put", put_slowly)
+    monkeypatch.setattr(one.queue, "release", release_and_look)
+    one.submit()
+    drain_at(one, 5)
+    assert len(found) == 1
+
+
 def test_an_audit_of_a_resumed_job_measures_the_whole_video(one: OneWorker) -> None:
     one.submit(seed=1, **AUTO)
     one.run()
