@@ -20,6 +20,7 @@ from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
+from workers.checkpoints import sweep
 from workers.config import WorkerConfig
 from workers.meter import Meter
 from workers.runner import Runner
@@ -121,6 +122,7 @@ class Worker:
         engine = self._load(self._config.model)
         self._meter.loaded(time.monotonic() - began_s)
         log.info("<- worker %s has loaded %s@%s", self._config.name, engine.model, engine.revision)
+        sweep(self._store, engine.model, self._queue)
         return Runner(
             self._queue,
             Publisher(self._store),
