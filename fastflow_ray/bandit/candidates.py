@@ -66,9 +66,10 @@ class Record:
 
 
 def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> Candidate:
-    """The candidate of whom the best fidelity is believed; the first where no audit has been made."""
+    """Of the candidates that were audited the one believed to keep most; the first where no audit has been made."""
     believed = _believed_db(records, candidates)
-    return max(candidates, key=lambda candidate: believed[candidate])
+    audited = [candidate for candidate in candidates if candidate in records]
+    return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
 
 
 def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> list[Candidate]:
