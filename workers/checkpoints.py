@@ -106,9 +106,9 @@ class SavedJob:
         self.flush()
         if fate not in OVER and not (fate is Fate.RETRIED and self._resumed):
             return
+        self.is_carried_on = False
         try:
             self._worker.room.delete(self._claim.job_id)
-            self.is_carried_on = False
         except StorageFailed as error:
             log.warning("! %s leaves a checkpoint behind: %s", self._claim.job_id, error)
 

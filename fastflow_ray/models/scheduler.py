@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -13,8 +12,9 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from torch import Tensor
 
 from fastflow_ray.checkpoints.checkpoint import Checkpoint
-from fastflow_ray.errors import AccelerationUnavailable, InvalidInput, UnusableCheckpoint
+from fastflow_ray.errors import AccelerationUnavailable
 from fastflow_ray.models.gate import Gate
+from fastflow_ray.models.passage import Passage
 from fastflow_ray.sampling.grid import check_grid, fingerprint
 from fastflow_ray.sampling.machine import Machine
 from fastflow_ray.sampling.trace import Trace
@@ -62,7 +62,7 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
 
     trace: Trace  # of the latest trajectory; of 0 steps before the first
     resumes: Checkpoint | None  # what the next trajectory goes on from; None once it has begun
-    _passing: int  # steps behind the checkpoint that the pipeline has still to walk over
+    _passage: Passage | None  # over the steps behind it, for as long as it lasts
     _latents: Tensor | None  # as handed out last
     _nfe_before: int  # network evaluations before the checkpoint
     _gates: list[Gate]
@@ -79,13 +79,13 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         twin.set_shift(reference.shift)
         twin.trace, twin._gates, twin._machine = Trace(steps=0), [], None
         twin._machine_for, twin._boundary_ratio = machine_for, boundary_ratio
-        twin.resumes, twin._latents, twin._passing, twin._nfe_before = None, None, 0, 0
+        twin.resumes, twin._passage, twin._latents, twin._nfe_before = None, None, None, 0
         return twin
 
     @property
     def skips(self) -> bool:
         """Whether the present step does without the network."""
-        return self._passing > 0 or (self._machine is not None and self._machine.skips)
+        return self._passage is not None or (self._machine is not None and self._machine.skips)
 
     def checkpoint(self, policy: Mapping[str, Any]) -> Checkpoint:
         """Where the trajectory stands, between two of its steps, in this machine's memory. Waits for the device."""
@@ -110,10 +110,10 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
         check_grid(1 - self.sigmas if self.config.invert_sigmas else self.sigmas)
         self.trace, self._machine = Trace(steps=len(self.timesteps)), None
-        self._latents, self._passing, self._nfe_before = None, 0, 0
-        self._stand_by()
+        self._latents, self._nfe_before = None, 0
+        self._passage = Passage(self.resumes, self.sigmas) if self.resumes is not None else None
         for gate in self._gates:
-            gate.begin(like=self._latents)
+            gate.begin(like=self._passage.latents if self._passage is not None else None)
 
     def step(
         self,
@@ -133,8 +133,8 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
 
         if self._machine is None:
             self._machine = self._begin(timestep, sample)
-        if self._passing:
-            return _answer(self._pass_over(sample), return_dict)
+        if self._passage is not None:
+            return _answer(self._pass_over(self._passage, sample), return_dict)
         if self.trace.plan is not None and kwargs.get("per_token_timesteps") is not None:
             raise AccelerationUnavailable("this pipeline gives each token a sigma of its own; run it without a plan")
         skipped = self._machine.skips
@@ -152,37 +152,20 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         if self.step_index is None:
             self._init_step_index(timestep)
         sigmas = self.sigmas[self.step_index :]
-        if self.resumes is not None:
-            machine = self._restored(self.resumes, sigmas, sample)
-        else:
-            machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
+
+        def make() -> Machine:
+            return self._machine_for(sigmas, tuple(sample.shape), self._restarts())
+
+        machine = self._passage.machine(make, sample) if self._passage is not None else make()
         self.trace, self.resumes, self._nfe_before = machine.trace, None, machine.trace.nfe
         return machine
 
-    def _restored(self, resumes: Checkpoint, sigmas: Tensor, sample: Tensor) -> Machine:
-        with _believing():
-            if resumes.latents.shape != sample.shape:
-                raise InvalidInput(f"its sample has the shape {tuple(resumes.latents.shape)}")
-            machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
-            machine.restore(resumes.machine, resumes.latents)
-        machine.trace.resumed.append(resumes.step)
-        return machine
-
-    def _stand_by(self) -> None:
-        """Be ready to pass over the steps behind the checkpoint; raises UnusableCheckpoint if it is of another grid."""
-        if self.resumes is None:
-            return
-        with _believing():
-            if self.resumes.grid != fingerprint(self.sigmas) or not 0 < self.resumes.step < len(self.timesteps):
-                raise InvalidInput("it is of another grid")
-            self.resumes = self.resumes.to(self.timesteps.device)
-            self._latents, self._passing = self.resumes.latents, self.resumes.step
-
-    def _pass_over(self, sample: Tensor) -> Tensor:
-        """What the pipeline gets for a step that was taken before the checkpoint."""
-        self._passing -= 1
+    def _pass_over(self, passage: Passage, sample: Tensor) -> Tensor:
         self._step_index += 1
-        return sample if self._passing or self._latents is None else self._latents
+        self._latents = passage.over(sample)
+        if not passage.is_under_way:
+            self._passage = None  # it holds tensors
+        return self._latents
 
     def _restarts(self) -> frozenset[int]:
         if self._boundary_ratio is None:
@@ -202,12 +185,3 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
 
 def _answer(x: Tensor, return_dict: bool) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
     return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x) if return_dict else (x,)
-
-
-@contextmanager
-def _believing() -> Iterator[None]:
-    """Turn what contradicts itself in a checkpoint into UnusableCheckpoint."""
-    try:
-        yield
-    except (InvalidInput, LookupError, TypeError, ValueError, AttributeError) as damage:
-        raise UnusableCheckpoint(f"it does not fit this generation: {damage}") from damage

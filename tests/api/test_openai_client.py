@@ -10,6 +10,7 @@ from hand_worker import HandWorker
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.video import read_video
 from fastflow_ray.queue.contract import Progress, Verdict
+from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.contract import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
@@ -104,6 +105,18 @@ def test_deleting_a_finished_video_leaves_neither_row_nor_file(client: openai.Op
     assert not list(store.list(f"jobs/{video.id}/"))
     with pytest.raises(openai.NotFoundError):
         client.videos.retrieve(video.id)
+
+
+def test_deleting_a_video_that_waits_half_made_leaves_no_checkpoint(
+    client: openai.OpenAI, worker: HandWorker, store: Store
+):
+    video = client.videos.create(prompt="a red circle")
+    claim = worker.claim()
+    room = CheckpointRoom(store, worker.queue.name)
+    room.put(video.id, claim.fence, b"half of it")
+    assert worker.queue.release(claim)
+    client.videos.delete(video.id)
+    assert room.job_ids() == set()
 
 
 def test_what_is_not_served_is_refused_clearly(client: openai.OpenAI):

@@ -353,6 +353,21 @@ def test_a_job_is_given_back_only_when_its_checkpoint_is_there(one: OneWorker, m
     assert len(found) == 1
 
 
+def test_a_job_that_cannot_delete_its_checkpoint_teaches_all_the_same(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise StorageFailed("the bucket says no; ask its owner")
+
+    job_id = one.submit()
+    drain_at(one, 5)
+    monkeypatch.setattr(CheckpointRoom, "delete", refuse)
+    assert finish_elsewhere(one).fate is Fate.SUCCEEDED
+    assert f"! {job_id} leaves a checkpoint behind: the bucket says no" in caplog.text
+    (key,) = one.ledger.statistics.tables
+    assert one.ledger.statistics.runs(key) == 1
+
+
 def test_an_audit_of_a_resumed_job_measures_the_whole_video(one: OneWorker) -> None:
     one.submit(seed=1, **AUTO)
     one.run()
