@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from fastflow_ray.errors import FastFlowError, IdempotencyConflict, LeaseLost
+from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, LeaseLost
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import digest
 from fastflow_ray.models.engine import Engine, StepReport
@@ -71,6 +71,8 @@ class Runner:
             self._fastflow.forget_delta()
         self._feed.give(self._fastflow.take_delta())  # a failed job teaches too
         ending = replace(ending, duration_s=time.monotonic() - began_s)
+        if ending.fate is not Fate.SUCCEEDED and ending.reason != DeviceLost.code:
+            self._engine.free()  # here, where no traceback holds what the job had
         self._meter.ended(ending)
         _log_ending(claim, ending)
         return ending

@@ -8,6 +8,7 @@ from fastflow_ray.account import evaluations_of
 from fastflow_ray.audited import generate
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.frugal import within_memory
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import VideoJob
@@ -42,5 +43,9 @@ def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep
     if job.model != engine.model:
         raise CorruptPayload(f"the job wants {job.model!r}, but came by the queue of {engine.model!r}; submit it again")
     spec = settle(job, engine.card, seed_of(claim.job_id))
-    made = saved.go_on(spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+
+    def make(spec: GenerationSpec) -> tuple[Generation, Audit | None]:
+        return saved.go_on(spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+
+    made = within_memory(make, spec)
     return Video(job, spec, *made)

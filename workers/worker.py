@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import count
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import QueueUnavailable, Retryable, StorageFailed
+from fastflow_ray.errors import DeviceLost, QueueUnavailable, Retryable, StorageFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
@@ -86,7 +86,7 @@ class Worker:
     def run(self, jobs: int | None = None) -> None:
         """Work until `drain` is called, or until `jobs` are done.
 
-        Raises ModelLoadFailed, UnknownModel or StorageFailed if it cannot even begin.
+        Raises ModelLoadFailed, UnknownModel or StorageFailed if it cannot even begin, DeviceLost if it cannot go on.
         """
         try:
             runner = self._prepare()
@@ -96,6 +96,8 @@ class Worker:
                     return
                 with self._at_work(claim):
                     ending = runner.run(claim)
+                if ending.reason == DeviceLost.code:
+                    raise DeviceLost(ending.message)
                 if ending.reason == StorageFailed.code:
                     self._await_store()
         finally:

@@ -86,7 +86,9 @@ class WatchedEngine:
         self.model, self.card = engine.model, engine.card
         self.revision, self.versions = engine.revision, engine.versions
         self._engine = engine
+        self.specs: list[GenerationSpec] = []
         self.reports: list[StepReport] = []
+        self.frees = 0
         self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
         self.annotate: Callable[[Generation], object] = lambda made: None
 
@@ -98,9 +100,14 @@ class WatchedEngine:
             self.interfere(report, on_step)
             on_step(report)
 
+        self.specs.append(spec)
         made = self._engine.generate(spec, fastflow, watched, resume)
         self.annotate(made)
         return made
+
+    def free(self) -> None:
+        self.frees += 1
+        self._engine.free()
 
 
 class OneWorker:

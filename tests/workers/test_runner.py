@@ -16,7 +16,16 @@ from diffusers import DDIMScheduler
 from one_worker import LEASE_S, STEPS, OneWorker, at
 from waiting import wait_for
 
-from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.errors import (
+    DeviceLost,
+    Draining,
+    InvalidInput,
+    InvalidOutput,
+    JobCancelled,
+    ModelLoadFailed,
+    OutOfMemory,
+    StorageFailed,
+)
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.states import JobState
@@ -209,12 +218,13 @@ def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one:
 @pytest.mark.parametrize(
     ("error", "state", "code"),
     [
-        (OutOfMemory("no room; use a smaller size"), JobState.DELAYED, "oom"),
+        (DeviceLost("the device is lost; go on elsewhere"), JobState.DELAYED, "device_lost"),
         (StorageFailed("the disk is full; make room"), JobState.DELAYED, "storage"),
         (ModelLoadFailed("no weights; fetch them"), JobState.DELAYED, "model_load"),
         (ZeroDivisionError("a defect"), JobState.DELAYED, "internal"),
         (InvalidInput("the size is wrong; use another"), JobState.DEAD, "invalid_input"),
         (InvalidOutput("NaN; try another seed"), JobState.DEAD, "invalid_output"),
+        (OutOfMemory("no room; use a smaller size"), JobState.DEAD, "oom"),
     ],
 )
 def test_the_class_of_an_error_decides_whether_there_is_another_attempt(
@@ -262,6 +272,51 @@ def test_a_failed_job_teaches_too(one: OneWorker) -> None:
     (table,) = one.ledger.statistics.tables.values()
     assert table.pulls.sum() > 0
     assert table.runs == 0
+
+
+def test_memory_that_does_not_suffice_gets_a_second_frugal_try_in_the_same_attempt(one: OneWorker) -> None:
+    def run_out_once(report: Any, on_step: object) -> None:
+        if report.step == 5 and not one.engine.specs[-1].frugal:
+            raise OutOfMemory("no room; use a smaller size")
+
+    one.engine.interfere = run_out_once
+    first, second = one.submit(), one.submit(seed=8, acceleration="off")
+    assert one.run().fate is Fate.SUCCEEDED
+    assert one.record(first).attempts == 1
+    assert manifest(one, first).economies == ("tiling",), "on a CPU there is no device to leave"
+    assert Recipe.read(one.record(first).result).economies == ("tiling",)
+    one.engine.interfere = lambda report, on_step: None
+    one.run()
+    assert manifest(one, second).economies == (), "the next job has all the room there is"
+
+
+def test_memory_that_never_suffices_is_tried_twice_and_the_worker_lives(one: OneWorker) -> None:
+    def run_out(report: Any, on_step: object) -> None:
+        if report.step == 5:
+            raise OutOfMemory("no room; use a smaller size")
+
+    one.engine.interfere = run_out
+    job_id = one.submit()
+    assert one.run().fate is Fate.DEAD
+    assert [spec.frugal for spec in one.engine.specs] == [False, True]
+    assert one.record(job_id).error == {"code": "oom", "message": "no room; use a smaller size"}
+    one.engine.interfere = lambda report, on_step: None
+    one.submit(seed=8)
+    assert one.run().fate is Fate.SUCCEEDED
+
+
+@pytest.mark.parametrize("error", [JobCancelled("enough"), ZeroDivisionError("a defect"), Draining("away")])
+def test_what_ends_early_gives_its_memory_back(one: OneWorker, error: Exception) -> None:
+    def fail(report: object, on_step: object) -> None:
+        raise error
+
+    one.submit()
+    one.run()
+    assert one.engine.frees == 0, "a video that was made holds nothing"
+    one.engine.interfere = fail
+    one.submit(seed=8)
+    one.run()
+    assert one.engine.frees == 1
 
 
 def test_a_network_gone_wrong_is_never_published(one: OneWorker, small_engine: Engine) -> None:

@@ -11,7 +11,7 @@ from one_worker import Clock, WatchedEngine, WatchedQueue, WatchedStore
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
-from fastflow_ray.errors import ModelLoadFailed, StorageFailed
+from fastflow_ray.errors import DeviceLost, ModelLoadFailed, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import Engine
@@ -164,6 +164,19 @@ def test_a_store_that_keeps_nothing_costs_one_attempt_and_no_job(
         file.unlink()
     shop.clock.now_s += 60.0  # the first job's second attempt is due
     wait_for(lambda: [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3)
+
+
+def test_a_lost_device_ends_the_worker_and_costs_the_job_one_attempt(shop: Shop) -> None:
+    def lose_it(report: object, on_step: object) -> None:
+        raise DeviceLost("the device computes nothing any more; go on elsewhere")
+
+    shop.engine.interfere = lose_it
+    ids = [shop.submit(seed=seed) for seed in range(2)]
+    with pytest.raises(DeviceLost, match="go on elsewhere"):
+        shop.worker.run()
+    assert [shop.state(job_id) for job_id in ids] == [JobState.DELAYED, JobState.QUEUED]
+    assert [ending.reason for ending in shop.sums.endings] == ["device_lost"]
+    assert shop.engine.frees == 0, "there is nothing left that could be freed"
 
 
 def test_without_a_model_it_ends_at_once(shop: Shop) -> None:
