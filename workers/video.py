@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastflow_ray.account import evaluations_of
@@ -21,8 +22,11 @@ from workers.checkpoints import SavedJob
 
 @dataclass(frozen=True)
 class Video:
-    """One job's frames and how they came about."""
+    """One job's frames, how they came about, and by which model."""
 
+    model: str
+    revision: str  # of the weights
+    versions: Mapping[str, str]
     job: VideoJob
     spec: GenerationSpec
     generation: Generation
@@ -45,7 +49,7 @@ def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep
     spec = settle(job, engine.card, seed_of(claim.job_id))
 
     def make(spec: GenerationSpec) -> tuple[Generation, Audit | None]:
-        return saved.go_on(spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+        return saved.go_on(engine, spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
 
     made = within_memory(make, spec)
-    return Video(job, spec, *made)
+    return Video(engine.model, engine.revision, engine.versions, job, spec, *made)

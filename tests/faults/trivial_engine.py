@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.errors import OutOfMemory
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.catalogue import ModelCard
@@ -57,8 +58,10 @@ class TrivialEngine:
         self._step_s = step_s
         self._watch = watch
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
-        """Every step in full; acceleration is taken for off."""
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None
+    ) -> Generation:
+        """Every step in full; acceleration is taken for off, and there is never a checkpoint."""
         began_s = time.monotonic()
         trace = Trace(spec.steps)
         for step in range(spec.steps):
@@ -72,3 +75,6 @@ class TrivialEngine:
         colour = np.random.default_rng(spec.seed).random(3, np.float32)
         frames = np.broadcast_to(colour, (spec.frames, spec.height, spec.width, 3)).copy()
         return Generation(frames, trace, {"sample": time.monotonic() - began_s})
+
+    def free(self) -> None:
+        """It holds nothing."""

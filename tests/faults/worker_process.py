@@ -61,8 +61,8 @@ def work(plan: WorkPlan, name: str) -> None:
 
     store = open_store(plan.store_url)
     Worker(
-        WorkerConfig(name, MODEL, plan.redis_url, plan.store_url, plan.lease_s, plan.beat_s, plan.stall_s),
-        RecordedQueue(DeadlyQueue(open_queue(plan.redis_url, MODEL, **plan.limits), deaths), history),
+        WorkerConfig(name, (MODEL,), plan.redis_url, plan.store_url, plan.lease_s, plan.beat_s, plan.stall_s),
+        {MODEL: RecordedQueue(DeadlyQueue(open_queue(plan.redis_url, MODEL, **plan.limits), deaths), history)},
         DeadlyStore(store if plan.looks_first else BlindStore(store), deaths),
         Ledger(),
         NoMeter(),

@@ -45,8 +45,8 @@ class CudaShop:
 
     def run(self, job_id: str) -> JobRecord:
         """Let a worker take one job; how that ended."""
-        config = WorkerConfig("worker-1", "shapes", "redis://unused", "file:///unused", beat_s=0.01)
-        Worker(config, self.queue, self.store, Ledger(), NoMeter(), load=lambda model: self).run(jobs=1)
+        config = WorkerConfig("worker-1", ("shapes",), "redis://unused", "file:///unused", beat_s=0.01)
+        Worker(config, {"shapes": self.queue}, self.store, Ledger(), NoMeter(), load=lambda model: self).run(jobs=1)
         record = self.queue.get(job_id)
         assert record is not None
         return record

@@ -210,7 +210,7 @@ def test_the_fleets_own_audit_is_published_and_never_goes_back(one: OneWorker) -
 def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one: OneWorker) -> None:
     job_id = one.submit()
     claim = one.claim()
-    one.runner.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
+    one.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
     assert manifest(one, job_id).seed == seed_of(job_id)
     assert seed_of(job_id) == seed_of(job_id) != seed_of("another")
 
@@ -371,7 +371,7 @@ def test_what_a_lost_attempt_uploaded_is_deleted_and_the_winner_stays(one: OneWo
     def take_over() -> None:
         one.store.put_bytes(f"jobs/{job_id}/{one.lose_the_lease().fence}/y", b"y", "text/plain")
 
-    assert one.runner.run(lost).fate is Fate.LOST
+    assert one.run(lost).fate is Fate.LOST
     (left,) = one.objects()
     assert left.endswith("/y")
     assert not left.startswith(prefix)
@@ -383,7 +383,7 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     assert one.run().fate is Fate.LOST
     published = manifest(one, job_id)
     one.engine.reports.clear()
-    ending = one.runner.run(others[0])
+    ending = one.run(others[0])
     assert (ending.fate, ending.evaluations, ending.phase_s) == (Fate.SUCCEEDED, None, {})
     assert ending.published_bytes == 0
     assert not one.engine.reports
@@ -448,7 +448,7 @@ def test_a_completion_waits_for_the_queue_to_come_back(one: OneWorker) -> None:
 def test_a_queue_away_for_longer_than_the_lease_leaves_the_end_to_the_next_attempt(one: OneWorker) -> None:
     job_id = one.submit()
     one.store.after_manifest = lambda: setattr(one.queue, "unreachable", 1_000_000)
-    ending = one.runner.run(one.claim(lease_s=0.01))
+    ending = one.run(one.claim(lease_s=0.01))
     assert ending.fate is Fate.UNKNOWN
     one.queue.unreachable = 0
     one.store.after_manifest = lambda: None
