@@ -93,8 +93,8 @@ class Worker:
         self._store_failed = threading.Event()
         self._feed = ArmFeed(sink, config.name)
         self._state = WorkerState.LOADING
-        self._making: int | None = None  # the fence of the attempt that has the device
-        self._hands: dict[int, str] = {}  # of every attempt under way: fence → job
+        self._making: Claim | None = None  # the one that has the device
+        self._hands: dict[Claim, None] = {}  # all that are under way
 
     def run(self, jobs: int | None = None) -> None:
         """Work until `drain` is called, or until `jobs` are done.
@@ -119,14 +119,13 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """What it is doing."""
-        hands = dict(self._hands)
-        making = hands.pop(self._making, None) if self._making is not None else None
-        publishing = next(iter(hands.values()), None)
+        making, hands = self._making, list(self._hands)
+        publishing = next((claim.job_id for claim in hands if claim is not making), None)
         return WorkerStatus(
             name=self._config.name,
             model=self._rota.held,
             state=self._state_with(publishing),
-            job_id=making,
+            job_id=making.job_id if making else None,
             publishing=publishing,
             busy_s=self._timesheet.busy_s,
             idle_s=self._timesheet.idle_s,
@@ -170,13 +169,13 @@ class Worker:
             leaving.callback(self._lane.close)  # the last comes first: publishing still needs all the others
 
     def _run(self, runner: Runner, queue: JobQueue, claim: Claim) -> Ending | None:
-        self._hands[claim.fence], self._making, self._state = claim.job_id, claim.fence, WorkerState.BUSY
+        self._hands[claim], self._making, self._state = None, claim, WorkerState.BUSY
         ending = runner.run(queue, claim)
         self._making, self._state = None, WorkerState.IDLE
         return ending
 
     def _ended(self, claim: Claim, ending: Ending) -> None:
-        del self._hands[claim.fence]
+        del self._hands[claim]
         if ending.reason == StorageFailed.code:
             self._store_failed.set()
 

@@ -282,7 +282,7 @@ def test_a_job_that_is_over_leaves_no_checkpoint(one: OneWorker, end: str, fate:
     job_id = one.submit(max_attempts=1)
     drain_at(one, 5)
     assert saved(one)
-    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(ModelLoadFailed("too large"))}[end]
+    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(ModelLoadFailed("no weights"))}[end]
     one.engine.interfere = at("sample", 7, act)
     assert finish_elsewhere(one).fate is fate
     assert not saved(one)

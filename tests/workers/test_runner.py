@@ -352,6 +352,19 @@ def test_a_cancelled_job_stops_at_the_next_step(one: OneWorker, step: int) -> No
     assert not one.objects()
 
 
+def test_how_long_a_cancellation_took_is_measured_from_the_wish_to_the_end(one: OneWorker) -> None:
+    def cancel_and_let_time_pass() -> None:
+        one.queue.cancel(job_id)
+        one.clock.now_s += 2.5
+
+    job_id = one.submit()
+    one.engine.interfere = at("sample", 3, cancel_and_let_time_pass)
+    assert one.run().cancel_s == 2.5
+    one.engine.interfere = lambda report, on_step: None
+    one.submit(seed=8)
+    assert one.run().cancel_s is None
+
+
 def test_a_job_whose_lease_is_lost_is_left_alone(one: OneWorker) -> None:
     job_id = one.submit()
     one.engine.interfere = at("sample", 5, one.lose_the_lease)
