@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
@@ -49,7 +50,9 @@ class TimedEngine:
         self.days: list[dict[str, float]] = []  # one per video: when each phase began, and "end"
         self._engine = engine
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None
+    ) -> Generation:
         """As the engine."""
         day: dict[str, float] = {}
         self.days.append(day)
@@ -58,7 +61,7 @@ class TimedEngine:
             day.setdefault(report.phase, time.perf_counter())
             on_step(report)
 
-        made = self._engine.generate(spec, fastflow, noted)
+        made = self._engine.generate(spec, fastflow, noted, resume)
         day["end"] = time.perf_counter()
         return made
 
