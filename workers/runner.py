@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, LeaseLost
 from fastflow_ray.fastflow import FastFlow
@@ -133,8 +134,10 @@ class Runner:
                 video = make_video(attempt.claim, engine, self._fastflow, attempt.on_step, attempt.saved)
         finally:
             attempt.teach = self._feed.hold(self._fastflow.take_delta())  # a failed job teaches too
-        publish = lambda: self._chapter(attempt, lambda attempt: self._publish(attempt, video))  # noqa: E731
-        self._lane.enter(publish, waiting=lambda: attempt.on_step(StepReport("encode")))
+        publish = partial(self._publish, video=video)
+        self._lane.enter(
+            partial(self._chapter, attempt, publish), waiting=lambda: attempt.on_step(StepReport("encode"))
+        )
         return None
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
