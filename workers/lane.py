@@ -19,8 +19,11 @@ class Lane(Protocol):
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Do `work`, then or later; until it begins `waiting` is called now and then, and may raise instead."""
 
+    def clear(self, waiting: Callable[[], None]) -> None:
+        """Return when it is empty; until then `waiting` is called now and then, and may raise instead."""
+
     def close(self) -> None:
-        """Return when all work is done."""
+        """Return when all work is done, and take no more."""
 
 
 class PublishingLane:
@@ -33,10 +36,14 @@ class PublishingLane:
 
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Return when the lane has begun `work`; raises what `waiting` raises, and what the work before raised."""
+        self.clear(waiting)
+        self._latest = self._thread.submit(work)
+
+    def clear(self, waiting: Callable[[], None]) -> None:
+        """Return when nothing is in it; raises what `waiting` raises, and what the work raised."""
         while not wait([self._latest], LOOK_S).done:
             waiting()
         self._latest.result()
-        self._latest = self._thread.submit(work)
 
     def close(self) -> None:
         """Publishing is sooner done than done again."""
@@ -50,6 +57,9 @@ class SameThread:
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Do it here and now."""
         work()
+
+    def clear(self, waiting: Callable[[], None]) -> None:
+        """It always is."""
 
     def close(self) -> None:
         """It is done already."""

@@ -100,7 +100,7 @@ class Runner:
             self._fastflow.adopt(known)
         lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s).start()
         attempt = Attempt(queue, claim, lease, self._checkpoints.of(queue.name, claim))
-        ending = self._chapter(attempt, self._make)
+        ending = self._chapter(attempt, self._make if not claim.crashes else self._make_alone)
         if ending and ending.fate is not Fate.SUCCEEDED and ending.reason != DeviceLost.code:
             self._stand.free()  # here, where no traceback holds what the job had
         return ending
@@ -139,6 +139,14 @@ class Runner:
             partial(self._chapter, attempt, publish), waiting=lambda: attempt.on_step(StepReport("encode"))
         )
         return None
+
+    def _make_alone(self, attempt: Attempt) -> Ending | None:
+        """A job whose worker died may be what killed it, or may have been beside that: it is nobody's neighbour again,
+        so that no job is taken for poison on account of another."""
+        self._lane.clear(waiting=lambda: attempt.on_step(StepReport("load")))
+        ending = self._make(attempt)
+        self._lane.clear(waiting=lambda: None)
+        return ending
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
         manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step)

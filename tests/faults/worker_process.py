@@ -21,6 +21,7 @@ from fastflow_ray.queue import open_queue
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.config import WorkerConfig
+from workers.lane import PublishingLane, SameThread
 from workers.meter import NoMeter
 from workers.worker import Worker
 
@@ -39,6 +40,7 @@ class WorkPlan:
     stall_s: float = 300.0
     step_s: float = 0.02
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the queue
+    lane: bool = True  # publishes one video while it makes the next
     looks_first: bool = True  # for the manifest of an earlier attempt
     verifies: bool = True  # what it uploaded
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -67,4 +69,5 @@ def work(plan: WorkPlan, name: str) -> None:
         Ledger(),
         NoMeter(),
         lambda model: TrivialEngine(plan.step_s, watch),
+        PublishingLane() if plan.lane else SameThread(),
     ).run()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from one_worker import LEASE_S
 from shop import Shop
 from waiting import wait_for
 
@@ -102,6 +104,26 @@ def test_a_video_in_front_of_the_lane_can_be_cancelled_and_lost(
     slow_shop.let_through.set()
     wait_for(lambda: slow_shop.state(first) is JobState.SUCCEEDED)
     assert not list(slow_shop.store.list(f"jobs/{second}/"))
+
+
+def test_a_job_whose_worker_died_has_no_neighbour(small_engine: Engine, tmp_path: Path) -> None:
+    """It may have been the one that killed it; and if not, another one's death shall not make it poison."""
+    shop = Shop(small_engine, tmp_path / "store")
+    died = shop.submit()
+    assert shop.queue.claim("worker-0", LEASE_S)
+    shop.clock.now_s += 2 * LEASE_S
+    assert shop.queue.requeue(shop.queue.expired()[0])
+    for seed in (8, 9):
+        shop.submit(seed=seed, priority=200)  # before it
+        shop.submit(seed=seed + 2)  # and after it
+    seen: set[tuple[str | None, str | None]] = set()
+    status = shop.worker.status
+    shop.engine.interfere = lambda report, on_step: seen.add((status().job_id, status().publishing))
+    shop.store.after_manifest = lambda: threading.Event().wait(0.5)  # time enough to make another
+    shop.worker.run(jobs=5)
+    assert len(shop.sums.endings) == 5
+    assert {pair for pair in seen if died in pair} == {(died, None)}
+    assert any(None not in pair for pair in seen), "the others overlapped"
 
 
 def test_a_defect_in_the_lane_is_met_by_whoever_comes_next() -> None:
