@@ -31,8 +31,8 @@ def evaluations_of(trace: Trace) -> Evaluations:
 
 
 def numbers_of(spec: GenerationSpec) -> dict[str, Any]:
-    """What was to be made, without the pace, of which the plan is what came."""
-    return {name: value for name, value in vars(spec).items() if name != "pace"}
+    """What was to be made, without the pace, of which the plan is what came, and without whether on less memory."""
+    return {name: value for name, value in vars(spec).items() if name not in ("pace", "frugal")}
 
 
 def account_of(made: Generation) -> dict[str, Any]:
@@ -45,5 +45,6 @@ def account_of(made: Generation) -> dict[str, Any]:
         "plan": trace.plan.to_dict() if trace.plan is not None else None,
         "snapshot": trace.snapshot,
         "expected_fidelity_db": None if trace.expected_db == math.inf else trace.expected_db,
+        "economies": list(made.economies),
         "frames_sha256": frames_sha256(made.frames),
     }

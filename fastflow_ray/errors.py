@@ -10,6 +10,7 @@ FastFlowError
 ├── Permanent                 this job cannot succeed, never retried       exit code 1
 │   ├── CorruptPayload
 │   ├── InvalidOutput
+│   ├── OutOfMemory
 │   └── JobFailed
 ├── Retryable                 another attempt may succeed                  exit code 1
 │   ├── QueueUnavailable
@@ -19,7 +20,7 @@ FastFlowError
 │   ├── StatisticsUnavailable
 │   ├── UnusableCheckpoint
 │   ├── ModelLoadFailed
-│   └── OutOfMemory
+│   └── DeviceLost
 └── Interrupted               the attempt ends, the job does not fail
     ├── LeaseLost
     ├── JobCancelled
@@ -81,6 +82,12 @@ class InvalidOutput(Permanent):
     code = "invalid_output"
 
 
+class OutOfMemory(Permanent):
+    """Memory did not suffice."""
+
+    code = "oom"
+
+
 class JobFailed(Permanent):
     """What a client learns of a dead job; `code` is that of the job's last error."""
 
@@ -139,10 +146,10 @@ class ModelLoadFailed(Retryable):
     code = "model_load"
 
 
-class OutOfMemory(Retryable):
-    """The accelerator's memory did not suffice."""
+class DeviceLost(Retryable):
+    """The accelerator computes nothing any more in this process; another process may succeed."""
 
-    code = "oom"
+    code = "device_lost"
 
 
 class Interrupted(FastFlowError):

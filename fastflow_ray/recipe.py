@@ -32,6 +32,7 @@ class Recipe(BaseModel):
     seed: int
     evaluated_steps: tuple[int, ...]
     plan: dict[str, JsonValue] | None = None
+    economies: tuple[str, ...] = ()  # what saved memory
     frames_sha256: str | None = None  # None: made before manifests said it
     versions: dict[str, str] = {}  # of the software and the device that made the frames
 
@@ -73,6 +74,7 @@ class Recipe(BaseModel):
             seed=self.seed,
             acceleration=Acceleration.OFF if pace is None else Acceleration.AUTO,
             pace=pace,
+            frugal=bool(self.economies),
         )
 
     def changed(self, versions: dict[str, str]) -> list[str]:

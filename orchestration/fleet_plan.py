@@ -51,7 +51,7 @@ class FleetPlan:
         """What a worker of this name is told."""
         return WorkerConfig(
             name=name,
-            model=self.model,
+            models=(self.model,),
             redis_url=self.redis_url,
             store_url=self.store_url,
             lease_s=self.lease_s,

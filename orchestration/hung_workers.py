@@ -22,12 +22,14 @@ class HungWorkers:
     def robbed(self, job_ids: Collection[str], holders: Iterable[WorkerSight], now_s: float) -> None:
         """These jobs were just taken from whoever held them at the look before."""
         for worker in holders:
-            if worker.job_id in job_ids and worker.job_id is not None:
-                self._robbed[worker.name] = (worker.job_id, now_s)
+            for job_id in worker.job_ids.intersection(job_ids):
+                self._robbed[worker.name] = (job_id, now_s)
 
     def among(self, workers: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Those that should be ended."""
-        job_of = {worker.name: worker.job_id for worker in workers}
-        self._robbed = {name: (job, since) for name, (job, since) in self._robbed.items() if job_of.get(name) == job}
+        jobs_of = {worker.name: worker.job_ids for worker in workers}
+        self._robbed = {
+            name: (job, since) for name, (job, since) in self._robbed.items() if job in jobs_of.get(name, ())
+        }
         clinging = {name for name, (_, since_s) in self._robbed.items() if now_s - since_s > CLING_S}
         return [worker for worker in workers if worker.silent_s > SILENCE_S or worker.name in clinging]

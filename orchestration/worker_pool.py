@@ -28,8 +28,14 @@ class WorkerSight:
 
     name: str
     state: WorkerState
-    job_id: str | None = None  # in hand
+    job_id: str | None = None  # whose video it makes
+    publishing: str | None = None  # the job whose video it publishes meanwhile
     silent_s: float = 0.0  # since a question that is still unanswered; a pending worker is not asked
+
+    @property
+    def job_ids(self) -> frozenset[str]:
+        """In hand."""
+        return frozenset(job_id for job_id in (self.job_id, self.publishing) if job_id is not None)
 
 
 class WorkerPool(Protocol):

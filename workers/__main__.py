@@ -54,7 +54,7 @@ def _drain_on_signals(worker: Worker) -> None:
 def _config(asked: argparse.Namespace, settings: Settings) -> WorkerConfig:
     return WorkerConfig(
         name=f"{socket.gethostname()}-{os.getpid()}",
-        model=asked.model,
+        models=tuple(dict.fromkeys(asked.model or ["shapes"])),
         redis_url=asked.redis,
         store_url=asked.store,
         lease_s=settings.lease_s,
@@ -67,7 +67,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers", description="Take jobs from a queue and make their videos."
     )
-    parser.add_argument("--model", default="shapes", choices=sorted(CATALOGUE), help="whose queue to serve")
+    parser.add_argument(
+        "--model", action="append", choices=sorted(CATALOGUE), help="whose queue to serve; may be given several times"
+    )
     parser.add_argument("--redis", default=settings.redis_url, metavar="URL", help="where the queue is")
     parser.add_argument(
         "--store", default=settings.store_url, metavar="URL", help="file:///folder or s3://bucket/prefix"

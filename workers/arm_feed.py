@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections.abc import Callable
+from functools import reduce
 
 from fastflow_ray.bandit.sink import ObservationSink
 from fastflow_ray.bandit.statistics import Statistics
@@ -33,6 +35,7 @@ class ArmFeed:
         self._sequence = 0
         self._sending = Statistics()
         self._waiting = Statistics()
+        self._held: dict[int, Statistics] = {}
         self._snapshot: Statistics | None = None
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -46,11 +49,25 @@ class ArmFeed:
                 self._waiting = self._waiting.merge(delta)
                 self._changed.notify()
 
+    def hold(self, delta: Statistics) -> Callable[[bool], None]:
+        """Keep what was learnt back until the answer is called, from any thread: True reports it, False drops it."""
+        with self._changed:
+            self._held[id(delta)] = delta
+
+        def settle(report: bool) -> None:
+            with self._changed:
+                if self._held.pop(id(delta), None) is not None and report:
+                    self.give(delta)
+
+        return settle
+
     def fresh(self) -> Statistics | None:
         """What the fleet knows, with what is still on the way to it, if there was an answer since the last call."""
         with self._changed:
             snapshot, self._snapshot = self._snapshot, None
-            return snapshot.merge(self._sending).merge(self._waiting) if snapshot is not None else None
+            if snapshot is None:
+                return None
+            return reduce(Statistics.merge, self._held.values(), snapshot.merge(self._sending).merge(self._waiting))
 
     def close(self, patience_s: float = 5.0) -> bool:
         """Send what is left, once, and end; whether all of it arrived in time."""

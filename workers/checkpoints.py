@@ -41,37 +41,35 @@ def is_due(unsaved_s: float, cost_s: float) -> bool:
 
 
 class Checkpoints:
-    """Of all the jobs of one worker. Everything is for the worker's thread."""
+    """Of all the jobs of one worker."""
 
-    def __init__(
-        self, store: Store, engine: Engine, draining: threading.Event, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: Store, draining: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
         """`draining` is set when the worker has to leave."""
-        self.room = CheckpointRoom(store, engine.model)
-        self.engine = engine
+        self.store = store
         self.draining = draining
         self.clock = clock
         self.writer = Writer(clock)
 
-    def of(self, claim: Claim) -> SavedJob:
+    def of(self, model: str, claim: Claim) -> SavedJob:
         """Of one attempt."""
-        return SavedJob(self, claim)
+        return SavedJob(self, CheckpointRoom(self.store, model), claim)
 
 
 class SavedJob:
     """The checkpoints of one attempt at a job."""
 
-    def __init__(self, worker: Checkpoints, claim: Claim) -> None:
+    def __init__(self, worker: Checkpoints, room: CheckpointRoom, claim: Claim) -> None:
         self.is_carried_on = False  # another attempt would go on from here, and teach what was seen so far
         self._worker = worker
+        self._room = room
         self._claim = claim
         self._saved_s = worker.clock()  # when the latest checkpoint was taken, or the work began
         self._resumed = False
         self._passport: Passport | None = None
 
-    def go_on(self, spec: GenerationSpec, make: Callable[[Checkpoint | None], Made]) -> Made:
+    def go_on(self, engine: Engine, spec: GenerationSpec, make: Callable[[Checkpoint | None], Made]) -> Made:
         """What `make` makes from the newest checkpoint that can be used, or else from none; raises what it raises."""
-        engine, claim = self._worker.engine, self._claim
+        claim = self._claim
         self._passport = Passport.of(
             claim.job_id, digest(claim.payload), spec, engine.model, engine.revision, engine.versions
         )
@@ -108,13 +106,13 @@ class SavedJob:
             return
         self.is_carried_on = False
         try:
-            self._worker.room.delete(self._claim.job_id)
+            self._room.delete(self._claim.job_id)
         except StorageFailed as error:
             log.warning("! %s leaves a checkpoint behind: %s", self._claim.job_id, error)
 
     def _newest(self, passport: Passport) -> Checkpoint | None:
         try:
-            for blob in self._worker.room.newest_first(self._claim.job_id):
+            for blob in self._room.newest_first(self._claim.job_id):
                 try:
                     checkpoint = read_checkpoint(blob, passport)
                     log.info("-> %s goes on after step %d", self._claim.job_id, checkpoint.step)
@@ -130,7 +128,7 @@ class SavedJob:
 
     def _write(self, checkpoint: Checkpoint, passport: Passport) -> None:
         try:
-            self._worker.room.put(self._claim.job_id, self._claim.fence, write_checkpoint(checkpoint, passport))
+            self._room.put(self._claim.job_id, self._claim.fence, write_checkpoint(checkpoint, passport))
             self.is_carried_on = True
         except StorageFailed as error:
             log.warning("! %s has no checkpoint of step %d: %s", self._claim.job_id, checkpoint.step, error)

@@ -9,10 +9,10 @@ from fastflow_ray.queue.limits import BEAT_S, LEASE_S, STALL_S
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """One worker of one model."""
+    """One worker of one GPU."""
 
     name: str
-    model: str  # of the catalogue; also its queue's name
+    models: tuple[str, ...]  # of the catalogue; also their queues' names. The first one is loaded first
     redis_url: str
     store_url: str
     lease_s: float = LEASE_S

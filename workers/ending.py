@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
@@ -50,6 +51,7 @@ class Ending:
     duration_s: float = 0.0
     phase_s: Mapping[str, float] = field(default_factory=dict)  # of what this attempt itself made
     evaluations: Evaluations | None = None
+    cancel_s: float | None = None  # from when a user wished it to the end, of a cancelled attempt
     published_bytes: int = 0  # of the files this attempt uploaded as the job's result
 
 
@@ -70,7 +72,16 @@ def end_early(queue: JobQueue, publisher: Publisher, claim: Claim, error: Except
         fate = _tell(queue, publisher, claim, error, code, message)
     except QueueUnavailable as silence:
         fate, message = Fate.UNKNOWN, f"{message}; and the queue cannot be told: {silence}"
-    return Ending(fate, code, message)
+    return Ending(fate, code, message, cancel_s=_cancel_s(queue, claim) if fate is Fate.CANCELLED else None)
+
+
+def _cancel_s(queue: JobQueue, claim: Claim) -> float | None:
+    """By the queue's clock; None if it cannot be told any more."""
+    with suppress(QueueUnavailable):
+        record = queue.get(claim.job_id)
+        if record and record.finished_s is not None and record.cancel_asked_s is not None:
+            return record.finished_s - record.cancel_asked_s
+    return None
 
 
 def _tell(queue: JobQueue, publisher: Publisher, claim: Claim, error: Exception, code: str, message: str) -> Fate:

@@ -54,12 +54,20 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._keep, name=f"lease-{claim.job_id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Beat from now on."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Fall silent; may be called from another thread than `start`."""
         self._over.set()
         self._news.set()
         self._thread.join()

@@ -19,11 +19,17 @@ class Meter(Protocol):
     def loaded(self, seconds: float) -> None:
         """The model has been read."""
 
+    def switched(self) -> None:
+        """A job wanted another model than the one loaded."""
+
     def was_busy(self, seconds: float) -> None:
-        """So long the device had a job."""
+        """So long the device had work."""
 
     def was_idle(self, seconds: float) -> None:
         """So long it had none."""
+
+    def waited(self, seconds: float) -> None:
+        """So long of that there was no job to be had."""
 
 
 class NoMeter:
@@ -38,8 +44,14 @@ class NoMeter:
     def loaded(self, seconds: float) -> None:
         """Not counted."""
 
+    def switched(self) -> None:
+        """Not counted."""
+
     def was_busy(self, seconds: float) -> None:
         """Not counted."""
 
     def was_idle(self, seconds: float) -> None:
+        """Not counted."""
+
+    def waited(self, seconds: float) -> None:
         """Not counted."""

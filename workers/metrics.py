@@ -10,7 +10,8 @@ from ray.util.metrics import Counter, Histogram
 
 from workers.ending import Ending, Fate
 
-DURATION_BOUNDS_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 2700, 3600]
+DURATION_BOUNDS_S: list[float] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 2700, 3600]
+SOON_S = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60]
 UPLOAD_FAILED = "storage"  # the code of StorageFailed
 
 
@@ -33,8 +34,14 @@ class RayMeter:
         self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
         self._steps = _counter("steps", "Steps of the grids walked")
         self._skipped = _counter("skipped_steps", "Steps of them without the network")
-        self._busy_s = _counter("gpu_busy_seconds", "Seconds with a job in hand")
-        self._idle_s = _counter("gpu_idle_seconds", "Seconds waiting for a job")
+        self._switches = _counter("model_switches", "Times a job wanted another model than the one loaded")
+        self._busy_s = _counter("gpu_busy_seconds", "Seconds in which the device made a video, from text to pixels")
+        self._idle_s = _counter("gpu_idle_seconds", "Seconds in which it did not")
+        self._waiting_s = _counter("gpu_waiting_seconds", "Idle seconds in which there was no job to be had")
+        self._cancel_s = _counter(
+            "cancel_latency_sum_seconds", "Seconds from the wish to the end, of cancelled attempts"
+        )
+        self._cancels = _histogram("cancel_latency_seconds", "From the wish to the end, of cancelled attempts", SOON_S)
 
     def began(self, waited_s: float) -> None:
         """A job was claimed that had been ready for so long."""
@@ -53,6 +60,9 @@ class RayMeter:
         if ending.fate is Fate.SUCCEEDED:
             self._add(self._duration_s, ending.duration_s)
             self._durations.observe(ending.duration_s, self._model)
+        if ending.cancel_s is not None:
+            self._add(self._cancel_s, ending.cancel_s)
+            self._cancels.observe(ending.cancel_s, self._model)
         if done := ending.evaluations:
             self._add(self._nfe, done.nfe)
             self._add(self._baseline_nfe, done.baseline_nfe)
@@ -63,13 +73,21 @@ class RayMeter:
         """The model has been read."""
         self._add(self._phase_s, seconds, phase="load")
 
+    def switched(self) -> None:
+        """A job wanted another model than the one loaded."""
+        self._add(self._switches, 1)
+
     def was_busy(self, seconds: float) -> None:
-        """So long the device had a job."""
+        """So long the device had work."""
         self._add(self._busy_s, seconds)
 
     def was_idle(self, seconds: float) -> None:
         """So long it had none."""
         self._add(self._idle_s, seconds)
+
+    def waited(self, seconds: float) -> None:
+        """So long of that there was no job to be had."""
+        self._add(self._waiting_s, seconds)
 
     def _add(self, counter: Counter, amount: float, **tags: str) -> None:
         if amount > 0:  # Ray refuses to count nothing
@@ -80,5 +98,5 @@ def _counter(name: str, description: str, *tags: str) -> Counter:
     return Counter(f"fastflow_{name}", description, ("model", *tags))
 
 
-def _histogram(name: str, description: str) -> Histogram:
-    return Histogram(f"fastflow_{name}", description, DURATION_BOUNDS_S, ("model",))
+def _histogram(name: str, description: str, bounds_s: list[float] = DURATION_BOUNDS_S) -> Histogram:
+    return Histogram(f"fastflow_{name}", description, bounds_s, ("model",))

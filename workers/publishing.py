@@ -11,14 +11,14 @@ from fastflow_ray.jobs.payload import digest
 from fastflow_ray.media.spritesheet import write_spritesheet
 from fastflow_ray.media.thumbnail import write_thumbnail
 from fastflow_ray.media.video import write_video
-from fastflow_ray.models.engine import Engine, OnStep, StepReport
+from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.storage.publication import AskedPace, Manifest, Outcome, Publisher
 from workers.video import Video
 
 
 def publish_video(
-    video: Video, claim: Claim, engine: Engine, publisher: Publisher, on_step: OnStep
+    video: Video, claim: Claim, publisher: Publisher, on_step: OnStep
 ) -> tuple[Manifest, dict[str, float]]:
     """Encode, upload, and win or lose against other attempts: the job's result, and the seconds of every phase.
 
@@ -31,7 +31,7 @@ def publish_video(
         encoded_s = time.perf_counter()
         phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
         on_step(StepReport("upload"))
-        manifest = publisher.publish(_describe(video, claim, engine, phase_s), files)
+        manifest = publisher.publish(_describe(video, claim, phase_s), files)
         return manifest, phase_s | {"upload": time.perf_counter() - encoded_s}
 
 
@@ -47,20 +47,20 @@ def _encode(video: Video, folder: Path) -> dict[str, tuple[Path, str]]:
     }
 
 
-def _describe(video: Video, claim: Claim, engine: Engine, phase_s: dict[str, float]) -> Outcome:
+def _describe(video: Video, claim: Claim, phase_s: dict[str, float]) -> Outcome:
     return Outcome(
         job_id=claim.job_id,
         payload_sha256=digest(claim.payload),
         fence=claim.fence,
         attempt=claim.attempt,
         worker=claim.worker,
-        model=engine.model,
-        revision=engine.revision,
+        model=video.model,
+        revision=video.revision,
         **numbers_of(video.spec),
         pace=AskedPace.of(video.job),
         **account_of(video.generation),
         phase_s=phase_s,
         audit=video.audit,
-        versions=dict(engine.versions),
+        versions=dict(video.versions),
         created_s=time.time(),
     )

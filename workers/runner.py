@@ -1,79 +1,158 @@
-"""The story of one job. What happens in each chapter stands in the sibling modules: `video`, `publishing`, `ending`."""
+"""The story of one job. What happens in each chapter stands in the sibling modules: `video`, `publishing`, `ending`.
+
+It is told on two threads: the worker's own makes the video, and the lane's publishes it, while the worker's own is with
+the next job already.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from fastflow_ray.errors import FastFlowError, IdempotencyConflict, LeaseLost
+from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, LeaseLost
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import digest
-from fastflow_ray.models.engine import Engine, StepReport
+from fastflow_ray.models.engine import StepReport
 from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Checkpoints, SavedJob
 from workers.ending import Ending, Fate, end_early, patiently
+from workers.lane import Lane
 from workers.lease_keeper import LeaseKeeper
 from workers.meter import Meter
 from workers.publishing import publish_video
-from workers.video import make_video
+from workers.stand import Stand
+from workers.timesheet import Timesheet
+from workers.video import Video, make_video
 
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Attempt:
+    """One claim, who keeps its lease and its checkpoints, and what it has taught."""
+
+    queue: JobQueue
+    claim: Claim
+    lease: LeaseKeeper
+    saved: SavedJob
+    began_s: float = field(default_factory=time.monotonic)
+    teach: Callable[[bool], None] = lambda report: None  # report what was learnt, or leave it to the next attempt
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """For the log."""
+        return self.claim.job_id, self.claim.attempt
+
+    def on_step(self, report: StepReport) -> None:
+        """Save before the lease may say that it ends here."""
+        self.saved.on_step(report)
+        self.lease.on_step(report)
+
+
 class Runner:
-    """Runs claimed jobs one after the other on one engine; whatever a job does, the next one can be run."""
+    """Runs claimed jobs one after the other on one device; whatever a job does, the next one can be run."""
 
     def __init__(
         self,
-        queue: JobQueue,
         publisher: Publisher,
-        engine: Engine,
+        stand: Stand,
+        lane: Lane,
         fastflow: FastFlow,
         feed: ArmFeed,
         meter: Meter,
+        timesheet: Timesheet,
         draining: threading.Event,
         beat_s: float,
         stall_s: float,
+        on_end: Callable[[Claim, Ending], None],
     ) -> None:
-        """`draining` is set when the worker has to leave: a job that is not nearly done is then given back."""
-        self._queue = queue
+        """`draining` is set when the worker has to leave: a job that is not nearly done is then given back.
+
+        `on_end` hears of every attempt's end, once, on the thread where it ended.
+        """
         self._publisher = publisher
-        self._engine = engine
+        self._stand = stand
+        self._lane = lane
         self._fastflow = fastflow
         self._feed = feed
         self._meter = meter
+        self._timesheet = timesheet
         self._draining = draining
         self._beat_s = beat_s
         self._stall_s = stall_s
-        self._checkpoints = Checkpoints(publisher.store, engine, draining)
+        self._on_end = on_end
+        self._checkpoints = Checkpoints(publisher.store, draining)
 
-    def run(self, claim: Claim) -> Ending:
-        """Make the job's video unless an earlier attempt published it, complete it, and report what it taught."""
+    def run(self, queue: JobQueue, claim: Claim) -> Ending | None:
+        """Make the job's video, unless an earlier attempt published it.
+
+        Returns how the attempt ended, or None if the lane has the video and will end it.
+        """
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
         self._meter.began(claim.waited_s)
-        began_s = time.monotonic()
         if (known := self._feed.fresh()) is not None:
             self._fastflow.adopt(known)
-        saved = self._checkpoints.of(claim)
-        with LeaseKeeper(self._queue, claim, self._draining, self._beat_s, self._stall_s) as lease:
-            try:
-                published = self._published(claim)
-                ending = self._complete(claim, published) if published else self._make(claim, lease, saved)
-            except Exception as error:  # noqa: BLE001  # the one place: no job may end its worker
-                saved.flush()
-                ending = self._end_early(claim, error)
-            saved.settle(ending.fate)
-        if saved.is_carried_on:
-            self._fastflow.forget_delta()
-        self._feed.give(self._fastflow.take_delta())  # a failed job teaches too
-        ending = replace(ending, duration_s=time.monotonic() - began_s)
-        self._meter.ended(ending)
-        _log_ending(claim, ending)
+        lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s).start()
+        attempt = Attempt(queue, claim, lease, self._checkpoints.of(queue.name, claim))
+        ending = self._chapter(attempt, self._make if not claim.crashes else self._make_alone)
+        if ending and ending.fate is not Fate.SUCCEEDED and ending.reason != DeviceLost.code:
+            self._stand.free()  # here, where no traceback holds what the job had
         return ending
+
+    def _chapter(self, attempt: Attempt, act: Callable[[Attempt], Ending | None]) -> Ending | None:
+        """What an attempt does on one thread; its end, unless that comes in a later chapter."""
+        try:
+            ending = act(attempt)
+        except Exception as error:  # noqa: BLE001  # the one place: no job may end its worker
+            attempt.saved.flush()
+            ending = self._end_early(attempt, error)
+        except BaseException:  # the process is about to end
+            attempt.lease.stop()
+            raise
+        if ending is not None:
+            attempt.saved.settle(ending.fate)
+            attempt.lease.stop()
+            attempt.teach(not attempt.saved.is_carried_on)
+            ending = replace(ending, duration_s=time.monotonic() - attempt.began_s)
+            self._meter.ended(ending)
+            _log_ending(attempt, ending)
+            self._on_end(attempt.claim, ending)
+        return ending
+
+    def _make(self, attempt: Attempt) -> Ending | None:
+        if published := self._published(attempt.claim):
+            return self._complete(attempt, published)
+        engine = self._stand.engine(attempt.queue.name, attempt.on_step)
+        try:
+            with self._timesheet.working():
+                video = make_video(attempt.claim, engine, self._fastflow, attempt.on_step, attempt.saved)
+        finally:
+            attempt.teach = self._feed.hold(self._fastflow.take_delta())  # a failed job teaches too
+        publish = partial(self._publish, video=video)
+        self._lane.enter(
+            partial(self._chapter, attempt, publish), waiting=lambda: attempt.on_step(StepReport("encode"))
+        )
+        return None
+
+    def _make_alone(self, attempt: Attempt) -> Ending | None:
+        """A job whose worker died may be what killed it, or may have been beside that: it is nobody's neighbour again,
+        so that no job is taken for poison on account of another."""
+        self._lane.clear(waiting=lambda: attempt.on_step(StepReport("load")))
+        ending = self._make(attempt)
+        self._lane.clear(waiting=lambda: None)
+        return ending
+
+    def _publish(self, attempt: Attempt, video: Video) -> Ending:
+        manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step)
+        ending = replace(self._complete(attempt, manifest), phase_s=phase_s, evaluations=video.evaluations)
+        is_ours = manifest.fence == attempt.claim.fence
+        return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
 
     def _published(self, claim: Claim) -> Manifest | None:
         """What an earlier attempt published; never the video of another job that had the same id."""
@@ -86,36 +165,24 @@ class Runner:
             )
         return manifest
 
-    def _make(self, claim: Claim, lease: LeaseKeeper, saved: SavedJob) -> Ending:
-        def on_step(report: StepReport) -> None:
-            saved.on_step(report)
-            lease.on_step(report)
-
-        video = make_video(claim, self._engine, self._fastflow, on_step, saved)
-        manifest, phase_s = publish_video(video, claim, self._engine, self._publisher, lease.on_step)
-        ending = replace(self._complete(claim, manifest), phase_s=phase_s, evaluations=video.evaluations)
-        is_ours = manifest.fence == claim.fence
-        return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
-
-    def _complete(self, claim: Claim, manifest: Manifest) -> Ending:
-        result = manifest.model_dump(mode="json")
-        if not patiently(lambda: self._queue.complete(claim, result), claim.lease_s):
+    def _complete(self, attempt: Attempt, manifest: Manifest) -> Ending:
+        claim, result = attempt.claim, manifest.model_dump(mode="json")
+        if not patiently(lambda: attempt.queue.complete(claim, result), claim.lease_s):
             raise LeaseLost(f"job {claim.job_id} was given to another worker, which will find the published result")
         return Ending(Fate.SUCCEEDED)
 
-    def _end_early(self, claim: Claim, error: Exception) -> Ending:
+    def _end_early(self, attempt: Attempt, error: Exception) -> Ending:
         if not isinstance(error, FastFlowError):
-            log.error("! %s attempt %d met a defect of this program", claim.job_id, claim.attempt, exc_info=error)
-        return end_early(self._queue, self._publisher, claim, error)
+            log.error("! %s attempt %d met a defect of this program", *attempt.name, exc_info=error)
+        return end_early(attempt.queue, self._publisher, attempt.claim, error)
 
 
-def _log_ending(claim: Claim, ending: Ending) -> None:
-    whose = (claim.job_id, claim.attempt)
+def _log_ending(attempt: Attempt, ending: Ending) -> None:
     if ending.fate is Fate.SUCCEEDED:
-        log.info("<- %s attempt %d: done in %.1f s, %s", *whose, ending.duration_s, _work(ending))
+        log.info("<- %s attempt %d: done in %.1f s, %s", *attempt.name, ending.duration_s, _work(ending))
     else:
         why = f"{ending.reason}: {ending.message}"
-        log.warning("! %s attempt %d: %s after %.1f s, %s", *whose, ending.fate, ending.duration_s, why)
+        log.warning("! %s attempt %d: %s after %.1f s, %s", *attempt.name, ending.fate, ending.duration_s, why)
 
 
 def _work(ending: Ending) -> str:

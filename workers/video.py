@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastflow_ray.account import evaluations_of
 from fastflow_ray.audited import generate
 from fastflow_ray.errors import CorruptPayload
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.frugal import within_memory
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import VideoJob
@@ -20,8 +22,11 @@ from workers.checkpoints import SavedJob
 
 @dataclass(frozen=True)
 class Video:
-    """One job's frames and how they came about."""
+    """One job's frames, how they came about, and by which model."""
 
+    model: str
+    revision: str  # of the weights
+    versions: Mapping[str, str]
     job: VideoJob
     spec: GenerationSpec
     generation: Generation
@@ -42,5 +47,9 @@ def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep
     if job.model != engine.model:
         raise CorruptPayload(f"the job wants {job.model!r}, but came by the queue of {engine.model!r}; submit it again")
     spec = settle(job, engine.card, seed_of(claim.job_id))
-    made = saved.go_on(spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
-    return Video(job, spec, *made)
+
+    def make(spec: GenerationSpec) -> tuple[Generation, Audit | None]:
+        return saved.go_on(engine, spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+
+    made = within_memory(make, spec)
+    return Video(engine.model, engine.revision, engine.versions, job, spec, *made)

@@ -94,6 +94,7 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
     """Load, generate, encode and save; everything there is to report."""
     from fastflow_ray.account import account_of, numbers_of
     from fastflow_ray.audited import generate
+    from fastflow_ray.frugal import within_memory
     from fastflow_ray.models.request import settle
 
     before_s: dict[str, float] = {}
@@ -103,7 +104,7 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
         engine = loaded(model, screen)
     spec = settle(job, engine.card, seed=secrets.randbelow(2**32))
     with shown(screen) as on_step:
-        made, audit = generate(engine, spec, fastflow, on_step, job.audit)
+        made, audit = within_memory(lambda spec: generate(engine, spec, fastflow, on_step, job.audit), spec)
     with timed(after_s, "encode"):
         save_video(made, spec.fps, output)
     learnt = _kept(fastflow, policy)

@@ -18,10 +18,12 @@ import torch
 
 from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.bandit.policy_key import PolicyKey
-from fastflow_ray.errors import InvalidInput, InvalidOutput, OutOfMemory
+from fastflow_ray.errors import DeviceLost, FastFlowError, InvalidInput, InvalidOutput, OutOfMemory
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.attachment import TRANSFORMERS
 from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.models.device import free_memory, is_lost, ran_out_of_memory
+from fastflow_ray.models.economy import Economy
 from fastflow_ray.models.engine import Generation, GenerationSpec, OnStep, StepReport
 from fastflow_ray.models.phase_clock import PhaseClock
 from fastflow_ray.models.scheduler import flow_euler
@@ -38,6 +40,7 @@ class DiffusersEngine:
     def __init__(self, pipe: Any, card: ModelCard, revision: str, versions: Mapping[str, str]) -> None:
         pipe.set_progress_bar_config(disable=True)
         self._pipe = pipe
+        self._economy = Economy(pipe)
         self.model = card.name
         self.card = card
         self.revision = revision
@@ -49,14 +52,15 @@ class DiffusersEngine:
         """Run the pipeline on the flow-Euler grid of the spec's shift and steps, or the rest of it after `resume`.
 
         Whatever ends it early leaves the pipeline as it was. Raises InvalidInput for a size the model cannot decode or
-        a pace that so many steps cannot have, InvalidOutput on NaN or infinity, OutOfMemory, AccelerationUnavailable,
-        UnusableCheckpoint, and whatever `on_step` raises.
+        a pace that so many steps cannot have, InvalidOutput on NaN or infinity, OutOfMemory, DeviceLost,
+        AccelerationUnavailable, UnusableCheckpoint, and whatever `on_step` raises.
         """
         self.check(spec)
         if spec.acceleration is Acceleration.OFF:
             fastflow = FastFlow(arms=(0,))  # no arm but to evaluate
         fields = vars(spec.pace) if spec.pace is not None else {}
         try:
+            self._economy.set(spec.frugal)
             with (
                 _flow_euler(self._pipe, spec.shift),
                 fastflow.attach(self._pipe, self.policy_key(spec), **fields) as run,
@@ -64,12 +68,20 @@ class DiffusersEngine:
                 if resume is not None:
                     run.resume(resume)
                 return self._run(spec, run, on_step)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error) and not is_lost(self._device):
+                raise
             reason = str(error).split("\n")[0]
         # Outside the handler the traceback is gone, and with it the frames that held the tensors; a worker that kept
         # them would fail all its later jobs too.
-        _free_memory(self._device)
-        raise OutOfMemory(f"{self.model} at {spec.width}x{spec.height}x{spec.frames}: {reason}; use a smaller size")
+        raise self._failure(spec, reason)
+
+    def free(self) -> None:
+        """Give back to the device what generations that ended early held. Call between generations, and outside of any
+        `except` clause, whose traceback would hold it still."""
+        if hasattr(self._pipe.vae, "clear_cache"):  # a decoder that was stopped keeps what it saw of the last frames
+            self._pipe.vae.clear_cache()
+        free_memory(self._device)
 
     def check(self, spec: GenerationSpec) -> None:
         """Raise InvalidInput unless the model divides this size, and the pace can be had of so many steps."""
@@ -108,7 +120,13 @@ class DiffusersEngine:
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
-        return Generation(frames, run.trace, clock.stop(), run.trial)
+        return Generation(frames, run.trace, clock.stop(), run.trial, self._economy.measures)
+
+    def _failure(self, spec: GenerationSpec, reason: str) -> FastFlowError:
+        if is_lost(self._device):
+            return DeviceLost(f"{self._device} computes nothing any more: {reason}; go on in another process")
+        self.free()
+        return OutOfMemory(f"{self.model} at {spec.width}x{spec.height}x{spec.frames}: {reason}; use a smaller size")
 
     @property
     def pipe(self) -> Any:
@@ -222,8 +240,3 @@ def _before_first_forward(modules: list[torch.nn.Module], action: Callable[[], N
         yield
     finally:
         unhook()
-
-
-def _free_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -36,6 +36,7 @@ class GenerationSpec:
     seed: int
     acceleration: Acceleration = Acceleration.OFF
     pace: Pace | None = None  # of acceleration auto
+    frugal: bool = False  # on less memory, which takes longer and moves the frames a little
 
     def __post_init__(self) -> None:
         if (self.pace is None) == (self.acceleration is Acceleration.AUTO):
@@ -68,6 +69,7 @@ class Generation:
     trace: Trace  # which steps ran the network
     phase_s: dict[str, float]  # seconds per phase: text_encode, sample, decode
     trial: Trial | None = None  # to be held by whoever wants to know what the plan cost in fidelity
+    economies: tuple[str, ...] = ()  # of a frugal one: "offload", "tiling"
 
 
 OnStep = Callable[[StepReport], None]  # may raise to stop the generation at this step
@@ -90,5 +92,9 @@ class Engine(Protocol):
         interrupted, to the same bits on the same machine. Raises UnusableCheckpoint if it cannot.
 
         Raises AccelerationUnavailable rather than run in full where skipping was asked for and cannot be had,
-        InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity.
+        InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity, OutOfMemory if it may
+        be worth another try with a frugal spec, DeviceLost if nothing is worth trying in this process.
         """
+
+    def free(self) -> None:
+        """Give back to the device what generations that ended early held; called between generations."""

@@ -66,6 +66,7 @@ class JobRecord:
     result: dict[str, Any] | None = None  # the manifest, of a succeeded job
     error: dict[str, str] | None = None  # {"code", "message"}, of a dead, cancelled or delayed job
     cancel_requested: bool = False
+    cancel_asked_s: float | None = None  # when that was
 
 
 @dataclass(frozen=True)

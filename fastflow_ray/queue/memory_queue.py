@@ -44,6 +44,7 @@ class _Job:
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     cancel_requested: bool = False
+    cancel_asked_s: float | None = None
 
     @property
     def place(self) -> tuple[int, int, str]:
@@ -55,7 +56,7 @@ class _Job:
         return JobRecord(
             self.new.job_id, self.state, self.new.payload, self.job.tenant, self.attempts, self.crashes,
             self.created_s, self.claimed_s, self.finished_s, self.worker, self.progress, self.result,
-            self.error if failed else None, self.cancel_requested,
+            self.error if failed else None, self.cancel_requested, self.cancel_asked_s,
         )  # fmt: skip
 
 
@@ -183,6 +184,7 @@ class MemoryQueue:
                 return None
             if job.state not in TERMINAL:
                 job.cancel_requested = True
+                job.cancel_asked_s = self._clock() if job.cancel_asked_s is None else job.cancel_asked_s
             return self._finish_cancelled(job) if job.state in WAITING else job.state
 
     def expired(self) -> Sequence[Expired]:

@@ -35,6 +35,7 @@ def read_record(job_id: str, stored: Mapping[str, str]) -> JobRecord:
         result=_object(stored.get("result")) if state is JobState.SUCCEEDED else None,
         error=_error(state, stored),
         cancel_requested=stored.get("cancel") == "1",
+        cancel_asked_s=_seconds(stored.get("cancel_ms")),
     )
 
 

@@ -75,3 +75,6 @@ class TrivialEngine:
         colour = np.random.default_rng(spec.seed).random(3, np.float32)
         frames = np.broadcast_to(colour, (spec.frames, spec.height, spec.width, 3)).copy()
         return Generation(frames, trace, {"sample": time.monotonic() - began_s})
+
+    def free(self) -> None:
+        """It holds nothing."""

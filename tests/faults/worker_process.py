@@ -21,6 +21,7 @@ from fastflow_ray.queue import open_queue
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.config import WorkerConfig
+from workers.lane import PublishingLane, SameThread
 from workers.meter import NoMeter
 from workers.worker import Worker
 
@@ -39,6 +40,7 @@ class WorkPlan:
     stall_s: float = 300.0
     step_s: float = 0.02
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the queue
+    lane: bool = True  # publishes one video while it makes the next
     looks_first: bool = True  # for the manifest of an earlier attempt
     verifies: bool = True  # what it uploaded
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -61,10 +63,11 @@ def work(plan: WorkPlan, name: str) -> None:
 
     store = open_store(plan.store_url)
     Worker(
-        WorkerConfig(name, MODEL, plan.redis_url, plan.store_url, plan.lease_s, plan.beat_s, plan.stall_s),
-        RecordedQueue(DeadlyQueue(open_queue(plan.redis_url, MODEL, **plan.limits), deaths), history),
+        WorkerConfig(name, (MODEL,), plan.redis_url, plan.store_url, plan.lease_s, plan.beat_s, plan.stall_s),
+        {MODEL: RecordedQueue(DeadlyQueue(open_queue(plan.redis_url, MODEL, **plan.limits), deaths), history)},
         DeadlyStore(store if plan.looks_first else BlindStore(store), deaths),
         Ledger(),
         NoMeter(),
         lambda model: TrivialEngine(plan.step_s, watch),
+        PublishingLane() if plan.lane else SameThread(),
     ).run()

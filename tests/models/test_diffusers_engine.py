@@ -161,16 +161,69 @@ def test_a_network_gone_wrong_gives_no_video(
         engine.generate(make_spec(), FastFlow(), nobody)
 
 
-def test_memory_that_does_not_suffice_is_an_error_to_retry_and_keeps_no_tensor(
-    engine: DiffusersEngine, make_spec: MakeSpec
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: 2.00 GiB.\n…"),
+        MemoryError("Unable to allocate 2.00 GiB."),
+    ],
+)
+def test_memory_that_does_not_suffice_is_an_error_that_keeps_no_tensor(
+    engine: DiffusersEngine, make_spec: MakeSpec, complaint: Exception
 ) -> None:
     def run_out(report: StepReport) -> None:
         if report.step == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …")
+            raise complaint
 
-    with pytest.raises(OutOfMemory, match=r"small at 32x16x5: CUDA out of memory.*2.00 GiB.; use a smaller") as caught:
+    with pytest.raises(OutOfMemory, match=r"small at 32x16x5: .*2.00 GiB.; use a smaller size") as caught:
         engine.generate(make_spec(), FastFlow(), run_out)
     assert caught.value.__context__ is None
+
+
+def test_a_tensor_that_is_too_large_for_the_machine_is_memory_that_does_not_suffice(
+    engine: DiffusersEngine, make_spec: MakeSpec
+) -> None:
+    def run_out(report: StepReport) -> None:
+        torch.empty(2**60)
+
+    with pytest.raises(OutOfMemory):
+        engine.generate(make_spec(), FastFlow(), run_out)
+
+
+def test_a_defect_is_no_lack_of_memory(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    def fail(report: StepReport) -> None:
+        torch.zeros(2) @ torch.zeros(3)
+
+    with pytest.raises(RuntimeError, match="size"):
+        engine.generate(make_spec(), FastFlow(), fail)
+
+
+def test_a_frugal_video_is_decoded_in_tiles_and_the_next_one_is_not(
+    engine: DiffusersEngine, make_spec: MakeSpec
+) -> None:
+    whole, frugal, after = (
+        engine.generate(make_spec(width=288, steps=4, frugal=frugal), FastFlow(), nobody)
+        for frugal in (False, True, False)
+    )
+    assert (whole.economies, frugal.economies, after.economies) == ((), ("tiling",), ())
+    assert not np.array_equal(frugal.frames, whole.frames)
+    assert np.allclose(frugal.frames, whole.frames, atol=0.2)
+    assert np.array_equal(after.frames, whole.frames)
+
+
+def test_what_a_stopped_decoder_kept_is_given_back(engine: DiffusersEngine, make_spec: MakeSpec) -> None:
+    def stop(module: object, inputs: object) -> None:
+        raise JobCancelled("enough")
+
+    vae = engine.pipe.vae
+    hook = vae.decoder.conv_out.register_forward_pre_hook(stop)
+    with pytest.raises(JobCancelled):
+        engine.generate(make_spec(), FastFlow(), nobody)
+    hook.remove()
+    assert any(isinstance(kept, torch.Tensor) for kept in vae._feat_map)
+    engine.free()
+    assert not any(isinstance(kept, torch.Tensor) for kept in vae._feat_map)
 
 
 @pytest.mark.parametrize(

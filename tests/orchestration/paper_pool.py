@@ -20,7 +20,7 @@ class PaperCluster:
 
     def become(self, name: str, state: WorkerState, job_id: str | None = None, silent_s: float = 0.0) -> None:
         """Put a worker into a state."""
-        self.workers[name] = WorkerSight(name, state, job_id, silent_s)
+        self.workers[name] = WorkerSight(name, state, job_id, silent_s=silent_s)
 
     def crash(self, name: str) -> None:
         """End a worker without a word."""

@@ -190,6 +190,15 @@ def test_lost_jobs_are_queued_again_and_who_clings_to_one_is_ended(scene: Callab
     assert fleet.ticks(2, apart_s=CLING_S).exits == {"hung": 1}
 
 
+def test_a_job_that_is_published_is_clung_to_like_one_that_is_made(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    job_id = lose_a_job(fleet, "w-0")
+    fleet.cluster.workers["w-0"] = WorkerSight("w-0", WorkerState.BUSY, job_id="another", publishing=job_id)
+    fleet.ticks(1)
+    fleet.queue.cancel(job_id)
+    assert fleet.ticks(3, apart_s=CLING_S).exits == {"hung": 1}
+
+
 def test_who_lets_go_of_a_lost_job_stays(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=1, ceiling=1)
     lose_a_job(fleet, "w-0")

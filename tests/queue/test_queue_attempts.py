@@ -212,6 +212,21 @@ def test_a_running_job_hears_of_its_cancellation(queue: JobQueue, claim: Claim) 
     assert job_of(queue, claim).error == {"code": "cancelled", "message": "cancelled on request"}
 
 
+def test_the_record_tells_when_a_cancellation_was_first_asked_for(stage) -> None:
+    queue = stage.open()
+    queue.submit(JOB)
+    claim = take(queue)
+    assert job_of(queue, claim).cancel_asked_s is None
+    queue.cancel(claim.job_id)
+    asked_s = job_of(queue, claim).cancel_asked_s
+    stage.elapse(2)
+    queue.cancel(claim.job_id)
+    assert job_of(queue, claim).cancel_asked_s == asked_s
+    queue.fail(claim, "cancelled", "", retryable=True)
+    ended = job_of(queue, claim)
+    assert ended.claimed_s <= ended.cancel_asked_s == asked_s <= ended.finished_s
+
+
 def test_a_cancelled_job_ends_when_it_is_released(queue: JobQueue, claim: Claim) -> None:
     queue.cancel(claim.job_id)
     assert queue.release(claim)

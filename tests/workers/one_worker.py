@@ -22,8 +22,11 @@ from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
 from workers.ending import Ending
+from workers.lane import PublishingLane
 from workers.meter import NoMeter
 from workers.runner import Runner
+from workers.stand import Stand
+from workers.timesheet import Timesheet
 
 LEASE_S = 60.0
 STEPS = 12
@@ -47,6 +50,7 @@ class WatchedQueue(MemoryQueue):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__("small", QueueLimits(), clock)
         self.beats: list[Progress | None] = []
+        self.beaten: list[str] = []  # for which jobs
         self.unreachable = 0  # so many calls of a worker fail
 
     def _reach(self) -> None:
@@ -61,6 +65,7 @@ class WatchedQueue(MemoryQueue):
     def heartbeat(self, claim: Claim, progress: Progress | None = None) -> Verdict:
         self._reach()
         self.beats.append(progress)
+        self.beaten.append(claim.job_id)
         return super().heartbeat(claim, progress)
 
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
@@ -86,7 +91,9 @@ class WatchedEngine:
         self.model, self.card = engine.model, engine.card
         self.revision, self.versions = engine.revision, engine.versions
         self._engine = engine
+        self.specs: list[GenerationSpec] = []
         self.reports: list[StepReport] = []
+        self.frees = 0
         self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
         self.annotate: Callable[[Generation], object] = lambda made: None
 
@@ -98,9 +105,37 @@ class WatchedEngine:
             self.interfere(report, on_step)
             on_step(report)
 
+        self.specs.append(spec)
         made = self._engine.generate(spec, fastflow, watched, resume)
         self.annotate(made)
         return made
+
+    def free(self) -> None:
+        self.frees += 1
+        self._engine.free()
+
+
+class FollowedRunner:
+    """A runner with a lane, whose attempts are followed to their end."""
+
+    def __init__(
+        self, queue: WatchedQueue, store: WatchedStore, engine: WatchedEngine, feed: ArmFeed, draining: threading.Event
+    ) -> None:
+        self.fastflow = FastFlow()
+        self.lane = PublishingLane()
+        self._queue = queue
+        self._endings: list[tuple[Claim, Ending]] = []
+        meter = NoMeter()
+        self.runner = Runner(
+            Publisher(store), Stand("worker", lambda model: engine, meter), self.lane, self.fastflow, feed, meter,
+            Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
+            on_end=lambda claim, ending: self._endings.append((claim, ending)),
+        )  # fmt: skip
+
+    def run(self, claim: Claim) -> Ending:
+        """One attempt, to its end in the lane or before."""
+        self.runner.run(self._queue, claim)
+        return wait_for(lambda: next((ending for ended, ending in self._endings if ended == claim), None))
 
 
 class OneWorker:
@@ -114,10 +149,8 @@ class OneWorker:
         self.ledger = Ledger()
         self.feed = ArmFeed(self.ledger, "worker-1")
         self.draining = threading.Event()
-        self.runner = Runner(
-            self.queue, Publisher(self.store), self.engine, FastFlow(), self.feed, NoMeter(), self.draining,
-            beat_s=0.01, stall_s=300.0,
-        )  # fmt: skip
+        self.followed = FollowedRunner(self.queue, self.store, self.engine, self.feed, self.draining)
+        self.runner, self.lane = self.followed.runner, self.followed.lane
 
     def submit(self, idempotency_key: str | None = None, **changes: Any) -> str:
         """Ask for a tiny video; its id."""
@@ -130,8 +163,9 @@ class OneWorker:
         assert claim is not None
         return claim
 
-    def run(self) -> Ending:
-        return self.runner.run(self.claim())
+    def run(self, claim: Claim | None = None) -> Ending:
+        """One attempt, to its end in the lane or before."""
+        return self.followed.run(claim or self.claim())
 
     def record(self, job_id: str) -> JobRecord:
         record = self.queue.get(job_id)

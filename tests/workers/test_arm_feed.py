@@ -198,3 +198,23 @@ def test_closing_says_whether_everything_arrived() -> None:
     feed = ArmFeed(Gate(), "worker-1")
     feed.give(learnt("a", 1, 0.5))
     assert not feed.close()
+
+
+@pytest.mark.parametrize("report", [True, False])
+def test_what_is_held_back_is_known_here_and_told_or_dropped_once(report: bool) -> None:
+    ledger = Ledger()
+    feed = ArmFeed(ledger, "worker-1")
+    settle = feed.hold(learnt("a", 1, 0.5))
+    feed.give(learnt("b", 1, 0.5))
+    known = wait_for(feed.fresh)
+    assert "a" in known.tables, "the next job decides by it"
+    wait_for(lambda: "b" in ledger.statistics.tables)
+    assert "a" not in ledger.statistics.tables
+    settle(report)
+    settle(report)
+    feed.give(learnt("c", 1, 0.5))
+    assert feed.close()
+    assert ledger.statistics.tables["c"].pulls.sum() == 1
+    assert ("a" in ledger.statistics.tables) is report
+    if report:
+        assert ledger.statistics.tables["a"].pulls.sum() == 1

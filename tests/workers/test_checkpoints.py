@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_worker import STEPS, Clock, OneWorker, at
+from one_worker import STEPS, Clock, FollowedRunner, OneWorker, at
 from waiting import wait_for
 
-from fastflow_ray.errors import OutOfMemory, StorageFailed
-from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.errors import ModelLoadFailed, StorageFailed
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.limits import QueueLimits
@@ -21,13 +20,10 @@ from fastflow_ray.queue.memory_queue import MemoryQueue
 from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.manifest import Manifest
-from fastflow_ray.storage.publication import Publisher
 from workers import checkpoints
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Writer, is_due, sweep
 from workers.ending import Ending, Fate
-from workers.meter import NoMeter
-from workers.runner import Runner
 
 AUTO = {"acceleration": "auto", "evaluations": 5, "audit": False}
 
@@ -51,13 +47,12 @@ def saved(one: OneWorker) -> list[str]:
 
 
 @contextmanager
-def elsewhere(one: OneWorker) -> Iterator[Runner]:
+def elsewhere(one: OneWorker) -> Iterator[FollowedRunner]:
     """Another worker of the same queue and store, which has learnt nothing but what the fleet tells it."""
     feed = ArmFeed(one.ledger, "worker-2")
-    yield Runner(
-        one.queue, Publisher(one.store), one.engine, FastFlow(), feed, NoMeter(), threading.Event(),
-        beat_s=0.01, stall_s=300.0,
-    )  # fmt: skip
+    followed = FollowedRunner(one.queue, one.store, one.engine, feed, threading.Event())
+    yield followed
+    followed.lane.close()
     assert feed.close()
 
 
@@ -85,7 +80,7 @@ def test_a_job_of_a_leaving_worker_goes_on_elsewhere_to_the_same_video(one: OneW
     known = one.ledger.statistics
     uninterrupted = one.submit(**mode)
     with elsewhere(one) as runner:  # knows what the worker knows that is interrupted
-        runner._fastflow.adopt(known)
+        runner.fastflow.adopt(known)
         runner.run(one.claim("worker-2"))
     job_id = one.submit(**mode)
     drain_at(one, 5)
@@ -287,7 +282,7 @@ def test_a_job_that_is_over_leaves_no_checkpoint(one: OneWorker, end: str, fate:
     job_id = one.submit(max_attempts=1)
     drain_at(one, 5)
     assert saved(one)
-    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(OutOfMemory("too large"))}[end]
+    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(ModelLoadFailed("no weights"))}[end]
     one.engine.interfere = at("sample", 7, act)
     assert finish_elsewhere(one).fate is fate
     assert not saved(one)
@@ -296,7 +291,7 @@ def test_a_job_that_is_over_leaves_no_checkpoint(one: OneWorker, end: str, fate:
 def test_a_job_that_failed_after_it_had_gone_on_begins_anew(one: OneWorker) -> None:
     job_id = one.submit()
     drain_at(one, 5)
-    one.engine.interfere = at("sample", 7, lambda: _raise(OutOfMemory("too large")))
+    one.engine.interfere = at("sample", 7, lambda: _raise(ModelLoadFailed("no weights")))
     assert finish_elsewhere(one).fate is Fate.RETRIED
     assert not saved(one), "it may have been the checkpoint's fault"
     one.engine.interfere = lambda report, on_step: None

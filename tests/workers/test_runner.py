@@ -16,7 +16,16 @@ from diffusers import DDIMScheduler
 from one_worker import LEASE_S, STEPS, OneWorker, at
 from waiting import wait_for
 
-from fastflow_ray.errors import InvalidInput, InvalidOutput, ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.errors import (
+    DeviceLost,
+    Draining,
+    InvalidInput,
+    InvalidOutput,
+    JobCancelled,
+    ModelLoadFailed,
+    OutOfMemory,
+    StorageFailed,
+)
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.states import JobState
@@ -201,7 +210,7 @@ def test_the_fleets_own_audit_is_published_and_never_goes_back(one: OneWorker) -
 def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one: OneWorker) -> None:
     job_id = one.submit()
     claim = one.claim()
-    one.runner.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
+    one.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
     assert manifest(one, job_id).seed == seed_of(job_id)
     assert seed_of(job_id) == seed_of(job_id) != seed_of("another")
 
@@ -209,12 +218,13 @@ def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one:
 @pytest.mark.parametrize(
     ("error", "state", "code"),
     [
-        (OutOfMemory("no room; use a smaller size"), JobState.DELAYED, "oom"),
+        (DeviceLost("the device is lost; go on elsewhere"), JobState.DELAYED, "device_lost"),
         (StorageFailed("the disk is full; make room"), JobState.DELAYED, "storage"),
         (ModelLoadFailed("no weights; fetch them"), JobState.DELAYED, "model_load"),
         (ZeroDivisionError("a defect"), JobState.DELAYED, "internal"),
         (InvalidInput("the size is wrong; use another"), JobState.DEAD, "invalid_input"),
         (InvalidOutput("NaN; try another seed"), JobState.DEAD, "invalid_output"),
+        (OutOfMemory("no room; use a smaller size"), JobState.DEAD, "oom"),
     ],
 )
 def test_the_class_of_an_error_decides_whether_there_is_another_attempt(
@@ -264,6 +274,51 @@ def test_a_failed_job_teaches_too(one: OneWorker) -> None:
     assert table.runs == 0
 
 
+def test_memory_that_does_not_suffice_gets_a_second_frugal_try_in_the_same_attempt(one: OneWorker) -> None:
+    def run_out_once(report: Any, on_step: object) -> None:
+        if report.step == 5 and not one.engine.specs[-1].frugal:
+            raise OutOfMemory("no room; use a smaller size")
+
+    one.engine.interfere = run_out_once
+    first, second = one.submit(), one.submit(seed=8, acceleration="off")
+    assert one.run().fate is Fate.SUCCEEDED
+    assert one.record(first).attempts == 1
+    assert manifest(one, first).economies == ("tiling",), "on a CPU there is no device to leave"
+    assert Recipe.read(one.record(first).result).economies == ("tiling",)
+    one.engine.interfere = lambda report, on_step: None
+    one.run()
+    assert manifest(one, second).economies == (), "the next job has all the room there is"
+
+
+def test_memory_that_never_suffices_is_tried_twice_and_the_worker_lives(one: OneWorker) -> None:
+    def run_out(report: Any, on_step: object) -> None:
+        if report.step == 5:
+            raise OutOfMemory("no room; use a smaller size")
+
+    one.engine.interfere = run_out
+    job_id = one.submit()
+    assert one.run().fate is Fate.DEAD
+    assert [spec.frugal for spec in one.engine.specs] == [False, True]
+    assert one.record(job_id).error == {"code": "oom", "message": "no room; use a smaller size"}
+    one.engine.interfere = lambda report, on_step: None
+    one.submit(seed=8)
+    assert one.run().fate is Fate.SUCCEEDED
+
+
+@pytest.mark.parametrize("error", [JobCancelled("enough"), ZeroDivisionError("a defect"), Draining("away")])
+def test_what_ends_early_gives_its_memory_back(one: OneWorker, error: Exception) -> None:
+    def fail(report: object, on_step: object) -> None:
+        raise error
+
+    one.submit()
+    one.run()
+    assert one.engine.frees == 0, "a video that was made holds nothing"
+    one.engine.interfere = fail
+    one.submit(seed=8)
+    one.run()
+    assert one.engine.frees == 1
+
+
 def test_a_network_gone_wrong_is_never_published(one: OneWorker, small_engine: Engine) -> None:
     bias = small_engine._pipe.transformer.proj_out.bias  # type: ignore[attr-defined]  # of the one engine there is
     kept = bias.detach().clone()
@@ -297,6 +352,19 @@ def test_a_cancelled_job_stops_at_the_next_step(one: OneWorker, step: int) -> No
     assert not one.objects()
 
 
+def test_how_long_a_cancellation_took_is_measured_from_the_wish_to_the_end(one: OneWorker) -> None:
+    def cancel_and_let_time_pass() -> None:
+        one.queue.cancel(job_id)
+        one.clock.now_s += 2.5
+
+    job_id = one.submit()
+    one.engine.interfere = at("sample", 3, cancel_and_let_time_pass)
+    assert one.run().cancel_s == 2.5
+    one.engine.interfere = lambda report, on_step: None
+    one.submit(seed=8)
+    assert one.run().cancel_s is None
+
+
 def test_a_job_whose_lease_is_lost_is_left_alone(one: OneWorker) -> None:
     job_id = one.submit()
     one.engine.interfere = at("sample", 5, one.lose_the_lease)
@@ -316,7 +384,7 @@ def test_what_a_lost_attempt_uploaded_is_deleted_and_the_winner_stays(one: OneWo
     def take_over() -> None:
         one.store.put_bytes(f"jobs/{job_id}/{one.lose_the_lease().fence}/y", b"y", "text/plain")
 
-    assert one.runner.run(lost).fate is Fate.LOST
+    assert one.run(lost).fate is Fate.LOST
     (left,) = one.objects()
     assert left.endswith("/y")
     assert not left.startswith(prefix)
@@ -328,7 +396,7 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     assert one.run().fate is Fate.LOST
     published = manifest(one, job_id)
     one.engine.reports.clear()
-    ending = one.runner.run(others[0])
+    ending = one.run(others[0])
     assert (ending.fate, ending.evaluations, ending.phase_s) == (Fate.SUCCEEDED, None, {})
     assert ending.published_bytes == 0
     assert not one.engine.reports
@@ -393,7 +461,7 @@ def test_a_completion_waits_for_the_queue_to_come_back(one: OneWorker) -> None:
 def test_a_queue_away_for_longer_than_the_lease_leaves_the_end_to_the_next_attempt(one: OneWorker) -> None:
     job_id = one.submit()
     one.store.after_manifest = lambda: setattr(one.queue, "unreachable", 1_000_000)
-    ending = one.runner.run(one.claim(lease_s=0.01))
+    ending = one.run(one.claim(lease_s=0.01))
     assert ending.fate is Fate.UNKNOWN
     one.queue.unreachable = 0
     one.store.after_manifest = lambda: None

@@ -74,7 +74,9 @@ def statistics(ray_here: None) -> Iterator[Any]:
 
 def config(name: str, redis_url: str, folder: Path, model: str = "small") -> WorkerConfig:
     store = (folder / "store").as_uri()
-    return WorkerConfig(name, model, redis_url, store, beat_s=0.5, statistics_actor="statistics", namespace=NAMESPACE)
+    return WorkerConfig(
+        name, (model,), redis_url, store, beat_s=0.5, statistics_actor="statistics", namespace=NAMESPACE
+    )
 
 
 def is_gone(name: str) -> bool:

@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from leaks import ClosedAfter
 from waiting import wait_for
 
 from fastflow_ray.jobs.states import JobState
@@ -90,6 +92,17 @@ def test_once_makes_one_video_and_leaves(queue: JobQueue, arguments: list[str], 
     assert main([*arguments, "--once"]) == 0
     assert record(queue, job_id).state is JobState.SUCCEEDED
     assert (tmp_path / "store" / "jobs" / job_id / "result.json").is_file()
+
+
+@pytest.mark.usefixtures("small")
+def test_given_two_models_it_serves_both_queues(
+    redis_url: str, arguments: list[str], closed_after: ClosedAfter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, "other", replace(CATALOGUE["small"], name="other"))
+    other = closed_after(open_queue(redis_url, "other"))
+    job_id = other.submit(SHORT.model_copy(update={"model": "other"})).job_id
+    assert main([*arguments, "--model", "other", "--once"]) == 0
+    assert record(other, job_id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.usefixtures("small")

@@ -36,7 +36,10 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
     meter.ended(Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345))
     meter.ended(Ending(Fate.LOST, "worker_lost", duration_s=1.0))
     meter.ended(Ending(Fate.RETRIED, "storage", duration_s=1.0))
+    meter.ended(Ending(Fate.CANCELLED, "cancelled", duration_s=1.0, cancel_s=0.4))
     meter.was_busy(11.0)
+    meter.waited(1.5)
+    meter.switched()
     assert sums == {
         ("fastflow_job_phase_seconds", "small", "load"): 30.0,
         ("fastflow_gpu_idle_seconds", "small"): 2.0,
@@ -58,6 +61,11 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
         ("fastflow_upload_bytes", "small"): 12_345,
         ("fastflow_upload_errors", "small"): 1,
         ("fastflow_gpu_busy_seconds", "small"): 11.0,
+        ("fastflow_gpu_waiting_seconds", "small"): 1.5,
+        ("fastflow_model_switches", "small"): 1,
+        ("fastflow_jobs_finished", "small", "cancelled", "cancelled"): 1,
+        ("fastflow_cancel_latency_sum_seconds", "small"): 0.4,
+        ("fastflow_cancel_latency_seconds", "small"): 0.4,
     }
     figures = [figure for figure in vars(meter).values() if isinstance(figure, metrics.Metric)]
     assert {figure.info["name"] for figure in figures} == {name for name, *_ in sums}

@@ -1,0 +1,54 @@
+"""Whose job comes next on a worker of several models: rather of the one it holds, but nobody waits for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.queue.memory_queue import MemoryQueue
+from workers.rota import LONGEST_TURN, PATIENCE_S, Line, Rota, order
+
+
+@pytest.mark.parametrize(
+    ("held_s", "others_s", "turn", "expected"),
+    [
+        (0.0, {}, 0, ["held"]),
+        (0.0, {"b": 0.0}, 0, ["held"]),
+        (1.0, {"b": 30.0}, 0, ["held", "b"]),
+        (0.0, {"b": 1.0, "c": 2.0}, 0, ["held", "c", "b"]),
+        (1.0, {"b": PATIENCE_S + 1}, 0, ["b", "held"]),
+        (PATIENCE_S + 2, {"b": PATIENCE_S + 1}, 0, ["held", "b"]),
+        (PATIENCE_S + 2, {"b": 1.0}, LONGEST_TURN, ["b", "held"]),
+        (1.0, {"b": 0.0}, LONGEST_TURN, ["held"]),
+    ],
+)
+def test_the_order(held_s: float, others_s: dict[str, float], turn: int, expected: list[str]) -> None:
+    assert order(Line("held", held_s), [Line(*other) for other in others_s.items()], turn) == expected
+
+
+def test_nobody_starves_however_much_there_is_of_the_model_that_is_held() -> None:
+    """Simulated: of one model there is always a job, of the other two one each; the clock stands still."""
+    now_s = [1_000.0]
+    queues = {model: MemoryQueue(model, QueueLimits(), clock=lambda: now_s[0]) for model in ("a", "b", "c")}
+    for model, jobs in {"a": 60, "b": 1, "c": 1}.items():
+        for seed in range(jobs):
+            queues[model].submit(VideoJob(prompt="a red circle", model=model, seed=seed))
+    now_s[0] += 1.0
+    rota, served = Rota(queues), ""
+    for _ in range(62):
+        queue, claim = next((queue, got) for queue in rota.queues() if (got := queue.claim("w", 60.0)))
+        rota.took(queue.name)
+        served += queue.name
+        queue.complete(claim, {})
+    assert served == "a" * LONGEST_TURN + "b" + "a" * LONGEST_TURN + "c" + "a" * LONGEST_TURN
+    assert (rota.held, rota.switches) == ("a", 4)
+
+
+def test_with_one_model_no_queue_is_asked_for_its_depth() -> None:
+    class Shy(MemoryQueue):
+        def depth(self) -> None:  # type: ignore[override]
+            raise AssertionError("a round trip for nothing")
+
+    queue = Shy("a", QueueLimits())
+    assert Rota({"a": queue}).queues() == [queue]

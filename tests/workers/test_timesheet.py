@@ -1,0 +1,25 @@
+"""All of a worker's time is busy or idle, and the meter hears of both."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from one_worker import Clock
+from shop import Sums
+
+from workers.timesheet import Timesheet
+
+
+def test_work_is_busy_even_if_it_fails_and_all_else_is_idle() -> None:
+    sums, clock = Sums(), Clock()
+    sheet = Timesheet(sums, clock)
+    clock.now_s += 2.0
+    with sheet.working():
+        clock.now_s += 10.0
+    clock.now_s += 0.5
+    sheet.count_idle()
+    clock.now_s += 0.5
+    with suppress(ZeroDivisionError), sheet.working():
+        clock.now_s += 5.0
+        raise ZeroDivisionError
+    assert (sheet.busy_s, sheet.idle_s) == (sums.busy_s, sums.idle_s) == (15.0, 3.0)

@@ -1,0 +1,1 @@
+"""What the device waits for between two videos, measured on a real worker, queue and store."""

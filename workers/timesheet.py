@@ -1,0 +1,42 @@
+"""When the device had work, told to a meter. Knows no job.
+
+It works from the moment a video is begun, text encoding first, until it is decoded. All other time is idle: between
+two videos it claims, looks into the store and hands over; with nothing to do it waits; and it changes its model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from workers.meter import Meter
+
+
+class Timesheet:
+    """Of one worker, from when it is made; for the worker's thread."""
+
+    def __init__(self, meter: Meter, clock: Callable[[], float] = time.monotonic) -> None:
+        self.busy_s = self.idle_s = 0.0
+        self._meter = meter
+        self._clock = clock
+        self._since_s = clock()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Inside, the device has work."""
+        self.count_idle()
+        try:
+            yield
+        finally:
+            self.busy_s += (seconds := self._lap())
+            self._meter.was_busy(seconds)
+
+    def count_idle(self) -> None:
+        """Up to now it had none."""
+        self.idle_s += (seconds := self._lap())
+        self._meter.was_idle(seconds)
+
+    def _lap(self) -> float:
+        before_s, self._since_s = self._since_s, self._clock()
+        return self._since_s - before_s
