@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from checker import Violation
 from crew import Crew
-from final_state import objects_of
+from final_state import Published, published_of
 from hands import GRACE_S, LEASE_S
 from mutants import NO_FENCE, mistake
 from stage import Stage
@@ -17,7 +17,7 @@ from waiting import wait_for
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.reaper import Reaper
-from fastflow_ray.storage import open_store
+from fastflow_ray.storage import Store, open_store
 
 
 def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
@@ -52,13 +52,21 @@ def one_round(stage: Stage, crew: Crew, at_once: int) -> None:
     wait_for(lambda: all(is_done(stage, record) for record in frozen))
     time.sleep(max(0.0, frozen_s + 3 * LEASE_S - time.monotonic()))
     with closing(open_store(stage.store_url)) as store:
-        made = {record.job_id: objects_of(store, record.job_id) for record in frozen}
+        made = {record.job_id: winner_of(store, record.job_id) for record in frozen}
         for record in frozen:
             crew.thaw(record.worker or "")
         wait_for(lambda: all(what_it_was_told(stage, record) for record in frozen))
         for record in frozen:
             assert what_it_was_told(stage, record) <= {"lost", False, None}
-            assert made[record.job_id].items() <= objects_of(store, record.job_id).items()
+            assert winner_of(store, record.job_id) == made[record.job_id]
+
+
+def winner_of(store: Store, job_id: str) -> Published:
+    """The published manifest and its files; what a loser uploaded before he was frozen he may take away."""
+    published = published_of(store, job_id)
+    assert published.manifest
+    assert None not in published.sha256.values()
+    return published
 
 
 def is_done(stage: Stage, record: JobRecord) -> bool:
@@ -67,12 +75,13 @@ def is_done(stage: Stage, record: JobRecord) -> bool:
 
 
 def what_it_was_told(stage: Stage, record: JobRecord) -> set[object]:
-    """The answers to a zombie since it was thawed."""
-    events = stage.events()
-    thawed_s = max((e.at_s for e in events if e.op == "SIGCONT" and e.facts["worker"] == record.worker), default=0.0)
+    """The answers to what a zombie asked since it was thawed; what it had asked before, it may hear only now."""
+    events = [event for event in stage.events() if event.facts.get("worker", event.who) == record.worker]
+    thawed_s = max((event.at_s for event in events if event.op == "SIGCONT"), default=0.0)
+    asked = {event.number for event in events if event.kind == "call" and event.at_s > thawed_s}
     ops = {"heartbeat", "complete", "fail", "release"}
-    told = (e for e in events if e.who == record.worker and e.job == record.job_id and e.at_s > thawed_s)
-    return {e.facts["answer"] for e in told if e.op in ops and e.kind == "answer"}
+    told = (e for e in events if e.kind == "answer" and e.job == record.job_id and e.op in ops and e.number in asked)
+    return {event.facts["answer"] for event in told}
 
 
 def test_zombies_are_told_and_change_nothing(stage: Stage) -> None:
