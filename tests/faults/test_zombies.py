@@ -19,6 +19,8 @@ from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.reaper import Reaper
 from fastflow_ray.storage import Store, open_store
 
+IN_FLIGHT_S = 0.1  # what was sent before the signal has reached the server by then
+
 
 def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
     """Freeze one who is in the middle of a job, and answer the job."""
@@ -28,6 +30,7 @@ def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
         return None
     chosen = stage.rng.choice(busy)
     crew.freeze(chosen.worker or "")
+    time.sleep(IN_FLIGHT_S)
     now = stage.queue.get(chosen.job_id)
     if now and now.state is JobState.RUNNING and now.worker == chosen.worker:
         return now
@@ -75,13 +78,13 @@ def is_done(stage: Stage, record: JobRecord) -> bool:
 
 
 def what_it_was_told(stage: Stage, record: JobRecord) -> set[object]:
-    """The answers to what a zombie asked since it was thawed; what it had asked before, it may hear only now."""
+    """The answers to a zombie since it was thawed; that a beat of before was welcome, it only hears now."""
     events = [event for event in stage.events() if event.facts.get("worker", event.who) == record.worker]
     thawed_s = max((event.at_s for event in events if event.op == "SIGCONT"), default=0.0)
-    asked = {event.number for event in events if event.kind == "call" and event.at_s > thawed_s}
+    of_before = {e.number for e in events if (e.kind, e.op) == ("call", "heartbeat") and e.at_s < thawed_s}
     ops = {"heartbeat", "complete", "fail", "release"}
-    told = (e for e in events if e.kind == "answer" and e.job == record.job_id and e.op in ops and e.number in asked)
-    return {event.facts["answer"] for event in told}
+    told = [e for e in events if e.at_s > thawed_s and e.kind == "answer" and e.job == record.job_id and e.op in ops]
+    return {e.facts["answer"] for e in told if e.number not in of_before or e.facts["answer"] != "mine"}
 
 
 def test_zombies_are_told_and_change_nothing(stage: Stage) -> None:
