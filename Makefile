@@ -50,8 +50,8 @@ FAULT_TOOLS := spin gcc faketime
 faults: $(STAMP)  ## the tests that kill and wait for minutes; ends with a table, also in out/faults (about half an hour)
 	@for tool in $(FAULT_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	test -z "$$missing" || { echo "Missing:$$missing. Install: apt-get install spin gcc faketime" >&2; exit 1; }
-	$(BIN)/pytest tests/faults tests/model -m "fault or not fault" --timeout 600
-	$(BIN)/pytest -m fault --timeout 600 --ignore tests/faults --ignore tests/model
+	@$(BIN)/pytest -m fault --timeout 600 --ignore tests/faults --ignore tests/model; others=$$?; \
+	$(BIN)/pytest tests/faults tests/model -m "fault or not fault" --timeout 600 && exit $$others
 
 test-queue: $(STAMP)  ## the queue's tests on another server: make test-queue SERVER=/folder/of/redis-server
 	PATH="$(SERVER):$$PATH" $(BIN)/pytest tests/queue

@@ -26,6 +26,9 @@ ANSWER_TIMEOUT_S = 5.0
 RECONNECT_PAUSES_S = (0.05, 0.2, 0.75, 1.5, 2.5)
 
 
+SCRIPTS_ERRORS = {"-READONLY": redis.ReadOnlyError, "-OOM": redis.exceptions.OutOfMemoryError}
+
+
 class Connection:
     """A Redis that may go away for a moment; safe to share between threads."""
 
@@ -62,7 +65,8 @@ class Connection:
         while True:
             try:
                 answer = question(self._client)
-            except redis.RedisError as error:
+            except redis.RedisError as said:
+                error = _meant(said)
                 pause_s = next(pauses, None) if _passing(error) else None
                 if pause_s is None:
                     raise QueueUnavailable(self._explain(error)) from None
@@ -104,6 +108,13 @@ def _client(url: str, answer_timeout_s: float) -> redis.Redis:
         raise InvalidInput("the Redis URL is not valid; use redis://[user:password@]host:port/db") from None
 
 
+def _meant(error: redis.RedisError) -> redis.RedisError:
+    """The error a script met, which Redis 6.2 tells inside a sentence about the script."""
+    said = str(error)
+    kind = next((kind for code, kind in SCRIPTS_ERRORS.items() if code in said), None)
+    return kind(said) if kind and type(error) is redis.ResponseError else error
+
+
 def _passing(error: redis.RedisError) -> bool:
     """Whether asking again in a moment may help. A timeout has already used up the moment."""
     refused = isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError))
@@ -125,6 +136,8 @@ def _remedy(error: redis.RedisError) -> str:
             return "is out of memory; raise its maxmemory, or forget ended jobs"
         case redis.exceptions.NoPermissionError():
             return "does not permit what the queue needs; widen the rights (ACL) of the user in the Redis URL"
-    if said.startswith(("NOAUTH", "WRONGPASS")):
+    if (
+        said.startswith(("NOAUTH", "WRONGPASS")) or "unauthenticated" in said
+    ):  # the latter by Redis 7.0, of long requests
         return "refuses the password; check user and password in the Redis URL"
     return f"refuses: {said[:200]}"

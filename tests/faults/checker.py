@@ -46,7 +46,7 @@ class Run:
 
     events: Sequence[Event]
     final: FinalState
-    settle_s: float = 60.0  # T of I6
+    settle_s: float  # T of I6
     server_forgets: bool = False  # its log was cut: it may accept a job's one result once more, and lose submits
 
     def answers(self, op: str) -> Iterator[Event]:

@@ -5,8 +5,9 @@ Every test runs with a seed that it prints: 1, or what FASTFLOW_FAULT_SEED says.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,17 @@ def make_stage(tmp_path: Path, seed: int, figures: dict[str, Any]) -> Iterator[C
 def stage(make_stage: Callable[..., Stage], own_server: EmbeddedValkey) -> Stage:
     """A stage with its server."""
     return make_stage(own_server.url)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Figures travel as text, also from the processes of pytest-xdist."""
+    report = yield
+    report.user_properties = [
+        (name, json.dumps(value, default=str)) if name == FIGURES else (name, value)
+        for name, value in report.user_properties
+    ]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

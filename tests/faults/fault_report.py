@@ -21,7 +21,7 @@ def rows_of(stats: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     reports = [report for outcome in ("passed", "failed") for report in stats.get(outcome, ())]
     return [
         {"test": report.nodeid.partition("::")[2], "outcome": report.outcome, "seconds": round(report.duration, 1)}
-        | figures
+        | json.loads(figures)
         for report in reports
         if report.when == "call"
         for name, figures in report.user_properties
@@ -38,7 +38,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
 def save(rows: Sequence[Mapping[str, Any]], folder: Path) -> Path:
     """The table, and beside it everything the tests told as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(rows, indent=2, default=str))
+    (folder / "report.json").write_text(json.dumps(rows, indent=2))
     path = folder / "report.md"
     path.write_text(table_of(rows) + "\n")
     return path

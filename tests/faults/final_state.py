@@ -57,11 +57,6 @@ def published_of(store: Store, job_id: str) -> Published:
     return Published(manifest, {file["key"]: _sha256(store, file["key"]) for file in manifest["files"].values()})
 
 
-def objects_of(store: Store, job_id: str) -> dict[str, str | None]:
-    """Key → digest of every object of a job."""
-    return {key: _sha256(store, key) for key in store.list(f"jobs/{job_id}/")}
-
-
 def _sha256(store: Store, key: str) -> str | None:
     data = store.get_bytes(key)
     return None if data is None else hashlib.sha256(data).hexdigest()

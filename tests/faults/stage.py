@@ -36,6 +36,7 @@ class Stage:
     figures: dict[str, Any]  # for the report
     store_url: str = ""
     limits: dict[str, Any] = field(default_factory=lambda: {"max_crashes": 1_000})  # deaths are ours, not the jobs'
+    settle_s: float = 0.0
     final: FinalState | None = None
     opened: list[Any] = field(default_factory=list)
 
@@ -73,7 +74,8 @@ class Stage:
         return [queue.submit(job_of(next(self.job_seeds), prompt, **more)).job_id for _ in range(jobs)]
 
     def settle(self, timeout_s: float) -> None:
-        """The faults are over: wait until every job has ended."""
+        """The faults are over: wait until every job has ended, for as long as I6 allows."""
+        self.settle_s = timeout_s
         self.history.note(FAULTS_STOP)
         wait_for(self._all_ended, timeout_s, poll_s=0.05)
         self.history.note(SETTLED)
@@ -86,7 +88,7 @@ class Stage:
         """Ask the checker, and put what it says into the report."""
         with closing(store or open_store(self.store_url)) as there:
             self.final = look(self.queue, there if self.has_store else None)
-        violations = check(Run(self.events(), self.final, **kind))
+        violations = check(Run(self.events(), self.final, self.settle_s, **kind))
         self.figures |= {"jobs": len(self.final.records), "violations": len(violations)}
         self.figures.setdefault("recovery_s", last_recovery_s(self.events()))
         return violations

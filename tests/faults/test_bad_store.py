@@ -49,7 +49,7 @@ def publish_through(stage: Stage, proxy: HttpProxy, jobs: int, verifies: bool = 
     with Crew(plan, size=4):
         stage.settle(timeout_s=400)
     stage.figures["struck"] = dict(proxy.struck)
-    return stage.judge(settle_s=400)
+    return stage.judge()
 
 
 def ends_of(stage: Stage) -> dict[str, int]:

@@ -68,7 +68,7 @@ GOOD_END = FinalState(
 
 
 def broken(told: Told, final: FinalState = GOOD_END, **kind: Any) -> set[str]:
-    return {violation.invariant for violation in check(Run(told.events, final, **kind))}
+    return {violation.invariant for violation in check(Run(told.events, final, **{"settle_s": 60.0} | kind))}
 
 
 def end(*records: JobRecord, **depth: int) -> FinalState:

@@ -24,7 +24,7 @@ def make(s3_endpoint: str) -> Iterator[Make]:
         def make(faults: dict[str, float], stall_s: float = 60.0) -> tuple[HttpProxy, boto3.client]:
             proxy = opened.enter_context(HttpProxy(urlsplit(s3_endpoint).port or 0, 1, faults, stall_s))
             keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-            once = Config(read_timeout=1, retries={"total_max_attempts": 1})
+            once = Config(read_timeout=5, retries={"total_max_attempts": 1})
             client = boto3.session.Session(**keys).client("s3", endpoint_url=proxy.endpoint, config=once)
             opened.callback(client.close)
             return proxy, client

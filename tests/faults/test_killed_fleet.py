@@ -128,7 +128,7 @@ def test_every_job_is_published_once_whoever_is_killed(fleet_stage: Stage, fleet
     stage.figures |= {"struck": dict(struck), "lost work s": list(lost_s.values()), "every s": KILL_EVERY_S}
     stage.figures["median lost work s"] = statistics.median(lost_s.values())
     assert set(struck) == {"worker", "supervisor", "statistics", "server"}, "each kind was struck"
-    assert stage.judge(settle_s=600) == []
+    assert stage.judge() == []
     ends = Counter(record.state for record in jobs_of(stage, *TERMINAL))
     stage.figures["ends"] = dict(ends)
     assert ends == {JobState.SUCCEEDED: JOBS}

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from checker import Violation
 from crew import Crew
-from final_state import objects_of
+from final_state import Published, published_of
 from hands import GRACE_S, LEASE_S
 from mutants import NO_FENCE, mistake
 from stage import Stage
@@ -17,7 +17,9 @@ from waiting import wait_for
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.reaper import Reaper
-from fastflow_ray.storage import open_store
+from fastflow_ray.storage import Store, open_store
+
+IN_FLIGHT_S = 0.1  # what was sent before the signal has reached the server by then
 
 
 def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
@@ -28,6 +30,7 @@ def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
         return None
     chosen = stage.rng.choice(busy)
     crew.freeze(chosen.worker or "")
+    time.sleep(IN_FLIGHT_S)
     now = stage.queue.get(chosen.job_id)
     if now and now.state is JobState.RUNNING and now.worker == chosen.worker:
         return now
@@ -52,13 +55,21 @@ def one_round(stage: Stage, crew: Crew, at_once: int) -> None:
     wait_for(lambda: all(is_done(stage, record) for record in frozen))
     time.sleep(max(0.0, frozen_s + 3 * LEASE_S - time.monotonic()))
     with closing(open_store(stage.store_url)) as store:
-        made = {record.job_id: objects_of(store, record.job_id) for record in frozen}
+        made = {record.job_id: winner_of(store, record.job_id) for record in frozen}
         for record in frozen:
             crew.thaw(record.worker or "")
         wait_for(lambda: all(what_it_was_told(stage, record) for record in frozen))
         for record in frozen:
             assert what_it_was_told(stage, record) <= {"lost", False, None}
-            assert made[record.job_id].items() <= objects_of(store, record.job_id).items()
+            assert winner_of(store, record.job_id) == made[record.job_id]
+
+
+def winner_of(store: Store, job_id: str) -> Published:
+    """The published manifest and its files; what a loser uploaded before he was frozen he may take away."""
+    published = published_of(store, job_id)
+    assert published.manifest
+    assert None not in published.sha256.values()
+    return published
 
 
 def is_done(stage: Stage, record: JobRecord) -> bool:
@@ -67,12 +78,13 @@ def is_done(stage: Stage, record: JobRecord) -> bool:
 
 
 def what_it_was_told(stage: Stage, record: JobRecord) -> set[object]:
-    """The answers to a zombie since it was thawed."""
-    events = stage.events()
-    thawed_s = max((e.at_s for e in events if e.op == "SIGCONT" and e.facts["worker"] == record.worker), default=0.0)
+    """The answers to a zombie since it was thawed; that a beat of before was welcome, it only hears now."""
+    events = [event for event in stage.events() if event.facts.get("worker", event.who) == record.worker]
+    thawed_s = max((event.at_s for event in events if event.op == "SIGCONT"), default=0.0)
+    of_before = {e.number for e in events if (e.kind, e.op) == ("call", "heartbeat") and e.at_s < thawed_s}
     ops = {"heartbeat", "complete", "fail", "release"}
-    told = (e for e in events if e.who == record.worker and e.job == record.job_id and e.at_s > thawed_s)
-    return {e.facts["answer"] for e in told if e.op in ops and e.kind == "answer"}
+    told = [e for e in events if e.at_s > thawed_s and e.kind == "answer" and e.job == record.job_id and e.op in ops]
+    return {e.facts["answer"] for e in told if e.number not in of_before or e.facts["answer"] != "mine"}
 
 
 def test_zombies_are_told_and_change_nothing(stage: Stage) -> None:

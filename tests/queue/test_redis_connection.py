@@ -90,6 +90,23 @@ def test_a_replica_is_refused(own_server: EmbeddedValkey) -> None:
     assert "read-only replica" in refusal(own_server.url)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("ERR Error running script (call to f_1): @user_script:3: -READONLY You can't write", "read-only replica"),
+        ("ERR Error running script (call to f_1): @user_script:3: -OOM command not allowed", "out of memory"),
+        ("ERR Protocol error: unauthenticated multibulk length", "refuses the password"),
+    ],
+)
+def test_what_older_servers_say_is_understood(
+    own_server: EmbeddedValkey, said: str, told: str, closed_after: ClosedAfter
+) -> None:
+    """A script that answers with the words of Redis 6.2 and 7.0."""
+    connection = closed_after(Connection(own_server.url, reconnect_pauses_s=()))
+    with pytest.raises(QueueUnavailable, match=told):
+        connection.ask(lambda client: client.eval("return redis.error_reply(ARGV[1])", 0, said))
+
+
 def test_a_user_without_rights_is_told(own_server: EmbeddedValkey) -> None:
     with redis.Redis.from_url(own_server.url) as client:
         client.acl_setuser("reader", enabled=True, passwords=["+hunter2"], keys=["*"], commands=["+get"])

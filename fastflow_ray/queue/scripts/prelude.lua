@@ -73,15 +73,15 @@ end
 
 local function cancel_requested(id) return field(id, 'cancel') == '1' end
 
--- Is this the attempt that runs now? Fences are compared as text: they are never computed with.
-local function mine(id, fence)
-  return field(id, 'state') == 'running' and field(id, 'fence') == fence
-end
-
 -- A deadline further ahead than any lease reaches is of before the clock went back. Whoever lives renews it with the next
 -- beat; for whoever died it would else be waited for as long as the clock went back.
 local furthest_ms = now_ms + sane(redis.call('HGET', stat, 'longest_lease'))
 local function overdue(deadline_ms) return deadline_ms < now_ms or deadline_ms > furthest_ms end
+
+-- Is this the attempt that runs now? Fences are compared as text: they are never computed with.
+local function mine(id, fence)
+  return field(id, 'state') == 'running' and field(id, 'fence') == fence
+end
 
 -- Off the books, with everything that pointed to it.
 local function strike(id)
