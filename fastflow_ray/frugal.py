@@ -23,6 +23,6 @@ def within_memory(make: Callable[[GenerationSpec], Made], spec: GenerationSpec) 
     except OutOfMemory as error:
         if spec.frugal:
             raise
-        log.warning("! %s; once more, frugally", error)
+        log.warning("! %s; once more, frugally", str(error))  # a log that kept the error would keep its memory too
     # Outside the handler, whose traceback would hold memory still.
     return make(replace(spec, frugal=True))
