@@ -20,7 +20,7 @@ from fastflow_ray.bench.command import bench
 from fastflow_ray.bench.overhead.command import bench_overhead
 from fastflow_ray.bench.promise.command import bench_fidelity
 from fastflow_ray.bench.regret.command import bench_regret
-from fastflow_ray.cli import generate, jobs, policy, replay, watch
+from fastflow_ray.cli import generate, jobs, policy, queue, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import in_our_words
@@ -47,6 +47,7 @@ app.command()(bench_overhead)
 app.command()(bench_regret)
 app.command()(bench_fidelity)
 app.add_typer(policy.app, name="policy")
+app.add_typer(queue.app, name="queue")
 
 
 @app.callback()

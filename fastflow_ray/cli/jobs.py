@@ -15,6 +15,7 @@ from fastflow_ray.cli.output import console, print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client, Job
 from fastflow_ray.display import job_card, job_line, jobs_table
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
 
@@ -22,7 +23,11 @@ IdempotencyKey = Annotated[
     str | None, typer.Option(metavar="KEY", help="Submitting again under the same key answers the job there is.")
 ]
 Count = Annotated[int, typer.Option(min=1, max=1000, help="So many videos; after --seed, each takes the next one.")]
-Priority = Annotated[int | None, typer.Option(help="0 to 255; higher runs earlier. Default: 100.")]
+InLane = Annotated[
+    Lane | None, typer.Option("--lane", help="An earlier one is served first, whoever asks. Default: standard.")
+]
+Priority = Annotated[int | None, typer.Option(help="0 to 255; of your own jobs the higher runs first. Default: 100.")]
+Delay = Annotated[float | None, typer.Option("--delay", metavar="SECONDS", help="Not before so long from now.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
@@ -51,8 +56,10 @@ def submit(
     preset: given.AsPreset = None,
     confidence: given.Confidence = None,
     audit: given.Audited = None,
+    lane: InLane = None,
     priority: Priority = None,
     tenant: Tenant = None,
+    delay_s: Delay = None,
     idempotency_key: IdempotencyKey = None,
     count: Count = 1,
     wait: Wait = False,

@@ -96,12 +96,14 @@ class JobQueue(Protocol):
 
     name: str
 
-    def submit(self, job: VideoJob, idempotency_key: str | None = None, delay_s: float = 0.0) -> JobRecord:
+    def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Acknowledge a job. The same key with the same job answers the job as it is, with another raises
-        IdempotencyConflict; over the limit raises QueueFull."""
+        IdempotencyConflict; over the queue's or the tenant's limit raises QueueFull. `cost` is the work it is, in
+        jobs of the usual size: by that, tenants share."""
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
-        """Take the next ready job, or None. Promotes delayed jobs that are due."""
+        """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own
+        jobs go by priority, then by age. Promotes delayed jobs that are due."""
 
     def wait(self, timeout_s: float) -> None:
         """Return when there may be work, at the latest after `timeout_s`; a wake-up may be false."""

@@ -48,12 +48,12 @@ class Queues:
         """The models that have a queue here."""
         return tuple(self._by_model)
 
-    def submit(self, job: VideoJob, idempotency_key: str | None) -> Found:
+    def submit(self, job: VideoJob, idempotency_key: str | None, cost: float = 1.0) -> Found:
         """Acknowledge a job for a model that has a queue; raises QueueFull and IdempotencyConflict."""
         if idempotency_key is not None:
             self._refuse_a_second_model(job, idempotency_key)
         queue = self._by_model[job.model]
-        return Found(queue, queue.submit(job, idempotency_key))
+        return Found(queue, queue.submit(job, idempotency_key, cost))
 
     def get(self, job_id: str) -> Found | None:
         """The job of that id, or None."""

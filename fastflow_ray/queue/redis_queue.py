@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.connection import ANSWER_TIMEOUT_S, Connection
@@ -20,7 +21,7 @@ from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle
+from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
 LONGEST_WAIT_S = ANSWER_TIMEOUT_S / 2  # below the socket's timeout, or a quiet queue would look like a dead server
@@ -36,22 +37,26 @@ class RedisQueue:
         self._limits = limits
         self._rng = rng or Random()
 
-    def submit(self, job: VideoJob, idempotency_key: str | None = None, delay_s: float = 0.0) -> JobRecord:
+    def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Store the job; a repeated call with the same key answers the job as it is."""
         new = settle(self.name, job, idempotency_key)
         stored = self._run(
             "submit",
             *(new.job_id, new.payload, new.digest),
-            *(job.tenant, job.priority, job.max_attempts, _ms(delay_s), self._limits.max_queued),
+            *(job.tenant, job.lane or Lane.STANDARD, job.priority, job.max_attempts, _ms(job.delay_s or 0), cost),
+            self._limits.max_queued,
         )
-        if stored == ["conflict"]:
-            raise conflict(idempotency_key)
-        if stored == ["full"]:
-            raise full(self.name, self._limits.max_queued)
+        match stored:
+            case ["conflict"]:
+                raise conflict(idempotency_key)
+            case ["full", "queue", limit]:
+                raise full(self.name, int(limit))
+            case ["full", "tenant", limit]:
+                raise tenant_full(job.tenant, int(limit))
         return read_record(new.job_id, _pairs(stored))
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
-        """Take the job of the highest priority whose tenant's turn comes first."""
+        """Take the first job of the tenant whose turn it is in the first lane that holds work."""
         taken = self._run("claim", worker, _ms(lease_s), repeat=False)
         if taken is None:
             return None
@@ -140,7 +145,7 @@ class RedisQueue:
         stored: Any = self._connection.ask(lambda client: client.hget(self._keys.job(job_id), "max_attempts"))
         return max(1, whole_number(stored))
 
-    def _run(self, script: str, *arguments: str | int, repeat: bool = True) -> Any:
+    def _run(self, script: str, *arguments: str | int | float, repeat: bool = True) -> Any:
         return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments, repeat=repeat)
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.models.admission import admit
+from fastflow_ray.models.admission import admit, relative_work
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
@@ -27,7 +27,7 @@ class Direct:
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
         """Refuse what no worker could make, before anything is sent."""
         admit(job)
-        return self._queues.submit(job, idempotency_key).record
+        return self._queues.submit(job, idempotency_key, relative_work(job)).record
 
     def get(self, job_id: str) -> JobRecord | None:
         """From whichever queue knows it."""

@@ -50,6 +50,14 @@ def test_the_record_of_a_job_shows_what_was_asked_and_the_seed_that_was_drawn(cl
     assert (record.state, record.tenant, record.attempts) == (JobState.QUEUED, "ann", 0)
 
 
+def test_tenants_share_by_the_work_they_ask_for(fleet: Fleet, client: Client) -> None:
+    for _ in range(6):
+        client.submit("a circle", tenant="long", frames=49)
+        client.submit("a circle", tenant="short")
+    served = [fleet.queue.get(fleet.claim().job_id) for _ in range(8)]
+    assert [record.tenant for record in served if record].count("long") == 2
+
+
 def test_every_change_is_seen_once_and_the_end_is_the_last(fleet: Fleet, client: Client) -> None:
     job = client.submit("a circle")
     looks = job.watch(poll_s=0.001)

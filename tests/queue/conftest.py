@@ -15,10 +15,12 @@ from fastflow_ray.jobs.retry import RetryPolicy
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.desk import QueueDesk
 from fastflow_ray.queue.embedded import EmbeddedValkey
-from fastflow_ray.queue.keys import JOB_PREFIX, SHARED_KEYS, STATISTICS_KEYS, QueueKeys
+from fastflow_ray.queue.keys import PREFIXED_TYPES, PREFIXES, SHARED_KEYS, STATISTICS_KEYS, QueueKeys
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
+from fastflow_ray.queue.redis_desk import RedisDesk
 from fastflow_ray.queue.redis_queue import RedisQueue
 
 BACKOFF_S = 5.0
@@ -37,6 +39,8 @@ class Stage(Protocol):
 
     def open(self, **limits: Any) -> JobQueue: ...
 
+    def desk(self, queue: Any) -> QueueDesk: ...
+
     def elapse(self, seconds: float) -> None: ...
 
 
@@ -52,6 +56,9 @@ class MemoryStage:
 
     def open(self, **limits: Any) -> JobQueue:
         return MemoryQueue(next(names), limits_of(**limits), clock=lambda: self.now_s, rng=LongestBackoff())
+
+    def desk(self, queue: MemoryQueue) -> QueueDesk:
+        return queue.desk()
 
     def elapse(self, seconds: float) -> None:
         self.now_s += seconds
@@ -69,10 +76,13 @@ class RedisStage:
         self.names.append(next(names))
         return RedisQueue(self.connection, self.names[-1], limits_of(**limits), rng=LongestBackoff())
 
+    def desk(self, queue: RedisQueue) -> QueueDesk:
+        return RedisDesk(self.connection, queue.name)
+
     def elapse(self, seconds: float) -> None:
         for name in self.names:
             keys = QueueKeys(name)
-            for place in [*(state for state in JobState if state is not JobState.QUEUED), "ready_since"]:
+            for place in JobState:
                 for job_id in self.client.zrange(keys.key(place), 0, -1):
                     self.client.zincrby(keys.key(place), -round(seconds * 1000), job_id)
             for record in self.client.scan_iter(match=keys.job("*")):
@@ -94,12 +104,14 @@ def assert_keys_as_listed(client: Any, queue: str) -> None:
     """Every key left behind is in keys.py, of the type given there; records of ended jobs, and only those, expire."""
     keys = QueueKeys(queue)
     types = {keys.key(suffix): kind for suffix, kind in {**SHARED_KEYS, **STATISTICS_KEYS}.items()}
+    types_of_many = {keys.key(beginning): PREFIXED_TYPES[name] for name, beginning in PREFIXES.items()}
     for key in client.scan_iter(match=keys.key("*")):
-        is_record = key.startswith(keys.key(JOB_PREFIX))
+        is_record = key.startswith(keys.job(""))
         kind, expires = client.type(key), client.pttl(key) >= 0
         if kind == "none":
             continue  # it expired meanwhile
-        assert kind == ("hash" if is_record else types.get(key)), key
+        of_many = next((kind for beginning, kind in types_of_many.items() if key.startswith(beginning)), None)
+        assert kind == types.get(key, of_many), key
         ended = is_record and client.hget(key, "state") in ("succeeded", "dead", "cancelled")
         assert expires == ended, key
     assert client.llen(keys.key("wake")) <= 64

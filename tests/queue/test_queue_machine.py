@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
+from fastflow_ray.errors import QueueFull
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, TRANSITIONS, JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Claim, Expired, Verdict
+from fastflow_ray.queue.share import Share
 
 # Time passes in steps of 10 s and every deadline lies in the middle of a step, so that the milliseconds a real server
 # takes never decide an outcome. The backoff of the stage is 5 s.
 LEASE_S, DELAY_S, STEP_S = 55.0, 25.0, 10.0
 MAX_ATTEMPTS, MAX_CRASHES = 2, 2
+TENANTS = ["anna", "berta", "carl"]
 
 
 @dataclass
@@ -25,6 +30,10 @@ class Model:
 
     state: JobState
     place: tuple[int, int]
+    lane: Lane
+    tenant: str
+    cost: float
+    paid: float = 0.0
     until_s: float = 0.0  # due or deadline
     attempts: int = 0
     crashes: int = 0
@@ -46,39 +55,87 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.queue = self.stage.open(max_crashes=MAX_CRASHES)
+        self.desk = self.stage.desk(self.queue)
         self.now_s = 0.0
         self.jobs: dict[str, Model] = {}
         self.fences: list[int] = []
         self.numbers = iter(range(1_000_000))
+        self.shares = dict.fromkeys(TENANTS, Share())
+        self.times: dict[tuple[Lane, str], float] = {}
+        self.clocks = dict.fromkeys(Lane, 0.0)
 
     def place(self, priority: int) -> tuple[int, int]:
         return (-priority, next(self.numbers))
 
-    @rule(target=ids, priority=st.sampled_from([0, 100, 255]), delayed=st.booleans())
-    def submit(self, priority: int, delayed: bool) -> str:
-        job = VideoJob(prompt="x", seed=1, priority=priority, max_attempts=MAX_ATTEMPTS)
-        job_id = self.queue.submit(job, delay_s=DELAY_S if delayed else 0).job_id
+    @rule(
+        target=ids,
+        priority=st.sampled_from([100, 255]),
+        delayed=st.booleans(),
+        lane=st.sampled_from([Lane.INTERACTIVE, Lane.STANDARD]),
+        tenant=st.sampled_from(TENANTS),
+        cost=st.sampled_from([1.0, 2.5]),
+    )
+    def submit(self, priority: int, delayed: bool, lane: Lane, tenant: str, cost: float) -> Any:
+        wish = {"priority": priority, "lane": lane, "tenant": tenant, "delay_s": DELAY_S if delayed else None}
+        job = VideoJob(prompt="x", seed=1, max_attempts=MAX_ATTEMPTS, **wish)
+        most = self.shares[tenant].max_queued
+        if most is not None and self.number_of(tenant, JobState.QUEUED, JobState.DELAYED) >= most:
+            with pytest.raises(QueueFull):
+                self.queue.submit(job, cost=cost)
+            return multiple()
+        job_id = self.queue.submit(job, cost=cost).job_id
         state = JobState.DELAYED if delayed else JobState.QUEUED
-        self.jobs[job_id] = Model(state, self.place(priority), self.now_s + DELAY_S)
+        self.jobs[job_id] = Model(state, self.place(priority), lane, tenant, cost, until_s=self.now_s + DELAY_S)
         return job_id
+
+    def number_of(self, tenant: str, *states: JobState) -> int:
+        return sum(job.tenant == tenant and job.state in states for job in self.jobs.values())
+
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        weight=st.sampled_from([None, 2.0]),
+        max_running=st.sampled_from([None, 0, 1, 2]),
+        max_queued=st.sampled_from([None, 3]),
+    )
+    def set_share(self, tenant: str, weight: float | None, max_running: int | None, max_queued: int | None) -> None:
+        self.shares[tenant] = Share(weight, max_running, max_queued)
+        self.desk.set_share(tenant, self.shares[tenant])
+
+    def time_of(self, lane: Lane, tenant: str) -> float:
+        return max(self.times.get((lane, tenant), 0.0), self.clocks[lane])
+
+    def may_run(self, job: Model) -> bool:
+        most = self.shares[job.tenant].max_running
+        free = most is None or self.number_of(job.tenant, JobState.RUNNING) < most
+        return job.state is JobState.QUEUED and free
 
     @rule(target=claims)
     def claim(self) -> Any:
         for job in self.jobs.values():
             if job.state is JobState.DELAYED and job.until_s <= self.now_s:
                 job.go(JobState.QUEUED)
-        ready = [(job.place, job_id) for job_id, job in self.jobs.items() if job.state is JobState.QUEUED]
+        order = {
+            job_id: (list(Lane).index(job.lane), self.time_of(job.lane, job.tenant), job.tenant, job.place)
+            for job_id, job in self.jobs.items()
+            if self.may_run(job)
+        }
         claim = self.queue.claim("w", LEASE_S)
-        if not ready:
+        if not order:
             assert claim is None
             return multiple()
-        job_id = min(ready)[1]
+        job_id = min(order, key=order.__getitem__)
         job = self.jobs[job_id]
         assert (claim.job_id, claim.attempt, claim.crashes) == (job_id, job.attempts + 1, job.crashes)
+        self.pay(job)
         job.go(JobState.RUNNING, self.now_s + LEASE_S)
         job.attempts, job.fence, job.heartbeats = claim.attempt, claim.fence, 0
         self.fences.append(claim.fence)
         return claim
+
+    def pay(self, job: Model) -> None:
+        self.clocks[job.lane] = self.time_of(job.lane, job.tenant)
+        job.paid = job.cost / (self.shares[job.tenant].weight or 1.0)
+        self.times[job.lane, job.tenant] = self.clocks[job.lane] + job.paid
 
     def mine(self, claim: Claim) -> Model | None:
         job = self.jobs.get(claim.job_id)
@@ -126,6 +183,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.go(JobState.CANCELLED)
         elif job:
             job.attempts -= 1
+            self.times[job.lane, job.tenant] = self.time_of(job.lane, job.tenant) - job.paid
             job.go(JobState.QUEUED)
 
     @rule(job_id=ids)

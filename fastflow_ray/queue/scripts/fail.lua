@@ -7,7 +7,7 @@ if cancel_requested(id) then
 else
   blame(id, code, message)
   if delay_ms ~= '' then
-    move(id, 'delayed', now_ms + tonumber(delay_ms))
+    put_off(id, now_ms + tonumber(delay_ms))
   else
     finish(id, 'dead', ttl_ms)
   end

@@ -1,5 +1,7 @@
--- What every move shares. Above this text stands one generated line that binds the keys of keys.py to locals:
---     local queued, delayed, running, succeeded, dead, cancelled, index, ..., jobs = unpack(KEYS)
+-- What every move shares. Above this text stand generated lines that bind the keys of keys.py to locals and name the
+-- lanes in their order:
+--     local queued, delayed, running, ..., jobs, ready, turns, debts, cards = unpack(KEYS)
+--     local LANES = {'interactive', ...}
 -- The only clock is the server's; the scripts know neither what a payload means nor who is calling.
 
 local places = {queued = queued, delayed = delayed, running = running,
@@ -18,6 +20,11 @@ local function integer(number)
   return string.format('%.0f', number)
 end
 
+-- All the bits of a virtual time.
+local function exact(number)
+  return string.format('%.17g', number)
+end
+
 -- A record is anybody's to damage by hand: what is no sane number counts as 0.
 local function sane(text)
   local number = tonumber(text or '')
@@ -29,14 +36,81 @@ local function known(id) return redis.call('TYPE', jobs .. id).ok == 'hash' end
 local function field(id, name) return redis.call('HGET', jobs .. id, name) end
 local function count(id, name) return sane(field(id, name)) end
 local function set(id, ...) redis.call('HSET', jobs .. id, ...) end
+local function tally(name, number) redis.call('HINCRBY', stat, name, number or 1) end
 
 local function stands_in(id, state)
   return redis.call('ZSCORE', places[state], id)
 end
 
+-- Lane and tenant of a job; not from its record, for what others count on must not break with it.
+local function seat_of(id)
+  local lane, tenant = string.match(redis.call('HGET', seats, id) or '', '^(%l+):(.*)$')
+  return lane or LANES[1], tenant or ''
+end
+
+-- How many jobs a tenant has waiting or working.
+local function add(book, tenant, number)
+  if redis.call('HINCRBY', book, tenant, number) <= 0 then redis.call('HDEL', book, tenant) end
+end
+
+-- What the operator allows a tenant: its own number, or that of '*', which stands for everybody not named.
+local function allowed(name, tenant)
+  return tonumber(redis.call('HGET', cfg, name .. ':' .. tenant) or redis.call('HGET', cfg, name .. ':*') or '')
+end
+
+local function weight_of(tenant) return allowed('weight', tenant) or 1 end
+
+local function at_cap(tenant)
+  local most = allowed('max_running', tenant)
+  return most and sane(redis.call('HGET', working, tenant)) >= most
+end
+
+-- Fair turns inside a lane: start-time fair queueing (Goyal, Vin and Cheng 1996) between tenants. Every tenant has a
+-- virtual time, which each of its jobs moves on by cost / weight; the least is served next, and its virtual time is
+-- the lane's clock. Who comes back begins no earlier than the clock, so that nobody saves up credit, and no earlier
+-- than its own time, so that nobody sheds a debt by leaving for a moment.
+local function clock_of(lane)
+  return tonumber(redis.call('HGET', stat, 'clock:' .. lane) or '') or 0
+end
+
+local function queue_of(lane, tenant) return ready .. lane .. ':' .. tenant end
+
+local function take_seat(lane, tenant)
+  if redis.call('ZSCORE', turns .. lane, tenant) then return end
+  if redis.call('ZCARD', queue_of(lane, tenant)) == 0 then return end
+  if at_cap(tenant) then
+    redis.call('SADD', capped, tenant)
+    return
+  end
+  local owed = tonumber(redis.call('ZSCORE', debts .. lane, tenant) or '') or 0
+  redis.call('ZREM', debts .. lane, tenant)
+  redis.call('ZADD', turns .. lane, exact(math.max(owed, clock_of(lane))), tenant)
+end
+
+local function leave_seat(lane, tenant)
+  local own = redis.call('ZSCORE', turns .. lane, tenant)
+  if not own then return end
+  redis.call('ZREM', turns .. lane, tenant)
+  if tonumber(own) > clock_of(lane) then redis.call('ZADD', debts .. lane, own, tenant) end
+end
+
+-- A tenant that may run again, or more than before.
+local function readmit(tenant)
+  if redis.call('SREM', capped, tenant) == 0 then return end
+  for _, lane in ipairs(LANES) do take_seat(lane, tenant) end
+end
+
 local function leave_all_places(id)
-  for _, place in pairs(places) do redis.call('ZREM', place, id) end
-  redis.call('ZREM', ready_since, id)
+  local lane, tenant = seat_of(id)
+  if redis.call('ZREM', queued, id) + redis.call('ZREM', delayed, id) > 0 then add(waiting, tenant, -1) end
+  if redis.call('ZREM', queue_of(lane, tenant), id) == 1 and redis.call('ZCARD', queue_of(lane, tenant)) == 0 then
+    leave_seat(lane, tenant)
+  end
+  if redis.call('ZREM', running, id) == 1 then
+    add(working, tenant, -1)
+    readmit(tenant)
+  end
+  for _, place in ipairs({succeeded, dead, cancelled}) do redis.call('ZREM', place, id) end
 end
 
 -- Every transition goes through here, which is why an id stands in exactly one place.
@@ -49,10 +123,27 @@ local function move(id, state, score)
 end
 
 local function make_ready(id)
-  move(id, 'queued', count(id, 'place'))
-  redis.call('ZADD', ready_since, integer(now_ms), id)
+  local lane, tenant = seat_of(id)
+  move(id, 'queued', now_ms)
+  add(waiting, tenant, 1)
+  redis.call('ZADD', queue_of(lane, tenant), integer(count(id, 'place')), id)
+  take_seat(lane, tenant)
   redis.call('LPUSH', wake, id)
   redis.call('LTRIM', wake, 0, TOKENS - 1)
+end
+
+local function put_off(id, due_ms)
+  local _, tenant = seat_of(id)
+  move(id, 'delayed', due_ms)
+  add(waiting, tenant, 1)
+end
+
+-- The last of its tenant and priority.
+local function take_place(id, priority)
+  tally('seq')
+  local seq = sane(redis.call('HGET', stat, 'seq'))
+  set(id, 'place', integer((255 - math.min(priority, 255)) * LEVEL + seq))
+  return seq
 end
 
 local function finish(id, state, ttl_ms)
@@ -78,11 +169,14 @@ local function mine(id, fence)
   return field(id, 'state') == 'running' and field(id, 'fence') == fence
 end
 
--- Off the books, with everything that pointed to it.
-local function strike(id)
+-- Off the books, with everything that pointed to it; `why` is the counter that remembers it. Without one the record
+-- went by itself: when its time had come, or deleted by hand.
+local function strike(id, why)
+  local ended = stands_in(id, 'succeeded') or stands_in(id, 'dead') or stands_in(id, 'cancelled')
   leave_all_places(id)
   redis.call('DEL', jobs .. id)
-  if redis.call('ZREM', index, id) == 1 then redis.call('HINCRBY', stat, 'submitted', -1) end
+  redis.call('HDEL', seats, id)
+  if redis.call('ZREM', index, id) == 1 then tally(why or ended and 'expired' or 'struck') end
 end
 
 -- Redis expires the records; the ids that pointed to them go here.
@@ -91,21 +185,4 @@ local function sweep()
     local ended = redis.call('ZRANGEBYSCORE', place, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
     for _, id in ipairs(ended) do strike(id) end
   end
-end
-
--- Fair turns inside one priority (self-clocked fair queueing, Golestani 1994, every job of cost 1): a job comes one
--- turn after its tenant's latest, but never before the turn being served, so that idle tenants save up no credit.
-local function take_turn(id, tenant, priority)
-  local seat = priority .. ':' .. tenant
-  local served = sane(redis.call('HGET', stat, 'turn:' .. priority))
-  local turn = math.max(served, sane(redis.call('HGET', turns, seat))) + 1
-  redis.call('HSET', turns, seat, integer(turn))
-  set(id, 'place', integer((255 - tonumber(priority)) * LEVEL + turn))
-end
-
-local function serve_turn(id)
-  local place = count(id, 'place')
-  local name = 'turn:' .. integer(255 - math.floor(place / LEVEL))
-  local served = math.max(sane(redis.call('HGET', stat, name)), place % LEVEL)
-  redis.call('HSET', stat, name, integer(served))
 end

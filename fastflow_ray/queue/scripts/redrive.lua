@@ -5,6 +5,6 @@ if not (known(id) and stands_in(id, 'dead')) then return 0 end
 redis.call('PERSIST', jobs .. id)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
 set(id, 'attempts', 0, 'crashes', 0)
-take_turn(id, field(id, 'tenant') or '', integer(math.min(count(id, 'priority'), 255)))
+take_place(id, count(id, 'priority'))
 make_ready(id)
 return 1
