@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -17,6 +17,7 @@ from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim, JobQueue
+from fastflow_ray.queue.worker_card import WorkerCard
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
@@ -26,6 +27,7 @@ from workers.runner import Runner
 
 log = logging.getLogger(__name__)
 
+LOADING_S = 900.0  # a worker that loads says nothing for so long
 WAIT_S = 1.0  # for a job, before looking whether to leave
 LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
 
@@ -100,6 +102,8 @@ class Worker:
         finally:
             self._state = WorkerState.DRAINING
             self._feed.close()
+            with suppress(QueueUnavailable):
+                self._queue.sign_off(self._config.name)
             self._queue.close()
             self._store.close()
 
@@ -118,7 +122,9 @@ class Worker:
         began_s = time.monotonic()
         log.info("-> worker %s loads %s", self._config.name, self._config.model)
         self._store.check()
+        self._sign_in("loading", "", LOADING_S)
         engine = self._load(self._config.model)
+        self._sign_in("idle", engine.versions.get("device", ""), self._config.lease_s)
         self._meter.loaded(time.monotonic() - began_s)
         log.info("<- worker %s has loaded %s@%s", self._config.name, engine.model, engine.revision)
         return Runner(
@@ -132,6 +138,10 @@ class Worker:
             self._config.beat_s,
             self._config.stall_s,
         )
+
+    def _sign_in(self, state: str, gpu: str, ttl_s: float) -> None:
+        with suppress(QueueUnavailable):  # the card only tells people; the first claim lays one down too
+            self._queue.sign_in(WorkerCard(self._config.name, gpu, state), ttl_s)
 
     def _next_claim(self) -> Claim | None:
         """Wait for a job; None: it is time to leave."""

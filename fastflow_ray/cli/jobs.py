@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,9 @@ from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.options import connect, job_fields
 from fastflow_ray.cli.output import console, print_json, record_json
-from fastflow_ray.cli.watch import exit_code, follow
+from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
-from fastflow_ray.display import job_card, job_line, jobs_table
+from fastflow_ray.display import job_card, job_line, jobs_table, workers_table
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
@@ -73,6 +74,7 @@ def submit(
     with connect(redis, store, api) as fleet:
         jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
         if wait:
+            tell_obstacles(fleet, jobs)
             _wait_for(jobs, json)
 
 
@@ -85,11 +87,27 @@ def status(
 ) -> None:
     """Tell all about one job: state, progress, what was evaluated and skipped, its files or its error."""
     with connect(redis, store, api) as fleet:
-        record = fleet.job(job_id).status()
+        job = fleet.job(job_id)
+        record = job.status()
+        tell_obstacles(fleet, [job])
     if json:
         print_json(record_json(record))
     else:
         console().print(job_card(record))
+
+
+def workers(
+    json: given.AsJson = False, redis: given.RedisUrl = None, store: given.StoreUrl = None, api: given.ApiUrl = None
+) -> None:
+    """List the workers by model: what each computes on, what it does, when it was last heard of."""
+    with connect(redis, store, api) as fleet:
+        services = fleet.services()
+    if json:
+        print_json({service.model: [asdict(card) for card in service.workers] for service in services})
+    elif any(service.workers for service in services):
+        console().print(workers_table(services))
+    else:
+        print("no worker serves any model; `fastflow-ray up` starts some")
 
 
 def list_jobs(

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.limits import GRACE_S, LOOK_S, SILENT_AFTER_S
+from fastflow_ray.queue.worker_card import WorkerCard
 
 
 class Verdict(StrEnum):
@@ -66,6 +68,19 @@ class JobRecord:
     result: dict[str, Any] | None = None  # the manifest, of a succeeded job
     error: dict[str, str] | None = None  # {"code", "message"}, of a dead, cancelled or delayed job
     cancel_requested: bool = False
+    # Of a running job, as of the reading.
+    silent_s: float | None = field(default=None, compare=False)  # since its worker's last sign of life
+    lease_left_s: float | None = field(default=None, compare=False)  # until a reaper may look at it
+
+    @property
+    def silent(self) -> bool:
+        """Whether its worker has missed two beats, and may be dead."""
+        return self.silent_s is not None and self.silent_s > SILENT_AFTER_S
+
+    @property
+    def back_in_s(self) -> float:
+        """So soon at the latest a reaper gives a silent worker's job to another."""
+        return (self.lease_left_s or 0.0) + GRACE_S + LOOK_S
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class QueueDepth:
     cancelled: int = 0
     submitted: int = 0
     oldest_queued_age_s: float = 0.0
+    paused: str | None = None  # why no job is given out
 
 
 @dataclass(frozen=True)
@@ -140,6 +156,16 @@ class JobQueue(Protocol):
 
     def redrive(self, job_id: str) -> bool:
         """Queue a dead job again with fresh attempts; False: it is not dead."""
+
+    def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
+        """Lay down a worker's card for so long. Every claim and every heartbeat of the worker keeps it for a lease
+        more, and lays one down, with less on it, if there is none."""
+
+    def sign_off(self, worker: str) -> None:
+        """Take the card away."""
+
+    def workers(self) -> Sequence[WorkerCard]:
+        """Who serves this queue now, by name."""
 
     def depth(self) -> QueueDepth:
         """How many jobs are in which state."""

@@ -18,7 +18,8 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     working      hash    kept              tenant → its jobs running
     capped       set     kept              tenants with ready jobs that may not run one more
     stat         hash    kept              fence; seq; clock:<lane>; submitted, forgotten, expired, struck ever
-    cfg          hash    kept              weight:, max_running:, max_queued: of <tenant>, or of * for all others
+    workers      zset    kept              worker → end of its card, ms
+    cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
     j:<id>       hash    result TTL        one job; without end until the job has ended
@@ -26,6 +27,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
                  zset    kept              ready id → place: (255 - priority)·2^40 + seq
     l:<lane>     zset    kept              tenants with ready jobs, below their cap → virtual time
     v:<lane>     zset    kept              other tenants whose virtual time is ahead of the lane's clock → that time
+    w:<worker>   hash    one lease         a worker's card: gpu, state, job, beats
     statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
     sequences    hash    kept              statistics store: worker → last sequence merged
 """
@@ -46,14 +48,15 @@ SHARED_KEYS: dict[str, str] = {
     "working": "hash",
     "capped": "set",
     "stat": "hash",
+    "workers": "zset",
     "cfg": "hash",
     "wake": "list",
     "ev": "stream",
 }
 # The beginnings of keys that there are many of, as the scripts name them, behind SHARED_KEYS in KEYS. What follows a
 # beginning comes after the braces, and so cannot move a key to another slot.
-PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:"}
-PREFIXED_TYPES: dict[str, str] = {"jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset"}
+PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:"}
+PREFIXED_TYPES: dict[str, str] = {"jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash"}
 STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash"}
 
 
@@ -70,6 +73,10 @@ class QueueKeys:
     def job(self, job_id: str) -> str:
         """The record of one job."""
         return self.key(PREFIXES["jobs"] + job_id)
+
+    def card(self, worker: str) -> str:
+        """What is known of one worker."""
+        return self.key(PREFIXES["cards"] + worker)
 
     def for_scripts(self) -> list[str]:
         """KEYS of every script: the shared ones, then the beginnings of the others."""

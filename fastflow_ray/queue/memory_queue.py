@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import dropwhile, islice
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.memory_desk import MemoryDesk
 from fastflow_ray.queue.memory_state import WAITING, MemoryJob, MemoryState
 from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full
+from fastflow_ray.queue.worker_card import WorkerCard
 
 
 class MemoryQueue:
@@ -46,7 +48,7 @@ class MemoryQueue:
             if (known := self._state.jobs.get(new.job_id)) is not None:
                 if known.new.digest != new.digest:
                     raise conflict(idempotency_key)
-                return known.record()
+                return known.record(self._clock())
             self._refuse_if_full(job.tenant)
             stored = self._state.jobs[new.job_id] = MemoryJob(new, cost, self._clock())
             self._state.submitted += 1
@@ -55,7 +57,7 @@ class MemoryQueue:
                 self._state.move(stored, JobState.DELAYED, self._clock() + job.delay_s)
             else:
                 self._state.make_ready(stored)
-            return stored.record()
+            return stored.record(self._clock())
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
@@ -64,13 +66,16 @@ class MemoryQueue:
             for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= now_s]:
                 self._state.make_ready(due)
             job = self._state.next_ready()
+            known = self._card_of(worker)
+            state, job_id = ("busy", job.new.job_id) if job else ("idle", None)
+            self._state.heard_of(replace(known, state=state, job_id=job_id), lease_s)
             if job is None:
                 return None
             job.paid = self._state.turns.pay(job.lane, job.tenant, job.cost)
             waited_s = max(0.0, now_s - job.until_s)
             self._state.last_fence = job.fence = max(self._state.last_fence + 1, int(now_s * 1e6))
             job.attempts += 1
-            job.heartbeats, job.worker, job.claimed_s = 0, worker, now_s
+            job.heartbeats, job.worker, job.claimed_s, job.lease_s = 0, worker, now_s, lease_s
             job.error, job.progress = None, Progress()
             self._state.move(job, JobState.RUNNING, now_s + lease_s)
             return Claim(
@@ -92,7 +97,10 @@ class MemoryQueue:
                 return Verdict.LOST
             job.heartbeats += 1
             job.progress = progress or job.progress
-            job.until_s = self._clock() + claim.lease_s
+            job.lease_s, job.until_s = claim.lease_s, self._clock() + claim.lease_s
+            known = self._card_of(claim.worker)
+            busy = replace(known, state="busy", job_id=claim.job_id, beats=known.beats + 1)
+            self._state.heard_of(busy, claim.lease_s)
             return Verdict.CANCEL if job.cancel_requested else Verdict.MINE
 
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
@@ -168,7 +176,7 @@ class MemoryQueue:
         """The job as it is now."""
         with self._state.changed:
             job = self._state.known(job_id)
-            return job.record() if job else None
+            return job.record(self._clock()) if job else None
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
         """At most 1,000 jobs; raises InvalidInput if there is no job `after`."""
@@ -179,7 +187,9 @@ class MemoryQueue:
                 if after not in self._state.jobs:
                     raise no_such_cursor(after)
                 ids = islice(dropwhile(lambda job_id: job_id != after, ids), 1, None)
-            return [self._state.jobs[job_id].record() for job_id in islice(ids, max(0, min(limit, PAGE_LIMIT)))]
+            return [
+                self._state.jobs[job_id].record(self._clock()) for job_id in islice(ids, max(0, min(limit, PAGE_LIMIT)))
+            ]
 
     def forget(self, job_id: str) -> bool:
         """Delete the record of an ended job."""
@@ -187,7 +197,7 @@ class MemoryQueue:
             job = self._state.known(job_id)
             if job is None or job.state not in TERMINAL:
                 return False
-            self._state.strike(job)
+            self._state.forget(job)
             return True
 
     def redrive(self, job_id: str) -> bool:
@@ -199,18 +209,39 @@ class MemoryQueue:
             self._state.redrive(job)
             return True
 
+    def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
+        """Lay down a worker's card."""
+        with self._state.changed:
+            self._state.heard_of(WorkerCard(card.worker, card.gpu, card.state), ttl_s)
+
+    def sign_off(self, worker: str) -> None:
+        """Take the card away."""
+        with self._state.changed:
+            self._state.cards.pop(worker, None)
+
+    def workers(self) -> Sequence[WorkerCard]:
+        """The cards that are still good."""
+        with self._state.changed:
+            now_s = self._clock()
+            held = sorted(self._state.cards.items())
+            return [replace(card, silent_s=now_s - since_s) for _, (card, since_s, until_s) in held if until_s > now_s]
+
     def depth(self) -> QueueDepth:
         """Jobs on the books by state."""
         with self._state.changed:
             self._state.sweep()
-            counts = {state.value: sum(1 for _ in self._state.within(state)) for state in JobState}
+            by_state = {state.value: sum(1 for _ in self._state.within(state)) for state in JobState}
             since_s = min((job.until_s for job in self._state.within(JobState.QUEUED)), default=self._clock())
-            return QueueDepth(
-                **counts, submitted=self._state.submitted, oldest_queued_age_s=max(0.0, self._clock() - since_s)
-            )
+            submitted = self._state.submitted - self._state.forgotten - self._state.gone
+            oldest_s = max(0.0, self._clock() - since_s)
+            return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_s, paused=self._state.paused)
 
     def close(self) -> None:
         """There is nothing to let go."""
+
+    def _card_of(self, worker: str) -> WorkerCard:
+        card, _, until_s = self._state.cards.get(worker, (WorkerCard(worker), 0.0, 0.0))
+        return card if until_s > self._clock() else WorkerCard(worker)
 
     def _refuse_if_full(self, tenant: str) -> None:
         waiting = [job.tenant for job in self._state.jobs.values() if job.state in WAITING]

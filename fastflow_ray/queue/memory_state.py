@@ -4,6 +4,7 @@ itself: whoever calls holds `changed`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Condition
@@ -12,10 +13,13 @@ from typing import Any
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, JobRecord, Progress
+from fastflow_ray.queue.event import Event
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_turns import FairTurns
 from fastflow_ray.queue.submission import Submission
+from fastflow_ray.queue.worker_card import WorkerCard
 
+EVENTS = 10_000
 WAITING = frozenset({JobState.QUEUED, JobState.DELAYED})
 
 
@@ -41,6 +45,7 @@ class MemoryJob:
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     cancel_requested: bool = False
+    lease_s: float = 0.0
 
     @property
     def tenant(self) -> str:
@@ -54,13 +59,15 @@ class MemoryJob:
     def place(self) -> tuple[int, int]:
         return (-self.new.job.priority, self.seq)
 
-    def record(self) -> JobRecord:
+    def record(self, now_s: float) -> JobRecord:
         """As `RedisQueue` shows it."""
+        runs, left_s = self.state is JobState.RUNNING, self.until_s - now_s
         failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
         return JobRecord(
             self.new.job_id, self.state, self.new.payload, self.tenant, self.attempts, self.crashes,
             self.created_s, self.claimed_s, self.finished_s, self.worker, self.progress, self.result,
             self.error if failed else None, self.cancel_requested,
+            max(0.0, self.lease_s - left_s) if runs else None, max(0.0, left_s) if runs else None,
         )  # fmt: skip
 
 
@@ -73,9 +80,12 @@ class MemoryState:
         self.changed = Condition()
         self.jobs: dict[str, MemoryJob] = {}  # in order of submission
         self.turns = FairTurns()
-        self.submitted = 0
+        self.paused: str | None = None
+        self.cards: dict[str, tuple[WorkerCard, float, float]] = {}  # worker → card, when heard of, good until
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
-        self._last_seq = 0
+        self._last_seq = self._last_event = 0
 
     def within(self, state: JobState) -> Iterator[MemoryJob]:
         """The jobs of one state."""
@@ -93,6 +103,8 @@ class MemoryState:
 
     def next_ready(self) -> MemoryJob | None:
         """What a claim takes."""
+        if self.paused is not None:
+            return None
         ready = [job for job in self.within(JobState.QUEUED) if not self._at_cap(job.tenant)]
         for lane in Lane:
             here = [job for job in ready if job.lane is lane]
@@ -109,7 +121,14 @@ class MemoryState:
     def move(self, job: MemoryJob, state: JobState, until_s: float) -> JobState:
         """Every transition goes through here."""
         job.state, job.until_s = state, until_s
+        self._last_event += 1
+        event_id = f"{int(self.clock() * 1000)}-{self._last_event}"
+        self.events.append(Event(event_id, job.new.job_id, state, job.attempts, job.worker or ""))
         return state
+
+    def heard_of(self, card: WorkerCard, good_s: float) -> None:
+        """The worker's card is good for so long."""
+        self.cards[card.worker] = (card, self.clock(), self.clock() + good_s)
 
     def make_ready(self, job: MemoryJob) -> JobState:
         """Queue it, and wake who waits."""
@@ -138,12 +157,13 @@ class MemoryState:
         """Forget what has ended long ago."""
         now_s = self.clock()
         for job in [job for job in self.jobs.values() if job.state in TERMINAL and job.until_s <= now_s]:
-            self.strike(job)
+            self.gone += 1
+            del self.jobs[job.new.job_id]
 
-    def strike(self, job: MemoryJob) -> None:
-        """Off the books."""
+    def forget(self, job: MemoryJob) -> None:
+        """Off the books on request."""
+        self.forgotten += 1
         del self.jobs[job.new.job_id]
-        self.submitted -= 1
 
     def _at_cap(self, tenant: str) -> bool:
         most = self.turns.allowed(tenant).max_running

@@ -14,6 +14,7 @@ from fastflow_ray.errors import IdempotencyConflict, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
 from fastflow_ray.queue.submission import settle
+from fastflow_ray.queue.worker_card import Service
 
 CHUNK = 100  # records per round trip
 
@@ -91,6 +92,10 @@ class Queues:
     def depths(self) -> dict[str, QueueDepth]:
         """Per model, how many jobs are in which state."""
         return {model: queue.depth() for model, queue in self._by_model.items()}
+
+    def services(self) -> list[Service]:
+        """Per model, who serves it."""
+        return [Service(model, queue.workers(), queue.depth().paused) for model, queue in self._by_model.items()]
 
     def close(self) -> None:
         """Let all connections go."""

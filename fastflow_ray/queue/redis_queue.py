@@ -22,6 +22,7 @@ from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
 from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full
+from fastflow_ray.queue.worker_card import WorkerCard
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
 LONGEST_WAIT_S = ANSWER_TIMEOUT_S / 2  # below the socket's timeout, or a quiet queue would look like a dead server
@@ -108,8 +109,8 @@ class RedisQueue:
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now."""
-        stored: Any = self._connection.ask(lambda client: client.hgetall(self._keys.job(job_id)))
-        return read_record(job_id, stored) if stored else None
+        stored = self._run("get", job_id)
+        return read_record(job_id, _pairs(stored)) if stored else None
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
         """At most 1,000 jobs; raises InvalidInput if there is no job `after`."""
@@ -126,11 +127,23 @@ class RedisQueue:
         """Give a dead job another life."""
         return bool(self._run("redrive", job_id))
 
+    def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
+        """Lay down a worker's card."""
+        self._run("sign_in", card.worker, card.gpu, card.state, _ms(ttl_s))
+
+    def sign_off(self, worker: str) -> None:
+        """Take the card away."""
+        self._run("sign_off", worker)
+
+    def workers(self) -> Sequence[WorkerCard]:
+        """The cards that are still good."""
+        return [_card(worker, _pairs(stored), int(silent)) for worker, stored, silent in self._run("workers")]
+
     def depth(self) -> QueueDepth:
         """Jobs on the books by state; `submitted` is their sum, counted apart, so that a lost job would show."""
-        *counts, submitted, oldest_ms = self._run("depth")
+        *counts, submitted, oldest_ms, paused = self._run("depth")
         by_state = dict(zip(JobState, counts, strict=True))
-        return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000)
+        return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000, paused=paused)
 
     def close(self) -> None:
         """Let the connections go; the next call opens them again."""
@@ -159,3 +172,14 @@ def _pairs(flat: Sequence[str]) -> dict[str, str]:
 
 def _state(text: str | None) -> JobState | None:
     return JobState(text) if text else None
+
+
+def _card(worker: str, stored: dict[str, str], silent_ms: int) -> WorkerCard:
+    return WorkerCard(
+        worker,
+        stored.get("gpu", ""),
+        stored.get("state", ""),
+        stored.get("job") or None,
+        whole_number(stored.get("beats")),
+        silent_ms / 1000,
+    )

@@ -12,6 +12,7 @@ from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import TENANT, VideoJob
+from fastflow_ray.queue.limits import MESSAGE_LIMIT
 from fastflow_ray.queue.share import EVERYBODY
 
 
@@ -58,6 +59,13 @@ def check_tenant(tenant: str) -> None:
     """Raises InvalidInput for what is neither a tenant's name nor `EVERYBODY`."""
     if tenant != EVERYBODY and not re.fullmatch(TENANT, tenant):
         raise InvalidInput(f"{tenant[:80]!r} cannot name a tenant; use letters, digits, '.', '_' and '-', 64 at most")
+
+
+def check_reason(reason: str) -> str:
+    """Why a queue is paused, for all who wait; raises InvalidInput if it says nothing."""
+    if not reason.strip():
+        raise InvalidInput("the reason is empty; say in a few words why the queue is paused")
+    return reason[:MESSAGE_LIMIT]
 
 
 def full(queue: str, max_queued: int) -> QueueFull:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
@@ -13,6 +13,7 @@ from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.queues import Queues
+from fastflow_ray.queue.worker_card import Service
 from fastflow_ray.storage import open_store
 
 
@@ -53,6 +54,10 @@ class Direct:
         if data is None:
             raise StorageFailed(f"{self._store_url} holds no {key} of job {record.job_id}; is it the workers' store?")
         yield data
+
+    def services(self) -> Sequence[Service]:
+        """From the cards the workers lay down."""
+        return self._queues.services()
 
     def close(self) -> None:
         """Let the connections go."""

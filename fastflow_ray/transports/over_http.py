@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from fastflow_ray.errors import (
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.worker_card import Service, WorkerCard
 
 VIDEOS = "/v1/videos"
 PAGE = 100  # the most the API gives at once
@@ -75,6 +76,17 @@ class OverHttp:
                 yield from answer.iter_bytes()
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
+
+    def services(self) -> Sequence[Service]:
+        """As the API's view of the fleet tells."""
+        fleet = self._read(self._ask("GET", "/v1/fleet"))
+        try:
+            return [
+                Service(model, [WorkerCard(**card) for card in fleet["workers"][model]], depth["paused"])
+                for model, depth in fleet["queues"].items()
+            ]
+        except (KeyError, TypeError, AttributeError):
+            raise self._stranger() from None
 
     def close(self) -> None:
         """Close the pool."""
@@ -154,6 +166,8 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
         result=video["manifest"],
         error=video["error"],
         cancel_requested=video["cancel_requested"],
+        silent_s=video["silent_s"],
+        lease_left_s=video["lease_left_s"],
     )
 
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from fastflow_ray.errors import QueueFull
 from fastflow_ray.jobs.lane import Lane
@@ -59,6 +68,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.now_s = 0.0
         self.jobs: dict[str, Model] = {}
         self.fences: list[int] = []
+        self.paused = False
+        self.submitted = 0
         self.numbers = iter(range(1_000_000))
         self.shares = dict.fromkeys(TENANTS, Share())
         self.times: dict[tuple[Lane, str], float] = {}
@@ -66,6 +77,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     def place(self, priority: int) -> tuple[int, int]:
         return (-priority, next(self.numbers))
+
+    @initialize(target=ids)
+    def begin(self) -> Any:
+        return multiple(*(self.submit(100, False, Lane.STANDARD, tenant, 1.0) for tenant in TENANTS * 2))
 
     @rule(
         target=ids,
@@ -85,6 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
             return multiple()
         job_id = self.queue.submit(job, cost=cost).job_id
         state = JobState.DELAYED if delayed else JobState.QUEUED
+        self.submitted += 1
         self.jobs[job_id] = Model(state, self.place(priority), lane, tenant, cost, until_s=self.now_s + DELAY_S)
         return job_id
 
@@ -94,7 +110,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(
         tenant=st.sampled_from(TENANTS),
         weight=st.sampled_from([None, 2.0]),
-        max_running=st.sampled_from([None, 0, 1, 2]),
+        max_running=st.sampled_from([None, None, 0, 2]),
         max_queued=st.sampled_from([None, 3]),
     )
     def set_share(self, tenant: str, weight: float | None, max_running: int | None, max_queued: int | None) -> None:
@@ -107,7 +123,7 @@ class QueueMachine(RuleBasedStateMachine):
     def may_run(self, job: Model) -> bool:
         most = self.shares[job.tenant].max_running
         free = most is None or self.number_of(job.tenant, JobState.RUNNING) < most
-        return job.state is JobState.QUEUED and free
+        return job.state is JobState.QUEUED and free and not self.paused
 
     @rule(target=claims)
     def claim(self) -> Any:
@@ -234,6 +250,34 @@ class QueueMachine(RuleBasedStateMachine):
             job.attempts = job.crashes = 0
             job.place = self.place(-job.place[0])
 
+    def dead(self) -> dict[str, Model]:
+        return {job_id: job for job_id, job in self.jobs.items() if job.state is JobState.DEAD}
+
+    @precondition(lambda self: len(self.dead()) == 1)  # among several the order is nobody's promise
+    @rule()
+    def redrive_all(self) -> None:
+        dead = self.dead()
+        assert self.desk.redrive_all() == len(dead)
+        for job in dead.values():
+            job.go(JobState.QUEUED)
+            job.attempts = job.crashes = 0
+            job.place = self.place(-job.place[0])
+
+    @rule()
+    def purge(self) -> None:
+        dead = self.dead()
+        assert self.desk.purge() == len(dead)
+        for job_id in dead:
+            del self.jobs[job_id]
+
+    @rule(paused=st.sampled_from([False, False, True]))
+    def pause_or_resume(self, paused: bool) -> None:
+        self.paused = paused
+        if paused:
+            self.desk.pause("for a while")
+        else:
+            self.desk.resume()
+
     @rule(job_id=ids)
     def forget(self, job_id: str) -> None:
         forgotten = self.queue.forget(job_id)
@@ -252,6 +296,10 @@ class QueueMachine(RuleBasedStateMachine):
         counts = {state: getattr(depth, state) for state in JobState}
         assert counts == {state: sum(job.state is state for job in self.jobs.values()) for state in JobState}
         assert depth.submitted == sum(counts.values()) == len(self.jobs)
+        assert (depth.paused is not None) == self.paused
+        books = self.desk.books()
+        assert list(books.complaints()) == []
+        assert (books.submitted, books.on_the_books) == (self.submitted, len(self.jobs))
 
     @invariant()
     def fences_rise(self) -> None:
@@ -264,8 +312,8 @@ def test_random_lives_agree_with_the_model(stage, request) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=50 if on_memory else 10,
-            stateful_step_count=40,
+            max_examples=100 if on_memory else 10,
+            stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,

@@ -39,7 +39,9 @@ local function pay(id, lane, tenant)
   set(id, 'paid', exact(paid))
 end
 
-local id, lane, tenant = next_ready()
+local id, lane, tenant
+if not paused() then id, lane, tenant = next_ready() end
+heard_of(worker, lease_ms, id and 'busy' or 'idle', id or '')
 if not id then
   redis.call('DEL', wake)  -- nobody waits: old tokens mean nothing
   return false
@@ -52,7 +54,8 @@ local fence = integer(math.max(sane(redis.call('HGET', stat, 'fence')) + 1, now_
 redis.call('HSET', stat, 'fence', fence)
 local attempt = integer(count(id, 'attempts') + 1)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'progress')
-set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'claimed_ms', integer(now_ms))
+set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'lease_ms', lease_ms,
+  'claimed_ms', integer(now_ms))
 move(id, 'running', now_ms + tonumber(lease_ms))
 add(working, tenant, 1)
 return {id, field(id, 'payload') or '', attempt, integer(count(id, 'crashes')), fence, integer(waited_ms)}

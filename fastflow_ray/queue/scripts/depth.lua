@@ -1,5 +1,5 @@
 -- Answers the number of jobs in each state (in the order of KEYS), then all on the books by the counters, then the
--- longest wait in ms.
+-- longest wait in ms, then why the queue is paused, or false.
 sweep()
 local depth = {}
 for _, place in ipairs({queued, delayed, running, succeeded, dead, cancelled}) do
@@ -12,4 +12,5 @@ end
 depth[#depth + 1] = on_the_books
 local oldest = redis.call('ZRANGE', queued, 0, 0, 'WITHSCORES')[2]
 depth[#depth + 1] = oldest and math.max(0, now_ms - tonumber(oldest)) or 0
+depth[#depth + 1] = paused()
 return depth

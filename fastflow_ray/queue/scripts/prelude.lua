@@ -58,6 +58,9 @@ local function allowed(name, tenant)
   return tonumber(redis.call('HGET', cfg, name .. ':' .. tenant) or redis.call('HGET', cfg, name .. ':*') or '')
 end
 
+-- Why no job is given out; false: jobs are.
+local function paused() return redis.call('HGET', cfg, 'paused') end
+
 local function weight_of(tenant) return allowed('weight', tenant) or 1 end
 
 local function at_cap(tenant)
@@ -153,6 +156,28 @@ local function finish(id, state, ttl_ms)
   redis.call('PEXPIREAT', jobs .. id, integer(ends_ms))
 end
 
+-- The record as readers see it; that of a running job tells how long its worker has been silent.
+local function shown(id)
+  local record = redis.call('HGETALL', jobs .. id)
+  local deadline_ms = stands_in(id, 'running')
+  if deadline_ms then
+    local left_ms = tonumber(deadline_ms) - now_ms
+    for _, text in ipairs({'silent_ms', integer(math.max(0, count(id, 'lease_ms') - left_ms)),
+                           'lease_left_ms', integer(math.max(0, left_ms))}) do
+      record[#record + 1] = text
+    end
+  end
+  return record
+end
+
+-- A worker was heard of: its card is good for one lease more.
+local function heard_of(worker, lease_ms, state, id)
+  local card = cards .. worker
+  redis.call('HSET', card, 'state', state, 'job', id, 'lease_ms', lease_ms)
+  redis.call('PEXPIRE', card, lease_ms)
+  redis.call('ZADD', workers, integer(now_ms + tonumber(lease_ms)), worker)
+end
+
 local function blame(id, code, message)
   set(id, 'error_code', code, 'error_message', message)
 end
@@ -185,4 +210,16 @@ local function sweep()
     local ended = redis.call('ZRANGEBYSCORE', place, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
     for _, id in ipairs(ended) do strike(id) end
   end
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', integer(now_ms))
+end
+
+-- dead → queued, behind its tenant's other jobs and with fresh attempts; false: it is not dead.
+local function redrive(id)
+  if not (known(id) and stands_in(id, 'dead')) then return false end
+  redis.call('PERSIST', jobs .. id)
+  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
+  set(id, 'attempts', 0, 'crashes', 0)
+  take_place(id, count(id, 'priority'))
+  make_ready(id)
+  return true
 end

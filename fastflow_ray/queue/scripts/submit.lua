@@ -3,7 +3,7 @@ local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, cost,
 
 if known(id) then
   if field(id, 'digest') ~= digest then return {'conflict'} end
-  return redis.call('HGETALL', jobs .. id)
+  return shown(id)
 end
 if redis.call('ZCARD', queued) + redis.call('ZCARD', delayed) >= tonumber(max_queued) then
   return {'full', 'queue', max_queued}
@@ -21,4 +21,4 @@ redis.call('ZADD', index, take_place(id, tonumber(priority)), id)
 tally('submitted')
 if tonumber(delay_ms) > 0 then put_off(id, now_ms + tonumber(delay_ms)) else make_ready(id) end
 sweep()
-return redis.call('HGETALL', jobs .. id)
+return shown(id)
