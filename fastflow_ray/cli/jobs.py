@@ -28,6 +28,9 @@ InLane = Annotated[
     Lane | None, typer.Option("--lane", help="An earlier one is served first, whoever asks. Default: standard.")
 ]
 Priority = Annotated[int | None, typer.Option(help="0 to 255; of your own jobs the higher runs first. Default: 100.")]
+Deadline = Annotated[
+    float | None, typer.Option("--deadline", metavar="SECONDS", help="Of no use if not begun so long from now.")
+]
 Delay = Annotated[float | None, typer.Option("--delay", metavar="SECONDS", help="Not before so long from now.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
@@ -61,6 +64,7 @@ def submit(
     priority: Priority = None,
     tenant: Tenant = None,
     delay_s: Delay = None,
+    deadline_s: Deadline = None,
     idempotency_key: IdempotencyKey = None,
     count: Count = 1,
     wait: Wait = False,

@@ -58,6 +58,7 @@ class VideoJob(BaseModel):
     priority: Annotated[int, Field(ge=0, le=255)] = 100  # of one tenant's jobs in one lane the higher runs earlier
     tenant: Annotated[str, Field(pattern=TENANT)] = "default"  # tenants share each lane, by their weights
     delay_s: Annotated[float, Field(ge=0.0, le=MONTH_S)] | None = None  # from its submission until it may start
+    deadline_s: Annotated[float, Field(ge=1.0, le=MONTH_S)] | None = None  # from submission; no attempt begins later
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
 
     @field_validator("prompt")
@@ -89,6 +90,13 @@ class VideoJob(BaseModel):
         if confidence is not None and info.data.get("fidelity_db", 0.0) is None:
             raise ValueError("it says how surely a fidelity_db is kept; give that too, or leave it out")
         return confidence
+
+    @field_validator("deadline_s")
+    @classmethod
+    def _is_after_the_delay(cls, deadline_s: float | None, info: ValidationInfo) -> float | None:
+        if deadline_s is not None and deadline_s <= (info.data.get("delay_s") or 0.0):
+            raise ValueError("it would be over before the delay is; allow more time, or delay less")
+        return deadline_s
 
     _frames = field_validator("frames")(lambda v: v if v is None else _of_form_4k_plus_1(v))
     _sides = field_validator("width", "height")(lambda v: v if v is None else _multiple_of_16(v))

@@ -13,11 +13,12 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     dead         zset    kept              id → end of its record, ms
     cancelled    zset    kept              id → end of its record, ms
     index        zset    kept              id → number of its submission, for listing
+    deadlines    zset    kept              waiting id with a deadline → that, ms
     seats        hash    kept              id → <lane>:<tenant>
     waiting      hash    kept              tenant → its jobs queued or delayed
     working      hash    kept              tenant → its jobs running
     capped       set     kept              tenants with ready jobs that may not run one more
-    stat         hash    kept              fence; seq; clock:<lane>; submitted, forgotten, expired, struck ever
+    stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; submitted, forgotten, expired, struck
     workers      zset    kept              worker → end of its card, ms
     cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
@@ -43,6 +44,7 @@ from fastflow_ray.jobs.states import JobState
 SHARED_KEYS: dict[str, str] = {
     **{state.value: "zset" for state in JobState},
     "index": "zset",
+    "deadlines": "zset",
     "seats": "hash",
     "waiting": "hash",
     "working": "hash",

@@ -13,6 +13,7 @@ from itertools import dropwhile, islice
 from random import Random
 from typing import Any
 
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Claim, Expired, JobRecord, Progress, QueueDepth, Verdict
@@ -20,7 +21,7 @@ from fastflow_ray.queue.desk import QueueDesk
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.memory_desk import MemoryDesk
 from fastflow_ray.queue.memory_state import WAITING, MemoryJob, MemoryState
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full
+from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full, too_late
 from fastflow_ray.queue.worker_card import WorkerCard
 
 
@@ -49,9 +50,10 @@ class MemoryQueue:
                 if known.new.digest != new.digest:
                     raise conflict(idempotency_key)
                 return known.record(self._clock())
-            self._refuse_if_full(job.tenant)
+            self._refuse(new.job)
             stored = self._state.jobs[new.job_id] = MemoryJob(new, cost, self._clock())
             self._state.submitted += 1
+            self._state.set_deadline(stored)
             self._state.take_place(stored)
             if job.delay_s:
                 self._state.move(stored, JobState.DELAYED, self._clock() + job.delay_s)
@@ -63,6 +65,7 @@ class MemoryQueue:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
         with self._state.changed:
             now_s = self._clock()
+            self._state.end_overdue()
             for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= now_s]:
                 self._state.make_ready(due)
             job = self._state.next_ready()
@@ -112,6 +115,7 @@ class MemoryQueue:
             if (job := self._state.mine(claim)) is None:
                 return False
             job.result = json.loads(json.dumps(result))  # a copy, and the types that JSON has
+            self._state.learn_pace(job)
             self._state.finish(job, JobState.SUCCEEDED)
             return True
 
@@ -125,9 +129,10 @@ class MemoryQueue:
             job.error = {"code": code, "message": message[:MESSAGE_LIMIT]}
             failures = claim.attempt - claim.crashes
             decision = self._limits.retry.decide(failures, job.new.job.max_attempts, retryable, self._rng)
-            if not decision.again:
-                return self._state.finish(job, JobState.DEAD)
-            return self._state.move(job, JobState.DELAYED, self._clock() + decision.delay_s)
+            due_s = self._clock() + decision.delay_s
+            if decision.again and due_s < job.deadline_s:
+                return self._state.move(job, JobState.DELAYED, due_s)
+            return self._state.finish(job, JobState.DEAD)
 
     def release(self, claim: Claim) -> bool:
         """Give the job back at its old place."""
@@ -229,6 +234,7 @@ class MemoryQueue:
     def depth(self) -> QueueDepth:
         """Jobs on the books by state."""
         with self._state.changed:
+            self._state.end_overdue()
             self._state.sweep()
             by_state = {state.value: sum(1 for _ in self._state.within(state)) for state in JobState}
             since_s = min((job.until_s for job in self._state.within(JobState.QUEUED)), default=self._clock())
@@ -243,10 +249,13 @@ class MemoryQueue:
         card, _, until_s = self._state.cards.get(worker, (WorkerCard(worker), 0.0, 0.0))
         return card if until_s > self._clock() else WorkerCard(worker)
 
-    def _refuse_if_full(self, tenant: str) -> None:
-        waiting = [job.tenant for job in self._state.jobs.values() if job.state in WAITING]
+    def _refuse(self, job: VideoJob) -> None:
+        waiting = [other.tenant for other in self._state.jobs.values() if other.state in WAITING]
+        wait_s = self._state.predicted_wait_s(job.lane or Lane.STANDARD, job.tenant)
         if len(waiting) >= self._limits.max_queued:
-            raise full(self.name, self._limits.max_queued)
-        most = self._state.turns.allowed(tenant).max_queued
-        if most is not None and waiting.count(tenant) >= most:
-            raise tenant_full(tenant, most)
+            raise full(self.name, self._limits.max_queued, wait_s)
+        most = self._state.turns.allowed(job.tenant).max_queued
+        if most is not None and waiting.count(job.tenant) >= most:
+            raise tenant_full(job.tenant, most, wait_s)
+        if job.deadline_s is not None and not job.delay_s and wait_s is not None and wait_s >= job.deadline_s:
+            raise too_late(job, wait_s)

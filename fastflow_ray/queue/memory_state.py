@@ -4,7 +4,8 @@ itself: whoever calls holds `changed`.
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Condition
@@ -46,6 +47,7 @@ class MemoryJob:
     error: dict[str, str] | None = None
     cancel_requested: bool = False
     lease_s: float = 0.0
+    deadline_s: float = math.inf  # when no attempt may begin any more
 
     @property
     def tenant(self) -> str:
@@ -85,6 +87,7 @@ class MemoryState:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
+        self.attempt_s: float | None = None  # how long attempts took lately
         self._last_seq = self._last_event = 0
 
     def within(self, state: JobState) -> Iterator[MemoryJob]:
@@ -118,6 +121,39 @@ class MemoryState:
         self._last_seq += 1
         job.seq = self._last_seq
 
+    def set_deadline(self, job: MemoryJob) -> None:
+        """It counts from the submission, or from the redrive."""
+        if job.new.job.deadline_s is not None:
+            job.deadline_s = self.clock() + job.new.job.deadline_s
+
+    def end_overdue(self) -> None:
+        """End what waits though nobody wants it any more."""
+        for job in [job for job in self.jobs.values() if job.state in WAITING and job.deadline_s <= self.clock()]:
+            patience = f"not begun within {job.new.job.deadline_s:g} s"
+            job.error = {"code": "deadline", "message": f"{patience}; allow more, or ask when less is waiting"}
+            self.finish(job, JobState.DEAD)
+
+    def learn_pace(self, job: MemoryJob) -> None:
+        """How long attempts take: each new one counts an eighth."""
+        attempt_s = self.clock() - (job.claimed_s or 0.0)
+        self.attempt_s = attempt_s if self.attempt_s is None else self.attempt_s + (attempt_s - self.attempt_s) / 8
+
+    def predicted_wait_s(self, lane: Lane, tenant: str) -> float | None:
+        """How long a new job of that seat would wait; None: nothing is known."""
+        running = sum(1 for _ in self.within(JobState.RUNNING))
+        if self.attempt_s is None or not running:
+            return None
+        ahead = 0.0
+        for each in Lane:
+            ready = Counter(job.tenant for job in self.within(JobState.QUEUED) if job.lane is each)
+            if each is lane:
+                weight = self.turns.weight_of(tenant)
+                weights = sum(self.turns.weight_of(other) for other in {*ready, tenant})
+                ahead += min(ready.total(), (ready[tenant] + 1) * weights / weight - 1)
+                break
+            ahead += ready.total()
+        return ahead * self.attempt_s / running
+
     def move(self, job: MemoryJob, state: JobState, until_s: float) -> JobState:
         """Every transition goes through here."""
         job.state, job.until_s = state, until_s
@@ -150,6 +186,7 @@ class MemoryState:
         job.attempts = job.crashes = 0
         job.error = job.finished_s = job.worker = None
         job.progress = Progress()
+        self.set_deadline(job)
         self.take_place(job)
         self.make_ready(job)
 

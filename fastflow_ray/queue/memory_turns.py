@@ -25,13 +25,17 @@ class FairTurns:
     def pay(self, lane: str, tenant: str, cost: float) -> float:
         """Move the tenant on by its share of the cost, which is the answer."""
         began = self._clocks[lane] = self._time(lane, tenant)
-        paid = cost / (self.allowed(tenant).weight or 1)
+        paid = cost / self.weight_of(tenant)
         self._times[lane, tenant] = began + paid
         return paid
 
     def repay(self, lane: str, tenant: str, paid: float) -> None:
         """Take back what was paid for work that was not done."""
         self._times[lane, tenant] = self._time(lane, tenant) - paid
+
+    def weight_of(self, tenant: str) -> float:
+        """1 where nothing is said."""
+        return self.allowed(tenant).weight or 1.0
 
     def allowed(self, tenant: str) -> Share:
         """The tenant's own numbers, and everybody's where it has none."""

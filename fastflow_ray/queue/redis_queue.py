@@ -21,7 +21,7 @@ from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full
+from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full, too_late
 from fastflow_ray.queue.worker_card import WorkerCard
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
@@ -44,21 +44,23 @@ class RedisQueue:
         stored = self._run(
             "submit",
             *(new.job_id, new.payload, new.digest),
-            *(job.tenant, job.lane or Lane.STANDARD, job.priority, job.max_attempts, _ms(job.delay_s or 0), cost),
-            self._limits.max_queued,
+            *(job.tenant, job.lane or Lane.STANDARD, job.priority, job.max_attempts, _ms(job.delay_s or 0)),
+            *("" if job.deadline_s is None else _ms(job.deadline_s), cost, self._limits.max_queued),
         )
         match stored:
             case ["conflict"]:
                 raise conflict(idempotency_key)
-            case ["full", "queue", limit]:
-                raise full(self.name, int(limit))
-            case ["full", "tenant", limit]:
-                raise tenant_full(job.tenant, int(limit))
+            case ["full", "queue", limit, wait_ms]:
+                raise full(self.name, int(limit), _known_s(wait_ms))
+            case ["full", "tenant", limit, wait_ms]:
+                raise tenant_full(job.tenant, int(limit), _known_s(wait_ms))
+            case ["late", wait_ms]:
+                raise too_late(job, int(wait_ms) / 1000)
         return read_record(new.job_id, _pairs(stored))
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
-        taken = self._run("claim", worker, _ms(lease_s), repeat=False)
+        taken = self._run("claim", worker, _ms(lease_s), self._ttl_ms, repeat=False)
         if taken is None:
             return None
         job_id, payload, attempt, crashes, fence, waited_ms = taken
@@ -141,7 +143,7 @@ class RedisQueue:
 
     def depth(self) -> QueueDepth:
         """Jobs on the books by state; `submitted` is their sum, counted apart, so that a lost job would show."""
-        *counts, submitted, oldest_ms, paused = self._run("depth")
+        *counts, submitted, oldest_ms, paused = self._run("depth", self._ttl_ms)
         by_state = dict(zip(JobState, counts, strict=True))
         return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000, paused=paused)
 
@@ -160,6 +162,10 @@ class RedisQueue:
 
     def _run(self, script: str, *arguments: str | int | float, repeat: bool = True) -> Any:
         return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments, repeat=repeat)
+
+
+def _known_s(milliseconds: str) -> float | None:
+    return None if milliseconds == "-1" else int(milliseconds) / 1000
 
 
 def _ms(seconds: float) -> int:

@@ -7,13 +7,16 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from fastflow_ray.errors import IdempotencyConflict, InvalidInput, QueueFull
+from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, QueueFull
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
 from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.video_job import TENANT, VideoJob
 from fastflow_ray.queue.limits import MESSAGE_LIMIT
 from fastflow_ray.queue.share import EVERYBODY
+
+RETRY_S = (1.0, 300.0)  # the least and the most that a full queue tells its clients to wait
+UNKNOWN_RETRY_S = 5.0  # where nothing is known of how fast it empties
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,30 @@ def check_reason(reason: str) -> str:
     return reason[:MESSAGE_LIMIT]
 
 
-def full(queue: str, max_queued: int) -> QueueFull:
-    """The refusal of a queue at its limit."""
-    return QueueFull(f"{max_queued} jobs wait in the queue {queue!r}, which is its limit; try again in a moment")
+def full(queue: str, max_queued: int, wait_s: float | None) -> QueueFull:
+    """The refusal of a queue at its limit; `wait_s` is how long a job would have waited, if that is known."""
+    retry_s = _retry_after_s(wait_s)
+    message = f"{max_queued} jobs wait in the queue {queue!r}, which is its limit; try again in {retry_s:.0f} s"
+    return QueueFull(message, retry_s)
 
 
-def tenant_full(tenant: str, max_queued: int) -> QueueFull:
+def tenant_full(tenant: str, max_queued: int, wait_s: float | None) -> QueueFull:
     """The refusal of a tenant at its own limit."""
-    return QueueFull(f"{max_queued} jobs of tenant {tenant!r} wait, which is its limit; try again when some have run")
+    retry_s = _retry_after_s(wait_s)
+    message = f"{max_queued} jobs of tenant {tenant!r} wait, which is its limit; try again in {retry_s:.0f} s"
+    return QueueFull(message, retry_s)
+
+
+def too_late(job: VideoJob, wait_s: float) -> DeadlineTooTight:
+    """The refusal of a job that would wait longer than it may."""
+    deadline_s = job.deadline_s or 0.0
+    message = f"the job would wait about {wait_s:.0f} s, and its deadline is {deadline_s:g} s; allow more, or ask later"
+    return DeadlineTooTight(message, max(RETRY_S[0], wait_s - deadline_s))
+
+
+def _retry_after_s(wait_s: float | None) -> float:
+    """When a tenth of what waits should be done, so that there is room again for more than the first to come."""
+    return UNKNOWN_RETRY_S if wait_s is None else min(max(wait_s / 10, RETRY_S[0]), RETRY_S[1])
 
 
 def no_such_cursor(job_id: str) -> InvalidInput:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from fastflow_ray.errors import (
+    DeadlineTooTight,
     FastFlowError,
     IdempotencyConflict,
     InvalidInput,
@@ -129,7 +130,8 @@ class OverHttp:
             case 422:
                 return IdempotencyConflict(message)
             case 429:
-                return QueueFull(message, _seconds(answer.headers.get("Retry-After")))
+                refusal = DeadlineTooTight if _error(answer).get("code") == DeadlineTooTight.code else QueueFull
+                return refusal(message, _seconds(answer.headers.get("Retry-After")))
             case status if status < 500:
                 return InvalidInput(message)
         return QueueUnavailable(f"{self._address} answers {answer.status_code}: {message}")
@@ -173,10 +175,16 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
 
 def _message(answer: httpx.Response) -> str:
     """The envelope's message, or what HTTP says by itself."""
+    return str(_error(answer).get("message") or answer.reason_phrase or "no reason given")
+
+
+def _error(answer: httpx.Response) -> dict[str, Any]:
+    """What is in the envelope; empty if the answer has none."""
     try:
-        return str(answer.json()["error"]["message"])
+        error = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase or "no reason given"
+        return {}
+    return error if isinstance(error, dict) else {}
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -23,7 +23,7 @@ STATUS = {
 }
 CANCELLED = {"code": "cancelled", "message": "the video was cancelled"}
 # Written by us for the one who asked; what other codes carry is the system's own text and may name paths.
-CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost"})
+CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost", "deadline"})
 SHORTEST_POLL_MS, LONGEST_POLL_MS = 250, 10_000
 
 

@@ -45,7 +45,7 @@ def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) 
     answer = on_fleet(
         "submit", PROMPT, "--size", "64x32", "--frames", 17, "--steps", 20, "--guidance", 1.5, "--shift", 2, "--seed",
         7, "--fps", 9, "--acceleration", "off", "--audit", "--priority", 200, "--tenant", "ann",
-        "--lane", "interactive", "--delay", 30,
+        "--lane", "interactive", "--delay", 30, "--deadline", 90,
         "--negative-prompt", "blur",
     )  # fmt: skip
     assert (answer.code, answer.err) == (0, "")
@@ -56,7 +56,7 @@ def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) 
         "prompt": PROMPT, "negative_prompt": "blur", "model": "shapes", "width": 64, "height": 32, "frames": 17,
         "fps": 9, "steps": 20, "guidance": 1.5, "shift": 2.0, "seed": 7, "acceleration": "off", "evaluations": None,
         "speedup": None, "fidelity_db": None, "preset": None, "confidence": None, "audit": True,
-        "lane": "interactive", "priority": 200, "tenant": "ann", "delay_s": 30.0, "max_attempts": 3,
+        "lane": "interactive", "priority": 200, "tenant": "ann", "delay_s": 30.0, "deadline_s": 90.0, "max_attempts": 3,
     }  # fmt: skip
 
 

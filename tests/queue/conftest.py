@@ -82,10 +82,13 @@ class RedisStage:
     def elapse(self, seconds: float) -> None:
         for name in self.names:
             keys = QueueKeys(name)
-            for place in [*JobState, "workers"]:
+            for place in [*JobState, "workers", "deadlines"]:
                 for member in self.client.zrange(keys.key(place), 0, -1):
                     self.client.zincrby(keys.key(place), -round(seconds * 1000), member)
             for record in [*self.client.scan_iter(match=keys.job("*")), *self.client.scan_iter(match=keys.card("*"))]:
+                times = self.client.hgetall(record) if self.client.type(record) == "hash" else {}
+                for name in {"claimed_ms", "deadline_ms"} & times.keys():
+                    self.client.hincrby(record, name, -round(seconds * 1000))
                 if (left_ms := self.client.pttl(record)) > 0:
                     self.client.pexpire(record, max(1, left_ms - round(seconds * 1000)))
 

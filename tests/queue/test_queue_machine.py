@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ from fastflow_ray.queue.share import Share
 
 # Time passes in steps of 10 s and every deadline lies in the middle of a step, so that the milliseconds a real server
 # takes never decide an outcome. The backoff of the stage is 5 s.
-LEASE_S, DELAY_S, STEP_S = 55.0, 25.0, 10.0
+LEASE_S, DELAY_S, STEP_S, DEADLINE_S = 55.0, 25.0, 10.0, 135.0
 MAX_ATTEMPTS, MAX_CRASHES = 2, 2
 TENANTS = ["anna", "berta", "carl"]
 
@@ -44,6 +45,8 @@ class Model:
     cost: float
     paid: float = 0.0
     until_s: float = 0.0  # due or deadline
+    patience_s: float = math.inf
+    deadline_s: float = math.inf
     attempts: int = 0
     crashes: int = 0
     fence: int = 0
@@ -80,7 +83,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @initialize(target=ids)
     def begin(self) -> Any:
-        return multiple(*(self.submit(100, False, Lane.STANDARD, tenant, 1.0) for tenant in TENANTS * 2))
+        return multiple(*(self.submit(100, False, Lane.STANDARD, tenant, 1.0, False) for tenant in TENANTS * 2))
 
     @rule(
         target=ids,
@@ -89,9 +92,11 @@ class QueueMachine(RuleBasedStateMachine):
         lane=st.sampled_from([Lane.INTERACTIVE, Lane.STANDARD]),
         tenant=st.sampled_from(TENANTS),
         cost=st.sampled_from([1.0, 2.5]),
+        deadline=st.booleans(),
     )
-    def submit(self, priority: int, delayed: bool, lane: Lane, tenant: str, cost: float) -> Any:
+    def submit(self, priority: int, delayed: bool, lane: Lane, tenant: str, cost: float, deadline: bool) -> Any:
         wish = {"priority": priority, "lane": lane, "tenant": tenant, "delay_s": DELAY_S if delayed else None}
+        wish["deadline_s"] = DEADLINE_S if deadline else None
         job = VideoJob(prompt="x", seed=1, max_attempts=MAX_ATTEMPTS, **wish)
         most = self.shares[tenant].max_queued
         if most is not None and self.number_of(tenant, JobState.QUEUED, JobState.DELAYED) >= most:
@@ -102,7 +107,13 @@ class QueueMachine(RuleBasedStateMachine):
         state = JobState.DELAYED if delayed else JobState.QUEUED
         self.submitted += 1
         self.jobs[job_id] = Model(state, self.place(priority), lane, tenant, cost, until_s=self.now_s + DELAY_S)
+        self.set_deadline(job_id, wish["deadline_s"])
         return job_id
+
+    def set_deadline(self, job_id: str, deadline_s: float | None) -> None:
+        job = self.jobs[job_id]
+        job.patience_s = math.inf if deadline_s is None else deadline_s
+        job.deadline_s = self.now_s + job.patience_s
 
     def number_of(self, tenant: str, *states: JobState) -> int:
         return sum(job.tenant == tenant and job.state in states for job in self.jobs.values())
@@ -184,7 +195,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         if job.cancel:
             job.go(JobState.CANCELLED)
-        elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS:
+        elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS and self.now_s + 5 < job.deadline_s:
             job.go(JobState.DELAYED, self.now_s + 5)
         else:
             job.go(JobState.DEAD)
@@ -216,6 +227,10 @@ class QueueMachine(RuleBasedStateMachine):
     def time_passes(self, steps: int) -> None:
         self.stage.elapse(steps * STEP_S)
         self.now_s += steps * STEP_S
+        self.queue.depth()  # ends what is overdue
+        for job in self.jobs.values():
+            if job.state in (JobState.QUEUED, JobState.DELAYED) and job.deadline_s < self.now_s:
+                job.go(JobState.DEAD)
 
     @rule(target=sightings)
     def look_for_the_dead(self) -> Any:
@@ -248,6 +263,7 @@ class QueueMachine(RuleBasedStateMachine):
         if job and redriven:
             job.go(JobState.QUEUED)
             job.attempts = job.crashes = 0
+            job.deadline_s = self.now_s + job.patience_s
             job.place = self.place(-job.place[0])
 
     def dead(self) -> dict[str, Model]:
@@ -261,6 +277,7 @@ class QueueMachine(RuleBasedStateMachine):
         for job in dead.values():
             job.go(JobState.QUEUED)
             job.attempts = job.crashes = 0
+            job.deadline_s = self.now_s + job.patience_s
             job.place = self.place(-job.place[0])
 
     @rule()
@@ -312,7 +329,7 @@ def test_random_lives_agree_with_the_model(stage, request) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=100 if on_memory else 10,
+            max_examples=60 if on_memory else 10,
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

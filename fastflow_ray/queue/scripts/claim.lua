@@ -1,7 +1,8 @@
 -- queued → running, after promoting what is due. Answers false or {id, payload, attempt, crashes, fence, waited ms}.
 -- A worker that dies at any later point finds its job in `running`, where the reaper looks.
-local worker, lease_ms = unpack(ARGV)
+local worker, lease_ms, ttl_ms = unpack(ARGV)
 
+end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
 for _, id in ipairs(due) do
   if known(id) then make_ready(id) else strike(id) end
@@ -10,9 +11,14 @@ end
 local function first_of(lane, tenant)
   while true do
     local id = redis.call('ZRANGE', queue_of(lane, tenant), 0, 0)[1]
-    if not id or (known(id) and stands_in(id, 'queued')) then return id end
-    redis.call('ZREM', queue_of(lane, tenant), id)
-    if not known(id) then strike(id) end  -- its record was deleted by hand
+    if not id then return nil end
+    if known(id) and stands_in(id, 'queued') then
+      if in_time(id, now_ms) then return id end
+      finish_late(id, ttl_ms)  -- more were overdue than one call may handle
+    else
+      redis.call('ZREM', queue_of(lane, tenant), id)
+      if not known(id) then strike(id) end  -- its record was deleted by hand
+    end
   end
 end
 

@@ -113,7 +113,7 @@ local function leave_all_places(id)
     add(working, tenant, -1)
     readmit(tenant)
   end
-  for _, place in ipairs({succeeded, dead, cancelled}) do redis.call('ZREM', place, id) end
+  for _, place in ipairs({succeeded, dead, cancelled, deadlines}) do redis.call('ZREM', place, id) end
 end
 
 -- Every transition goes through here, which is why an id stands in exactly one place.
@@ -125,20 +125,31 @@ local function move(id, state, score)
     'attempt', integer(count(id, 'attempts')), 'worker', field(id, 'worker') or '')
 end
 
+local function await(id, state, score)
+  local _, tenant = seat_of(id)
+  move(id, state, score)
+  add(waiting, tenant, 1)
+  if count(id, 'deadline_ms') > 0 then redis.call('ZADD', deadlines, integer(count(id, 'deadline_ms')), id) end
+end
+
 local function make_ready(id)
   local lane, tenant = seat_of(id)
-  move(id, 'queued', now_ms)
-  add(waiting, tenant, 1)
+  await(id, 'queued', now_ms)
   redis.call('ZADD', queue_of(lane, tenant), integer(count(id, 'place')), id)
   take_seat(lane, tenant)
   redis.call('LPUSH', wake, id)
   redis.call('LTRIM', wake, 0, TOKENS - 1)
 end
 
-local function put_off(id, due_ms)
-  local _, tenant = seat_of(id)
-  move(id, 'delayed', due_ms)
-  add(waiting, tenant, 1)
+-- May an attempt begin at that time? A deadline counts from the submission, or from the redrive.
+local function in_time(id, at_ms)
+  local deadline_ms = count(id, 'deadline_ms')
+  return deadline_ms == 0 or at_ms < deadline_ms
+end
+
+local function set_deadline(id)
+  local patience_ms = count(id, 'patience_ms')
+  if patience_ms > 0 then set(id, 'deadline_ms', integer(now_ms + patience_ms)) end
 end
 
 -- The last of its tenant and priority.
@@ -182,6 +193,34 @@ local function blame(id, code, message)
   set(id, 'error_code', code, 'error_message', message)
 end
 
+local function finish_late(id, ttl_ms)
+  local patience_s = string.format('%g', count(id, 'patience_ms') / 1000)
+  blame(id, 'deadline', 'not begun within ' .. patience_s .. ' s; allow more, or ask when less is waiting')
+  finish(id, 'dead', ttl_ms)
+end
+
+-- How long a new job of this seat would wait, in ms; false: nothing is known. As many attempts as run now, each as long
+-- as attempts were lately, work off what is ahead of it: all of the lanes before, and of its own lane all, or no more
+-- than the others' shares while the tenant's own jobs have their turns.
+local function predicted_wait_ms(lane, tenant)
+  local attempt_ms, attempts = sane(redis.call('HGET', stat, 'attempt_ms')), redis.call('ZCARD', running)
+  if attempt_ms == 0 or attempts == 0 then return false end
+  local ahead = 0
+  for _, each in ipairs(LANES) do
+    local ready_here, weights = 0, 0
+    for _, other in ipairs(redis.call('ZRANGE', turns .. each, 0, -1)) do
+      ready_here = ready_here + redis.call('ZCARD', queue_of(each, other))
+      if other ~= tenant then weights = weights + weight_of(other) end
+    end
+    if each == lane then
+      local own, weight = redis.call('ZCARD', queue_of(lane, tenant)), weight_of(tenant)
+      local fair = (own + 1) * (weights + weight) / weight - 1
+      return (ahead + math.min(ready_here, fair)) * attempt_ms / attempts
+    end
+    ahead = ahead + ready_here
+  end
+end
+
 local function finish_cancelled(id, ttl_ms)
   blame(id, 'cancelled', 'cancelled on request')
   finish(id, 'cancelled', ttl_ms)
@@ -204,6 +243,13 @@ local function strike(id, why)
   if redis.call('ZREM', index, id) == 1 then tally(why or ended and 'expired' or 'struck') end
 end
 
+-- What waits though nobody wants it any more.
+local function end_overdue(ttl_ms)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)) do
+    if known(id) then finish_late(id, ttl_ms) else strike(id) end
+  end
+end
+
 -- Redis expires the records; the ids that pointed to them go here.
 local function sweep()
   for _, place in ipairs({succeeded, dead, cancelled}) do
@@ -219,6 +265,7 @@ local function redrive(id)
   redis.call('PERSIST', jobs .. id)
   redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
   set(id, 'attempts', 0, 'crashes', 0)
+  set_deadline(id)
   take_place(id, count(id, 'priority'))
   make_ready(id)
   return true

@@ -1,24 +1,36 @@
--- queued | delayed. Answers {'conflict'}, {'full', whose limit it is, the limit}, or the record.
-local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, cost, max_queued = unpack(ARGV)
+-- queued | delayed. Answers {'conflict'}, {'full', whose limit it is, the limit, ms to wait}, {'late', ms to wait}, or
+-- the record. The wait is the predicted one, -1 if nothing is known.
+local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, patience_ms, cost, max_queued = unpack(ARGV)
 
 if known(id) then
   if field(id, 'digest') ~= digest then return {'conflict'} end
   return shown(id)
 end
+local function predict() return integer(predicted_wait_ms(lane, tenant) or -1) end
+
 if redis.call('ZCARD', queued) + redis.call('ZCARD', delayed) >= tonumber(max_queued) then
-  return {'full', 'queue', max_queued}
+  return {'full', 'queue', max_queued, predict()}
 end
 local most = allowed('max_queued', tenant)
-if most and sane(redis.call('HGET', waiting, tenant)) >= most then return {'full', 'tenant', integer(most)} end
+if most and sane(redis.call('HGET', waiting, tenant)) >= most then
+  return {'full', 'tenant', integer(most), predict()}
+end
+
+if patience_ms ~= '' and delay_ms == '0' then
+  local foreseen = predict()
+  if tonumber(foreseen) >= tonumber(patience_ms) then return {'late', foreseen} end
+end
 
 if redis.call('ZSCORE', index, id) then strike(id) end  -- its record expired, or was deleted by hand
 -- The first write has to be one that a server out of memory refuses: after any other it would let all of them pass.
 set(id, 'payload', payload, 'digest', digest, 'tenant', tenant, 'priority', priority, 'cost', cost,
+  'patience_ms', patience_ms,
   'max_attempts', max_attempts, 'attempts', 0, 'crashes', 0, 'fence', 0, 'heartbeats', 0,
   'created_ms', integer(now_ms))
 redis.call('HSET', seats, id, lane .. ':' .. tenant)
 redis.call('ZADD', index, take_place(id, tonumber(priority)), id)
 tally('submitted')
-if tonumber(delay_ms) > 0 then put_off(id, now_ms + tonumber(delay_ms)) else make_ready(id) end
+set_deadline(id)
+if tonumber(delay_ms) > 0 then await(id, 'delayed', now_ms + tonumber(delay_ms)) else make_ready(id) end
 sweep()
 return shown(id)
