@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity test faults check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity test faults test-queue check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,8 +42,16 @@ check: $(STAMP)  ## format, lint, types, floors
 test: check  ## check, then all tests: two files at a time, for most of them wait
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-faults: $(STAMP)  ## the tests that kill and wait for minutes
-	$(BIN)/pytest -m fault --timeout 600
+FAULT_TOOLS := spin gcc faketime
+
+faults: $(STAMP)  ## the tests that kill and wait for minutes; ends with a table, also in out/faults (about half an hour)
+	@for tool in $(FAULT_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	test -z "$$missing" || { echo "Missing:$$missing. Install: apt-get install spin gcc faketime" >&2; exit 1; }
+	$(BIN)/pytest tests/faults tests/model -m "fault or not fault" --timeout 600
+	$(BIN)/pytest -m fault --timeout 600 --ignore tests/faults --ignore tests/model
+
+test-queue: $(STAMP)  ## the queue's tests on another server: make test-queue SERVER=/folder/of/redis-server
+	PATH="$(SERVER):$$PATH" $(BIN)/pytest tests/queue
 
 format: $(STAMP)  ## let ruff mend what it can
 	$(BIN)/ruff format .

@@ -41,6 +41,7 @@ def account_of(made: Generation) -> dict[str, Any]:
     return {
         "evaluations": evaluations_of(trace).model_dump(),
         "evaluated_steps": list(trace.evaluated),
+        "resumed_at_steps": list(trace.resumed),
         "plan": trace.plan.to_dict() if trace.plan is not None else None,
         "snapshot": trace.snapshot,
         "expected_fidelity_db": None if trace.expected_db == math.inf else trace.expected_db,

@@ -17,20 +17,26 @@ from fastflow_ray.storage.manifest import Audit
 from fastflow_ray.trial import Fidelity
 
 if TYPE_CHECKING:
+    from fastflow_ray.checkpoints.checkpoint import Checkpoint
     from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.sampling.plan import Plan
     from fastflow_ray.sampling.sightings import Sightings
 
 
 def generate(
-    engine: Engine, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, audit: bool | None
+    engine: Engine,
+    spec: GenerationSpec,
+    fastflow: FastFlow,
+    on_step: OnStep,
+    audit: bool | None,
+    resume: Checkpoint | None = None,
 ) -> tuple[Generation, Audit | None]:
     """The video, and its audit if there was one; raises as the engine does.
 
     `audit` says always or never; None leaves it to the policy. On the display, video and audit are one walk.
     """
     display = _OneWalk(spec.steps, on_step, walks=2 if audit else 1)
-    made = engine.generate(spec, fastflow, display.on_step)
+    made = engine.generate(spec, fastflow, display.on_step, resume)
     is_due = made.trial is not None and made.trial.is_due
     if audit is False or not (audit or is_due):
         return made, None
@@ -91,5 +97,7 @@ class _OneWalk:
             self._walks * self._steps,
             self._before.evaluated + report.evaluated,
             self._before.skipped + report.skipped,
+            report.resumed_at,
+            None if self._walk else report.checkpoint,  # an audit is not gone on with
         )
         self._on_step(self._latest)

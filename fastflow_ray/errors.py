@@ -18,6 +18,7 @@ FastFlowError
 │   ├── FleetUnavailable
 │   ├── StorageFailed
 │   ├── StatisticsUnavailable
+│   ├── UnusableCheckpoint
 │   ├── ModelLoadFailed
 │   └── OutOfMemory
 └── Interrupted               the attempt ends, the job does not fail
@@ -131,6 +132,12 @@ class StatisticsUnavailable(Retryable):
     """The fleet's statistics cannot be reached; what was learnt is sent again."""
 
     code = "statistics_unavailable"
+
+
+class UnusableCheckpoint(Retryable):
+    """What the store holds of an interrupted job is damaged, or of another job or software: begin anew without it."""
+
+    code = "checkpoint"
 
 
 class ModelLoadFailed(Retryable):

@@ -22,8 +22,9 @@ Source: FastFlow, arXiv 2602.11105.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +67,12 @@ class BanditPolicy:
     which are pulls of arm 0 like any other, give mu = max_t MSE_t / N.
     """
 
-    def __init__(self, known: ArmTable, learnt: ArmTable, gamma: float) -> None:
-        self._known = known
+    def __init__(self, known: ArmTable, learnt: ArmTable, gamma: float, begun: ArmTable | None = None) -> None:
+        """`begun` is what an interrupted generation decided from; else it is what is known now."""
+        self._known = begun or copy.deepcopy(known)
         self._tables = (known, learnt)
         self._gamma = gamma
-        self._scale = None if known.scale_runs else np.zeros(known.steps)
+        self._scale = None if self._known.scale_runs else np.zeros(known.steps)
 
     def choose(self, step: int, longest: int) -> int:
         """The arm of largest upper confidence bound among those of at most `longest` steps."""
@@ -86,6 +88,10 @@ class BanditPolicy:
             table.update(step, skipped, error)
         if self._scale is not None:
             self._scale[step] = error
+
+    def state(self) -> dict[str, Any]:
+        """As `models.attachment.Decider`: what it decides from does not change on the way."""
+        return {"table": self._known.to_dict()}
 
     def finish(self) -> None:
         """Count the generation; only a calibration that reached its end sets the scale."""
@@ -192,12 +198,14 @@ class FastFlow:
         def machine_for(sigmas: Tensor, shape: Sequence[int], restarts: Collection[int]) -> Machine:
             guidance = getattr(pipe, "guidance_scale", None)
             call = ("" if guidance is None else f"guidance{guidance:g}:") + _shape(shape)
+            begun = attachment.resumes.policy if attachment.resumes else None
             if pace is None:
-                return StepMachine(sigmas, self._policy(key, sigmas, call), restarts)
-            policy = self._plan_policy(key, sigmas, call, pace, restarts)
-            machine = PlanMachine(policy.plan, policy.learn, policy.watch)
-            policy.tell(machine.trace)
-            attachment.trial = Trial(policy, machine.sightings, machine.trace)
+                attachment.policy = policy = self._policy(key, sigmas, call, begun)
+                return StepMachine(sigmas, policy, restarts)
+            attachment.policy = plan_policy = self._plan_policy(key, sigmas, call, pace, restarts, begun)
+            machine = PlanMachine(plan_policy.plan, plan_policy.learn, plan_policy.watch)
+            plan_policy.tell(machine.trace)
+            attachment.trial = None if begun is not None else Trial(plan_policy, machine.sightings, machine.trace)
             return machine
 
         with attach(pipe, machine_for) as attachment:
@@ -206,6 +214,10 @@ class FastFlow:
     def ignorant(self) -> FastFlow:
         """One that knows nothing and teaches this one nothing, for walks that only serve to compare."""
         return FastFlow(self.gamma, self.arms)
+
+    def forget_delta(self) -> None:
+        """What was learnt since the last take is told by somebody else, who goes on with the generation."""
+        self._delta = Statistics()
 
     def take_delta(self) -> Statistics:
         """What was learnt since the last take; `statistics` holds it already. Call between generations."""
@@ -219,15 +231,27 @@ class FastFlow:
         self.statistics = snapshot.merge(self._delta)
         self._is_alone = False
 
-    def _policy(self, key: str | PolicyKey, sigmas: Tensor, call: str) -> BanditPolicy:
+    def _policy(
+        self, key: str | PolicyKey, sigmas: Tensor, call: str, begun: Mapping[str, Any] | None = None
+    ) -> BanditPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         name = self._table_name(key, call, grid)
         known = self.statistics.table(name, steps=steps, arms=self.arms, grid=grid)
         learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
-        return BanditPolicy(known, learnt, self.gamma)
+        if begun is None:
+            return BanditPolicy(known, learnt, self.gamma)
+        table = ArmTable.from_dict(begun["table"])
+        table.check(name, steps, self.arms, grid)
+        return BanditPolicy(known, learnt, self.gamma, table)
 
     def _plan_policy(
-        self, key: str | PolicyKey, sigmas: Tensor, call: str, pace: Pace, restarts: Collection[int] = ()
+        self,
+        key: str | PolicyKey,
+        sigmas: Tensor,
+        call: str,
+        pace: Pace,
+        restarts: Collection[int] = (),
+        begun: Mapping[str, Any] | None = None,
     ) -> PlanPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         pace.check(steps)
@@ -236,7 +260,7 @@ class FastFlow:
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
         presence = self._presence.setdefault(name, Presence(met_at=known.runs))
         share = 1.0 if self._is_alone else presence.share(known.runs, under_way=learnt.runs)
-        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), share)
+        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), share, begun)
 
     def _neighbour(self, name: str, grid: str) -> tuple[str, TrajectoryTable] | None:
         """Of the keys that know something about this grid, the one whose generations are likest."""

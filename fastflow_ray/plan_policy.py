@@ -6,7 +6,8 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -40,22 +41,28 @@ class PlanPolicy:
         restarts: Collection[int] = (),
         neighbour: tuple[str, TrajectoryTable] | None = None,
         share: float = 1.0,
+        begun: Mapping[str, Any] | None = None,
     ) -> None:
         """For the grid `sigmas`, shape (N + 1,); at the steps `restarts` another network takes over. A key that knows
         nothing begins from its `neighbour`. `share` is this worker's part of the fleet's work, which it audits in
-        proportion to. Raises InvalidInput if no plan of this pace can be drawn up."""
+        proportion to. `begun` is the state of an interrupted generation's, which it goes on in place of.
+
+        Raises InvalidInput if no plan of this pace can be drawn up; KeyError or ValueError for an unsound state."""
         self._known, self._tables = known, (learnt, known)  # `learnt` first: both learn by what was known before
         self._sigmas = sigmas.cpu().double().numpy()
         self._dsigma = np.diff(self._sigmas)
         self._restarts = frozenset(restarts)
         self._pace = pace
-        self._source, self._lender = _begin(known, neighbour)  # as it was before this generation taught anything
+        self._origin, self._lender = _begin(known, neighbour) if begun is None else _begun(known, begun)
+        self._source = self._origin.borrowed(BORROWED) if self._lender else self._origin
         self._book = PlanBook(self._source, self._sigmas, restarts)
         self._mean = self._source.mean
         self.evaluations = self._evaluations()
         self.plan = pace.plan or self._book.plan(self.evaluations)
         self.candidate = self._candidate()
-        self.added: list[int] = []  # steps evaluated beyond the plan
+        self.added = (
+            [int(step) for step in begun["added"]] if begun is not None else []
+        )  # steps evaluated beyond the plan
         self._share = share
         self._audits_wanted = self._lacking()
 
@@ -74,6 +81,10 @@ class PlanPolicy:
         digest = hashlib.sha256(json.dumps(table.to_dict()).encode()).hexdigest()[:8]
         lender = f", lent by {self._lender}" if self._lender else ""
         return f"{digest} ({table.runs} runs, {table.full_runs} full, {table.audits.audits} audits{lender})"
+
+    def state(self) -> dict[str, Any]:
+        """As `models.attachment.Decider`; the plan as it is now is in the trace."""
+        return {"origin": self._origin.to_dict(), "lender": self._lender, "added": list(self.added)}
 
     def tell(self, trace: Trace) -> None:
         """Write into the trace what the plan promises and where it comes from; what is added later shows there too."""
@@ -173,8 +184,14 @@ class PlanPolicy:
 
 
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:
-    """What plans are drawn up from, and who lent it."""
-    if known.weight or neighbour is None:
-        return copy.deepcopy(known), None
-    lender, table = neighbour
-    return table.borrowed(BORROWED), lender
+    """What plans are drawn up from, or lent from, and who lends it; as it is before the generation teaches anything."""
+    lender, table = (None, known) if known.weight or neighbour is None else neighbour
+    return copy.deepcopy(table), lender
+
+
+def _begun(known: TrajectoryTable, state: Mapping[str, Any]) -> tuple[TrajectoryTable, str | None]:
+    """What an interrupted generation began from."""
+    table = TrajectoryTable.from_dict(state["origin"])
+    if (table.steps, table.grid) != (known.steps, known.grid):
+        raise ValueError("the plan was drawn up for another grid")
+    return table, state["lender"]

@@ -73,7 +73,8 @@ class LeaseKeeper:
             raise LeaseLost(f"job {self._claim.job_id} was given to another worker")
         if self._verdict is Verdict.CANCEL:
             raise JobCancelled("cancelled on request")
-        if self._draining.is_set() and report.phase in WORTH_GIVING_BACK:
+        sampled = report.phase == "sample" and report.step == report.steps
+        if self._draining.is_set() and report.phase in WORTH_GIVING_BACK and not sampled:
             raise Draining(f"this worker leaves; job {self._claim.job_id} goes back to the queue")
 
     def _progress_of(self, report: StepReport) -> Progress:
@@ -90,7 +91,8 @@ class LeaseKeeper:
             return None
         if self._sampling_since_s is None:
             return None
-        return (self._moved_s - self._sampling_since_s) / report.step * (report.steps - report.step)
+        taken = report.step - report.resumed_at
+        return (self._moved_s - self._sampling_since_s) / taken * (report.steps - report.step)
 
     def _keep(self) -> None:
         pause_s = min(PAUSE_S, self._beat_s)

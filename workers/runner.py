@@ -10,10 +10,11 @@ from dataclasses import replace
 from fastflow_ray.errors import FastFlowError, IdempotencyConflict, LeaseLost
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import digest
-from fastflow_ray.models.engine import Engine
+from fastflow_ray.models.engine import Engine, StepReport
 from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
+from workers.checkpoints import Checkpoints, SavedJob
 from workers.ending import Ending, Fate, end_early, patiently
 from workers.lease_keeper import LeaseKeeper
 from workers.meter import Meter
@@ -48,6 +49,7 @@ class Runner:
         self._draining = draining
         self._beat_s = beat_s
         self._stall_s = stall_s
+        self._checkpoints = Checkpoints(publisher.store, engine, draining)
 
     def run(self, claim: Claim) -> Ending:
         """Make the job's video unless an earlier attempt published it, complete it, and report what it taught."""
@@ -56,12 +58,17 @@ class Runner:
         began_s = time.monotonic()
         if (known := self._feed.fresh()) is not None:
             self._fastflow.adopt(known)
+        saved = self._checkpoints.of(claim)
         with LeaseKeeper(self._queue, claim, self._draining, self._beat_s, self._stall_s) as lease:
             try:
                 published = self._published(claim)
-                ending = self._complete(claim, published) if published else self._make(claim, lease)
+                ending = self._complete(claim, published) if published else self._make(claim, lease, saved)
             except Exception as error:  # noqa: BLE001  # the one place: no job may end its worker
+                saved.flush()
                 ending = self._end_early(claim, error)
+            saved.settle(ending.fate)
+        if saved.is_carried_on:
+            self._fastflow.forget_delta()
         self._feed.give(self._fastflow.take_delta())  # a failed job teaches too
         ending = replace(ending, duration_s=time.monotonic() - began_s)
         self._meter.ended(ending)
@@ -79,8 +86,12 @@ class Runner:
             )
         return manifest
 
-    def _make(self, claim: Claim, lease: LeaseKeeper) -> Ending:
-        video = make_video(claim, self._engine, self._fastflow, lease.on_step)
+    def _make(self, claim: Claim, lease: LeaseKeeper, saved: SavedJob) -> Ending:
+        def on_step(report: StepReport) -> None:
+            saved.on_step(report)
+            lease.on_step(report)
+
+        video = make_video(claim, self._engine, self._fastflow, on_step, saved)
         manifest, phase_s = publish_video(video, claim, self._engine, self._publisher, lease.on_step)
         ending = replace(self._complete(claim, manifest), phase_s=phase_s, evaluations=video.evaluations)
         is_ours = manifest.fence == claim.fence

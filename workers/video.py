@@ -15,6 +15,7 @@ from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnSte
 from fastflow_ray.models.request import settle
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.storage.publication import Audit, Evaluations
+from workers.checkpoints import SavedJob
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,14 @@ class Video:
         return evaluations_of(self.generation.trace)
 
 
-def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep) -> Video:
-    """Run the claimed job; raises what the engine and `on_step` raise, and CorruptPayload."""
+def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep, saved: SavedJob) -> Video:
+    """Run the claimed job, or what an interrupted attempt left of it.
+
+    Raises what the engine and `on_step` raise, and CorruptPayload.
+    """
     job = read_job(claim.payload)
     if job.model != engine.model:
         raise CorruptPayload(f"the job wants {job.model!r}, but came by the queue of {engine.model!r}; submit it again")
     spec = settle(job, engine.card, seed_of(claim.job_id))
-    return Video(job, spec, *generate(engine, spec, fastflow, on_step, job.audit))
+    made = saved.go_on(spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+    return Video(job, spec, *made)

@@ -21,6 +21,7 @@ from fastflow_ray.queue.worker_card import WorkerCard
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
+from workers.checkpoints import sweep
 from workers.config import WorkerConfig
 from workers.meter import Meter
 from workers.runner import Runner
@@ -127,6 +128,7 @@ class Worker:
         self._sign_in("idle", engine.versions.get("device", ""), self._config.lease_s)
         self._meter.loaded(time.monotonic() - began_s)
         log.info("<- worker %s has loaded %s@%s", self._config.name, engine.model, engine.revision)
+        sweep(self._store, engine.model, self._queue)
         return Runner(
             self._queue,
             Publisher(self._store),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.errors import AccelerationUnavailable, InvalidInput
 from fastflow_ray.models.gate import Gate
 from fastflow_ray.models.scheduler import FastFlowScheduler, MachineFor
@@ -18,17 +19,40 @@ if TYPE_CHECKING:
 TRANSFORMERS = ("transformer", "transformer_2")  # Wan 2.2 has a second expert
 
 
+class Decider(Protocol):
+    """What the decisions of one generation are made from."""
+
+    def state(self) -> Mapping[str, Any]:
+        """All of it that another process needs to decide the same, as JSON values."""
+
+
 @dataclass
 class Attachment:
     """A pipeline under acceleration."""
 
     scheduler: FastFlowScheduler
-    trial: Trial | None = None  # of the latest call, where it was planned: to be held once it has ended
+    # Of the latest call, where it was planned: to be held once it has ended. A resumed one has none: its audit would
+    # have to be begun anew, and there are always others to learn from.
+    trial: Trial | None = None
+    policy: Decider | None = None  # of the latest call
 
     @property
     def trace(self) -> Trace:
         """Of the latest call, growing while it runs; of 0 steps before the first."""
         return self.scheduler.trace
+
+    @property
+    def resumes(self) -> Checkpoint | None:
+        """What the next call goes on from."""
+        return self.scheduler.resumes
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Let the next call, asked for the same, go on from there; it raises UnusableCheckpoint if it cannot."""
+        self.scheduler.resumes = checkpoint
+
+    def checkpoint(self) -> Checkpoint:
+        """Where the present call stands, between two of its steps. Waits for the device."""
+        return self.scheduler.checkpoint(self.policy.state() if self.policy is not None else {})
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from fastflow_ray.models.phase_clock import PhaseClock
 from fastflow_ray.models.scheduler import flow_euler
 
 if TYPE_CHECKING:
+    from fastflow_ray.checkpoints.checkpoint import Checkpoint
+    from fastflow_ray.models.attachment import Attachment
     from fastflow_ray.sampling.trace import Trace
 
 
@@ -40,12 +43,14 @@ class DiffusersEngine:
         self.revision = revision
         self.versions = versions
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
-        """Run the pipeline on the flow-Euler grid of the spec's shift and steps.
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None
+    ) -> Generation:
+        """Run the pipeline on the flow-Euler grid of the spec's shift and steps, or the rest of it after `resume`.
 
         Whatever ends it early leaves the pipeline as it was. Raises InvalidInput for a size the model cannot decode or
         a pace that so many steps cannot have, InvalidOutput on NaN or infinity, OutOfMemory, AccelerationUnavailable,
-        and whatever `on_step` raises.
+        UnusableCheckpoint, and whatever `on_step` raises.
         """
         self.check(spec)
         if spec.acceleration is Acceleration.OFF:
@@ -56,6 +61,8 @@ class DiffusersEngine:
                 _flow_euler(self._pipe, spec.shift),
                 fastflow.attach(self._pipe, self.policy_key(spec), **fields) as run,
             ):
+                if resume is not None:
+                    run.resume(resume)
                 return self._run(spec, run, on_step)
         except torch.OutOfMemoryError as error:
             reason = str(error).split("\n")[0]
@@ -90,14 +97,14 @@ class DiffusersEngine:
             frames=spec.frames,
         )
 
-    def _run(self, spec: GenerationSpec, run: Any, on_step: OnStep) -> Generation:
-        clock = PhaseClock(self._device)
-        teller = _Teller(spec.steps, run, clock, on_step)
+    def _run(self, spec: GenerationSpec, run: Attachment, on_step: OnStep) -> Generation:
+        clock, arguments = PhaseClock(self._device), self.arguments(spec)
+        teller = _Teller(spec.steps, run, clock, arguments["generator"], on_step)
         with ExitStack() as on_failure:
             on_failure.callback(self._pipe.maybe_free_model_hooks)  # as the pipeline does itself when it ends well
             with _before_first_forward(self._denoisers, teller.sampling):
                 teller.text_encoding()
-                frames = self._pipe(**self.arguments(spec), callback_on_step_end=teller.stepped).frames[0]
+                frames = self._pipe(**arguments, callback_on_step_end=teller.stepped).frames[0]
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
@@ -140,10 +147,15 @@ class DiffusersEngine:
 class _Teller:
     """Turns what the pipeline lets us see into step reports and phases."""
 
-    def __init__(self, steps: int, run: Any, clock: PhaseClock, on_step: OnStep) -> None:
+    def __init__(
+        self, steps: int, run: Attachment, clock: PhaseClock, generator: torch.Generator, on_step: OnStep
+    ) -> None:
         self._steps = steps
         self._run = run
         self._clock = clock
+        self._generator = generator
+        self._resumed = run.resumes
+        self._resumed_at = run.resumes.step if run.resumes is not None else 0
         self._on_step = on_step
 
     def text_encoding(self) -> None:
@@ -153,10 +165,21 @@ class _Teller:
         self._enter("sample", 0)
 
     def stepped(self, pipe: Any, index: int, timestep: Any, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
-        self._report("sample", index + 1)
+        if index + 1 > self._resumed_at:
+            self._report("sample", index + 1)
+        elif index + 1 == self._resumed_at:
+            self._draw_as_before()
         if index + 1 == self._steps:
             self._enter("decode", self._steps)
         return {}
+
+    def _draw_as_before(self) -> None:
+        """Should a pipeline draw between its steps, it draws now what it would have drawn."""
+        if self._resumed is not None and self._resumed.generator is not None:
+            self._generator.set_state(self._resumed.generator)
+
+    def _checkpoint(self) -> Checkpoint:
+        return replace(self._run.checkpoint(), generator=self._generator.get_state())
 
     def _enter(self, phase: str, step: int) -> None:
         self._clock.enter(phase)
@@ -165,7 +188,9 @@ class _Teller:
     def _report(self, phase: str, step: int) -> None:
         trace: Trace | None = self._run.trace if step else None
         evaluated = len(trace.evaluated) if trace else 0
-        self._on_step(StepReport(phase, step, self._steps, evaluated, step - evaluated))
+        checkpoint = self._checkpoint if phase == "sample" and 0 < step < self._steps else None
+        skipped = step - evaluated
+        self._on_step(StepReport(phase, step, self._steps, evaluated, skipped, self._resumed_at, checkpoint))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from fastflow_ray.models.catalogue import ModelCard
 from fastflow_ray.pace import Pace
 
 if TYPE_CHECKING:
+    from fastflow_ray.checkpoints.checkpoint import Checkpoint
     from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.sampling.trace import Trace
     from fastflow_ray.trial import Trial
@@ -54,6 +55,9 @@ class StepReport:
     steps: int = 0
     evaluated: int = 0
     skipped: int = 0
+    resumed_at: int = 0  # steps that were behind it when this run went on from a checkpoint
+    # Takes a checkpoint, while the report is being heard; None where there is nothing to go on from.
+    checkpoint: Callable[[], Checkpoint] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,13 @@ class Engine(Protocol):
     revision: str  # what the weights are: part of every policy key and manifest
     versions: Mapping[str, str]  # of the software and the device that make the frames
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None
+    ) -> Generation:
         """Run the flow; what may be skipped is known to `fastflow`, and learnt by it, unless acceleration is off.
+
+        `resume` is a checkpoint of the same spec: the generation goes on from there as if it had never been
+        interrupted, to the same bits on the same machine. Raises UnusableCheckpoint if it cannot.
 
         Raises AccelerationUnavailable rather than run in full where skipping was asked for and cannot be had,
         InvalidInput for a pace that so many steps cannot have, InvalidOutput on NaN or infinity.

@@ -30,7 +30,8 @@ class BranchShape(BaseState):  # type: ignore[misc]  # diffusers has no types
 class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
     """Answers a call on a skipped step with zeros in the shape of the branch's last output, which it does not keep.
 
-    The scheduler ignores the value. A branch first called on a skipped step has no shape yet, so its network runs.
+    The scheduler ignores the value. A branch first called on a skipped step has no shape yet, so its network runs,
+    unless the shape is known from a trajectory that was interrupted.
     """
 
     _is_stateful = True
@@ -47,6 +48,7 @@ class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
         self._module = module
         self._skips = skips
         self._branches = StateManager(BranchShape)
+        self._lent: Callable[[], Any] | None = None  # an answer for branches that have not answered yet
 
     def install(self) -> None:
         """Put the gate before the module's forward."""
@@ -57,20 +59,23 @@ class Gate(ModelHook):  # type: ignore[misc]  # diffusers has no types
         """Take it away; the module is called as before."""
         self._registry.remove_hook(NAME, recurse=False)
 
-    def begin(self) -> None:
-        """A new trajectory begins: nothing was evaluated yet."""
+    def begin(self, like: torch.Tensor | None = None) -> None:
+        """A new trajectory begins: nothing was evaluated yet. Or one goes on of which it is known that the network's
+        velocities are `like` this."""
         # Offloading restores, after each pipeline call, the forward it saw when it was enabled.
         if self._forward not in (self._module.forward, getattr(self._module, "_old_forward", None)):
             self.remove()
             self.install()
         self.nfe = 0
+        self._lent = None if like is None else _blank((like,))
         self._branches.reset()
 
     def new_forward(self, module: Module, *args: Any, **kwargs: Any) -> Any:
         """The forward the module has while the gate is installed."""
         branch = self._branch(module)
-        if branch.blank is not None and self._skips():
-            return branch.blank()
+        lent = self._lent if kwargs.get("return_dict") is False else None  # the answer is a tuple then
+        if (blank := branch.blank or lent) is not None and self._skips():
+            return blank()
         output = self.fn_ref.original_forward(*args, **kwargs)
         self.nfe += 1
         branch.blank = _blank(output)

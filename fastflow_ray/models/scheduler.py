@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
+import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteSchedulerOutput
 from torch import Tensor
 
-from fastflow_ray.errors import AccelerationUnavailable
+from fastflow_ray.checkpoints.checkpoint import Checkpoint
+from fastflow_ray.errors import AccelerationUnavailable, InvalidInput, UnusableCheckpoint
 from fastflow_ray.models.gate import Gate
-from fastflow_ray.sampling.grid import check_grid
+from fastflow_ray.sampling.grid import check_grid, fingerprint
 from fastflow_ray.sampling.machine import Machine
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.velocity_history import check_finite
@@ -51,9 +54,17 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
     Every step is the stock scheduler's own, so where nothing is skipped the result is the same bit for bit (by a plan,
     of a float32 model: its x stays float32). `trace` tells of the trajectory while it runs: `len(trace.evaluated)` of
     the steps taken so far ran the network.
+
+    A pipeline resumes a trajectory by walking its own loop from the start: over the steps behind the checkpoint neither
+    the network nor the integrator is run, and the last of them answers the checkpoint's latents. So loop index,
+    timesteps, experts and random numbers are where they would be.
     """
 
     trace: Trace  # of the latest trajectory; of 0 steps before the first
+    resumes: Checkpoint | None  # what the next trajectory goes on from; None once it has begun
+    _passing: int  # steps behind the checkpoint that the pipeline has still to walk over
+    _latents: Tensor | None  # as handed out last
+    _nfe_before: int  # network evaluations before the checkpoint
     _gates: list[Gate]
     _machine: Machine | None
     _machine_for: MachineFor
@@ -68,24 +79,41 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         twin.set_shift(reference.shift)
         twin.trace, twin._gates, twin._machine = Trace(steps=0), [], None
         twin._machine_for, twin._boundary_ratio = machine_for, boundary_ratio
+        twin.resumes, twin._latents, twin._passing, twin._nfe_before = None, None, 0, 0
         return twin
 
     @property
     def skips(self) -> bool:
         """Whether the present step does without the network."""
-        return self._machine is not None and self._machine.skips
+        return self._passing > 0 or (self._machine is not None and self._machine.skips)
+
+    def checkpoint(self, policy: Mapping[str, Any]) -> Checkpoint:
+        """Where the trajectory stands, between two of its steps, in this machine's memory. Waits for the device."""
+        assert self._machine is not None  # a step has been taken
+        assert self._latents is not None
+        grid, state = fingerprint(self.sigmas), self._machine.state()
+        return Checkpoint(grid, self._latents, state, policy).to("cpu")
 
     def count(self, gates: Iterable[Gate]) -> None:
         """Take the count of network evaluations from these gates, which every evaluation has to pass."""
         self._gates = list(gates)
 
-    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
-        """As the stock scheduler's; a new trajectory begins. Raises InvalidInput for an unsound grid."""
-        super().set_timesteps(*args, **kwargs)
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: str | torch.device | None = None,
+        sigmas: list[float] | None = None,  # HunyuanVideo looks whether there is an argument of this name
+        mu: float | None = None,
+        timesteps: list[float] | None = None,
+    ) -> None:
+        """As the stock scheduler's; a trajectory begins, or goes on. Raises InvalidInput for an unsound grid."""
+        super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
         check_grid(1 - self.sigmas if self.config.invert_sigmas else self.sigmas)
         self.trace, self._machine = Trace(steps=len(self.timesteps)), None
+        self._latents, self._passing, self._nfe_before = None, 0, 0
+        self._stand_by()
         for gate in self._gates:
-            gate.begin()
+            gate.begin(like=self._latents)
 
     def step(
         self,
@@ -105,24 +133,56 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
 
         if self._machine is None:
             self._machine = self._begin(timestep, sample)
+        if self._passing:
+            return _answer(self._pass_over(sample), return_dict)
         if self.trace.plan is not None and kwargs.get("per_token_timesteps") is not None:
             raise AccelerationUnavailable("this pipeline gives each token a sigma of its own; run it without a plan")
         skipped = self._machine.skips
         x = self._machine.advance(model_output, sample, euler).to(model_output.dtype)
         self._count_evaluations(skipped)
+        self._latents = x
         if self.step_index == len(self.timesteps):
             check_finite(x)
             self._machine.finish()
-        return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x) if return_dict else (x,)
+            self._latents = None
+        return _answer(x, return_dict)
 
     def _begin(self, timestep: Tensor, sample: Tensor) -> Machine:
         """A machine for the steps from here to the end: a pipeline that starts from a video enters the grid midway."""
         if self.step_index is None:
             self._init_step_index(timestep)
         sigmas = self.sigmas[self.step_index :]
-        machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
-        self.trace = machine.trace
+        if self.resumes is not None:
+            machine = self._restored(self.resumes, sigmas, sample)
+        else:
+            machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
+        self.trace, self.resumes, self._nfe_before = machine.trace, None, machine.trace.nfe
         return machine
+
+    def _restored(self, resumes: Checkpoint, sigmas: Tensor, sample: Tensor) -> Machine:
+        with _believing():
+            if resumes.latents.shape != sample.shape:
+                raise InvalidInput(f"its sample has the shape {tuple(resumes.latents.shape)}")
+            machine = self._machine_for(sigmas, tuple(sample.shape), self._restarts())
+            machine.restore(resumes.machine, resumes.latents)
+        machine.trace.resumed.append(resumes.step)
+        return machine
+
+    def _stand_by(self) -> None:
+        """Be ready to pass over the steps behind the checkpoint; raises UnusableCheckpoint if it is of another grid."""
+        if self.resumes is None:
+            return
+        with _believing():
+            if self.resumes.grid != fingerprint(self.sigmas) or not 0 < self.resumes.step < len(self.timesteps):
+                raise InvalidInput("it is of another grid")
+            self.resumes = self.resumes.to(self.timesteps.device)
+            self._latents, self._passing = self.resumes.latents, self.resumes.step
+
+    def _pass_over(self, sample: Tensor) -> Tensor:
+        """What the pipeline gets for a step that was taken before the checkpoint."""
+        self._passing -= 1
+        self._step_index += 1
+        return sample if self._passing or self._latents is None else self._latents
 
     def _restarts(self) -> frozenset[int]:
         if self._boundary_ratio is None:
@@ -133,8 +193,21 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         return frozenset({change}) if 0 < change < len(timesteps) else frozenset()
 
     def _count_evaluations(self, skipped: bool) -> None:
-        before, self.trace.nfe = self.trace.nfe, sum(gate.nfe for gate in self._gates)
+        before, self.trace.nfe = self.trace.nfe, self._nfe_before + sum(gate.nfe for gate in self._gates)
         if self._gates and not skipped and self.trace.nfe == before:
             raise AccelerationUnavailable(
                 "the network ran without passing its gate; attach after moving, offloading or compiling the pipeline"
             )
+
+
+def _answer(x: Tensor, return_dict: bool) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
+    return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x) if return_dict else (x,)
+
+
+@contextmanager
+def _believing() -> Iterator[None]:
+    """Turn what contradicts itself in a checkpoint into UnusableCheckpoint."""
+    try:
+        yield
+    except (InvalidInput, LookupError, TypeError, ValueError, AttributeError) as damage:
+        raise UnusableCheckpoint(f"it does not fit this generation: {damage}") from damage

@@ -18,7 +18,8 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     waiting      hash    kept              tenant → its jobs queued or delayed
     working      hash    kept              tenant → its jobs running
     capped       set     kept              tenants with ready jobs that may not run one more
-    stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; submitted, forgotten, expired, struck
+    stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; longest_lease; and ever: submitted,
+                                           forgotten, expired, struck
     workers      zset    kept              worker → end of its card, ms
     cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job

@@ -77,6 +77,7 @@ class MemoryQueue:
             job.paid = self._state.turns.pay(job.lane, job.tenant, job.cost)
             waited_s = max(0.0, now_s - job.until_s)
             self._state.last_fence = job.fence = max(self._state.last_fence + 1, int(now_s * 1e6))
+            self._state.longest_lease_s = max(self._state.longest_lease_s, lease_s)
             job.attempts += 1
             job.heartbeats, job.worker, job.claimed_s, job.lease_s = 0, worker, now_s, lease_s
             job.error, job.progress = None, Progress()
@@ -159,7 +160,9 @@ class MemoryQueue:
     def expired(self) -> Sequence[Expired]:
         """Running jobs past their lease."""
         with self._state.changed:
-            late = [job for job in self._state.within(JobState.RUNNING) if job.until_s < self._clock()]
+            now_s = self._clock()
+            furthest_s = now_s + self._state.longest_lease_s  # a deadline beyond is of before the clock went back
+            late = [job for job in self._state.within(JobState.RUNNING) if not now_s <= job.until_s <= furthest_s]
             return [Expired(job.new.job_id, job.fence, job.heartbeats) for job in late]
 
     def requeue(self, seen: Expired) -> JobState | None:

@@ -87,6 +87,7 @@ class MemoryState:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
+        self.longest_lease_s = 0.0
         self.attempt_s: float | None = None  # how long attempts took lately
         self._last_seq = self._last_event = 0
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from fastflow_ray.sampling.state import State
 from fastflow_ray.sampling.trace import Trace
 
 Euler = Callable[[Tensor, Tensor], Tensor]  # (velocity, x) → x + dsigma·velocity over the present step
@@ -28,6 +29,15 @@ class Machine(Protocol):
             velocity: the network's, of any dtype; of its shape and dtype only, where the step skips.
             x: the present sample: what `advance` answered last, perhaps in the dtype of the last `velocity`.
             euler: takes the step; called once.
+        """
+
+    def state(self) -> State:
+        """Where it stands, between two steps: what `restore` makes another machine stand there by."""
+
+    def restore(self, state: State, x: Tensor) -> None:
+        """Stand where `state` was taken, and x was handed out; for a machine that has not begun, on the same grid.
+
+        Raises InvalidInput, KeyError, TypeError or ValueError for what no machine of this kind has left.
         """
 
     def finish(self) -> None:

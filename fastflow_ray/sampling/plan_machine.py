@@ -7,9 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.machine import Euler
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
 from fastflow_ray.sampling.sightings import Sightings
+from fastflow_ray.sampling.state import State
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.watch import Watch, unwatched
 
@@ -58,6 +60,26 @@ class PlanMachine:
         self._x, self._dtype = euler(v, x), velocity.dtype
         self._step += 1
         return self._x
+
+    def state(self) -> State:
+        """As `Machine` says; without x where it was handed out as it is."""
+        seen = self.sightings.state()
+        x = {"x": self._x} if self._x is not None and self._dtype is not torch.float32 else {}
+        known = {f"velocity_{i}": velocity for i, velocity in enumerate(self._known)}
+        walk = {"step": self._step, "remembered": len(self._known), "trace": self.trace.to_dict()}
+        start = {"start": self._start} if self._start is not None else {}
+        return State({**seen.tensors, **x, **start, **known}, walk | {"seen": seen.facts})
+
+    def restore(self, state: State, x: Tensor) -> None:
+        """As `Machine` says."""
+        step, remembered = int(state.facts["step"]), int(state.facts["remembered"])
+        if not 0 < step < self.trace.steps or not 0 < remembered <= REMEMBERED:
+            raise InvalidInput(f"no trajectory of {self.trace.steps} steps stands at step {step}")
+        self.trace.restore(state.facts["trace"])
+        self.sightings.restore(State(state.tensors, state.facts["seen"]), x)
+        self._start, *self._known = state.like(x, "start", *(f"velocity_{i}" for i in range(remembered)))
+        self._x = state.like(x, "x")[0] if "x" in state.tensors else x
+        self._step, self._dtype = step, x.dtype
 
     def finish(self) -> None:
         """As `Machine` says; lets go of every tensor."""

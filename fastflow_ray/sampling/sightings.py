@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.plan import Plan, combine
+from fastflow_ray.sampling.state import State
 
 COORDINATES = 1024  # per sample of the batch
 
@@ -33,6 +35,20 @@ class Sightings:
     def end(self, x: Tensor) -> None:
         """The trajectory has arrived at x."""
         self._x.append(_subset(x))
+
+    def state(self) -> State:
+        """What was seen so far; of a trajectory that has begun."""
+        return State({"seen_x": torch.stack(self._x), "seen_v": torch.stack(self._v)}, {"steps": list(self.steps)})
+
+    def restore(self, state: State, x: Tensor) -> None:
+        """Have seen what `state` tells, of samples like x; raises InvalidInput, KeyError, TypeError or ValueError."""
+        steps, tensors = (
+            [int(step) for step in state.facts["steps"]],
+            (state.tensors["seen_x"], state.tensors["seen_v"]),
+        )
+        if any(tensor.shape != (len(steps), len(_subset(x))) for tensor in tensors):
+            raise InvalidInput(f"{len(steps)} samples and velocities have to be seen, of so many coordinates as x has")
+        self.steps, (self._x, self._v) = steps, (list(tensor) for tensor in tensors)
 
     def miss(self, plan: Plan, position: int = -1) -> float | None:
         """Squared error per coordinate of the plan's prediction of the evaluation at `position`, the latest unless

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import torch
 from torch import Tensor
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.machine import Euler
 from fastflow_ray.sampling.skip_policy import SkipPolicy
 from fastflow_ray.sampling.skips import longest_skip
+from fastflow_ray.sampling.state import State
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.velocity_history import VelocityHistory
 
@@ -41,6 +44,31 @@ class StepMachine:
             self._decide()
         self._step += 1
         return euler(velocity, x)
+
+    def state(self) -> State:
+        """As `Machine` says; of the policy only what it decided, which the trace tells."""
+        known = self._history.evaluations
+        velocities = {f"velocity_{i}": velocity for i, (_, velocity) in enumerate(known)}
+        sigmas = {"sigmas": torch.stack([sigma for sigma, _ in known])} if known else {}
+        walk = {"step": self._step, "next_evaluation": self._next_evaluation, "skip": self._skip}
+        return State(velocities | sigmas, walk | {"remembered": len(known), "trace": self.trace.to_dict()})
+
+    def restore(self, state: State, x: Tensor) -> None:
+        """As `Machine` says; the policy, which is another, is told what the skips so far have cost."""
+        facts = state.facts
+        step, self._next_evaluation = int(facts["step"]), int(facts["next_evaluation"])
+        if not 0 < step <= self._next_evaluation or step >= self.trace.steps:
+            raise InvalidInput(f"no trajectory of {self.trace.steps} steps stands at step {step}")
+        if facts["skip"] is not None:
+            began, skipped = facts["skip"]
+            self._skip = (int(began), int(skipped))
+        self.trace.restore(facts["trace"])
+        self._step = step
+        velocities = state.like(x, *(f"velocity_{i}" for i in range(facts["remembered"])))
+        for sigma, velocity in zip(state.tensors.get("sigmas", ()), velocities, strict=True):
+            self._history.append(sigma, velocity)
+        for error in self.trace.errors:
+            self._policy.observe(*error)
 
     def finish(self) -> None:
         """As `Machine` says."""

@@ -23,6 +23,11 @@ class VelocityHistory:
         """Forget: what comes is another network."""
         self._evaluations.clear()
 
+    @property
+    def evaluations(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """(sigma, velocity) as remembered, the older first."""
+        return tuple(self._evaluations)
+
     def append(self, sigma: Tensor, velocity: Tensor) -> None:
         """Remember the evaluation at `sigma`, forgetting the one before the last."""
         self._evaluations = [*self._evaluations[-1:], (sigma, velocity.to(torch.float32))]

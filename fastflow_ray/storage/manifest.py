@@ -124,6 +124,7 @@ class Outcome(_Value):
     acceleration: Acceleration
     evaluations: Evaluations
     evaluated_steps: tuple[int, ...]  # step indices, rising
+    resumed_at_steps: tuple[int, ...] = ()  # steps that were behind it whenever another attempt went on
     pace: AskedPace | None = None  # of acceleration auto
     plan: dict[str, JsonValue] | None = None  # as walked, by `Plan.to_dict`: walked again, it makes the same frames
     snapshot: str | None = None  # short name of the statistics that the plan came from

@@ -17,6 +17,7 @@ from fastflow_ray.errors import InvalidInput, QueueFull, UnknownJob
 from fastflow_ray.jobs.states import TERMINAL
 from fastflow_ray.models.admission import relative_work
 from fastflow_ray.queue.queues import Found, Queues
+from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import job_folder
 from orchestration.api.content import Variant, content_answer
@@ -92,6 +93,7 @@ class Videos:
         queue = self._queues.find(video_id).queue
         if queue.cancel(video_id) in TERMINAL:
             self._store.delete_prefix(job_folder(video_id))
+            CheckpointRoom(self._store, queue.name).delete(video_id)
             queue.forget(video_id)
         return {"id": video_id, "object": "video.deleted", "deleted": True}
 

@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, block_seconds, evaluation_seconds, tokens_of
+from fastflow_ray.bench.overhead.whole_job import WholeJob, whole_job
 from fastflow_ray.bench.overhead.witness import MemoryWitness, WaitWitness
 from fastflow_ray.cli import main
 
@@ -24,7 +25,7 @@ def test_multiplications_are_those_that_torch_counts() -> None:
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        block_seconds(SMALL, tokens=64)
+        block_seconds(SMALL, 64, torch.device("cpu"))
     assert counter.get_total_flops() == SMALL.block_flops(64)
 
 
@@ -55,7 +56,19 @@ def test_reads_and_uploads_are_waits() -> None:
 
 
 def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
-    words = ["bench-overhead", "--tokens", "64", "--repeats", "1", "--shrink", "13", "--out", str(tmp_path)]
+    words = [
+        "bench-overhead",
+        "--device",
+        "cpu",
+        "--tokens",
+        "64",
+        "--repeats",
+        "1",
+        "--shrink",
+        "13",
+        "--out",
+        str(tmp_path),
+    ]
     with pytest.raises(SystemExit) as leaving:
         main(words)
     assert not leaving.value.code
@@ -63,3 +76,14 @@ def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
     assert [each["dtype"] for each in told["steps"]] == ["float32", "bfloat16"]
     assert all(each["step_waits"] <= 1 and each["share_of_evaluation"] < 0.01 for each in told["steps"])
     assert "over 64 tokens, extrapolated by multiplications to 32,760" in (tmp_path / "overhead.md").read_text()
+
+
+def test_a_whole_job_runs_the_pipeline_stock_in_full_and_by_a_plan() -> None:
+    job = whole_job(torch.device("cpu"), steps=8, evaluations=4, shape=SMALL, latents=(1, 16, 3, 4, 4))
+    assert (job.steps, job.evaluated) == (8, 4)
+    assert min(job.stock_s, job.in_full_s, job.planned_s) > 0
+
+
+def test_overhead_is_what_is_left_of_a_planned_job_without_its_evaluations() -> None:
+    job = WholeJob("cpu", "float32", 50, stock_s=100.0, in_full_s=101.0, planned_s=39.0, evaluated=19)
+    assert job.overhead == pytest.approx((39 - 38) / 50 / 2)

@@ -67,6 +67,18 @@ def test_no_live_job_is_taken_when_every_lease_looks_expired(stage, clock: Clock
     assert all(queue.complete(claim, {}) for claim in claims)
 
 
+def test_a_clock_that_went_back_hides_no_dead_worker_and_takes_no_job_from_a_live_one(stage, clock: Clock) -> None:
+    queue = stage.open()
+    reaper = Reaper(queue, GRACE_S, clock)
+    dead, alive = run_jobs(queue, 2)
+    stage.elapse(-3600)
+    assert reaper.tick() == []
+    clock.now_s += GRACE_S
+    assert queue.heartbeat(alive) is Verdict.MINE
+    assert [reaped.seen.job_id for reaped in reaper.tick()] == [dead.job_id]
+    assert queue.complete(alive, {})
+
+
 def test_every_heartbeat_starts_the_grace_anew(stage, clock: Clock) -> None:
     queue = stage.open()
     reaper = Reaper(queue, GRACE_S, clock)

@@ -126,6 +126,34 @@ def test_a_damaged_upload_is_never_published(odd: OddS3, make_outcome: MakeOutco
     assert publisher.publish(make_outcome(2), make_files(2)).fence == 2
 
 
+class FlippingManifests(FolderStore):
+    """A disk that flips a bit of so many manifests that are put on it."""
+
+    def __init__(self, root: Path, flips: int) -> None:
+        super().__init__(root)
+        self.flips = flips
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        return super().put_if_absent(key, self._flipped(data), content_type)
+
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        super().put_bytes(key, self._flipped(data), content_type)
+
+    def _flipped(self, data: bytes) -> bytes:
+        self.flips -= 1
+        return data.replace(b"{", b"[", 1) if self.flips >= 0 else data
+
+
+def test_a_manifest_that_arrives_damaged_is_put_again(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    publisher = Publisher(FlippingManifests(tmp_path / "store", flips=2))
+    manifest = publisher.publish(make_outcome(1), make_files(1))
+    assert Publisher(FolderStore(tmp_path / "store")).find("job-1") == manifest
+    with pytest.raises(StorageFailed, match="is not what was uploaded"):
+        Publisher(FlippingManifests(tmp_path / "other", flips=99)).publish(make_outcome(1), make_files(1))
+
+
 def test_a_manifest_whose_answer_was_lost_is_still_ours(
     odd: OddS3, make_outcome: MakeOutcome, make_files: MakeFiles
 ) -> None:

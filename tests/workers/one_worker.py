@@ -10,6 +10,7 @@ from typing import Any
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.video_job import VideoJob
@@ -89,13 +90,15 @@ class WatchedEngine:
         self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
         self.annotate: Callable[[Generation], object] = lambda made: None
 
-    def generate(self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep) -> Generation:
+    def generate(
+        self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None
+    ) -> Generation:
         def watched(report: StepReport) -> None:
             self.reports.append(report)
             self.interfere(report, on_step)
             on_step(report)
 
-        made = self._engine.generate(spec, fastflow, watched)
+        made = self._engine.generate(spec, fastflow, watched, resume)
         self.annotate(made)
         return made
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,19 @@ from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.storage.manifest import Manifest
 from workers.__main__ import main
 
 # The command in a process of its own, with one model more in the catalogue than it comes with.
 COMMAND = """
+import os
 import sys
 from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
 CATALOGUE["small"] = ModelCard("small", sys.argv.pop(1), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
+from workers import checkpoints
 from workers.__main__ import main
+if os.environ.get("EVERY_STEP"):
+    checkpoints.WORTH_S, checkpoints.SHARE = 0.0, 1e9
 sys.exit(main())
 """
 SHORT = VideoJob(prompt="a red circle", model="small", seed=7, acceleration="fastflow")
@@ -122,6 +127,80 @@ def test_a_process_of_its_own_leaves_politely(queue: JobQueue, arguments: list[s
     assert f"-> {job_id} attempt 1" in log
     assert f"! {job_id} attempt 1: released after" in log
     assert_given_back(queue, job_id)
+
+
+@pytest.fixture
+def environment(redis_url: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "FASTFLOW_BEAT_S": "0.1"}
+
+
+@contextmanager
+def process(checkpoint: Path, arguments: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A worker, killed if the test has not ended it."""
+    command = [sys.executable, "-c", COMMAND, str(checkpoint), *arguments]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+def published(store: Path, job_id: str) -> tuple[Manifest, bytes]:
+    """What was made, and the film."""
+    made = Manifest.model_validate_json((store / "jobs" / job_id / "result.json").read_bytes())
+    return made, (store / made.files["video"].key).read_bytes()
+
+
+def requeue(queue: JobQueue, job_id: str) -> None:
+    """What a reaper does, once the lease has run out."""
+    seen = wait_for(lambda: [expired for expired in queue.expired() if expired.job_id == job_id])
+    assert queue.requeue(seen[0]) is JobState.QUEUED
+
+
+@pytest.mark.timeout(600)  # processes that import torch take their time on a busy machine
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT twice", "SIGKILL"])
+def test_a_second_process_ends_what_the_first_began(
+    queue: JobQueue, arguments: list[str], small_checkpoint: Path, tmp_path: Path, environment: dict[str, str], end: str
+) -> None:
+    """A worker asked to leave saves its job as it goes; of one that dies, the latest checkpoint is there."""
+    job = LONG.model_copy(update={"steps": 120, "width": 160, "height": 160})
+    eager = environment | {"FASTFLOW_LEASE_S": "3", "EVERY_STEP": "" if end == "SIGTERM" else "yes"}
+    job_id = queue.submit(job).job_id
+    with process(small_checkpoint, arguments, eager) as worker:
+        wait_for(lambda: record(queue, job_id).progress.step >= 12, timeout_s=240)
+        before = record(queue, job_id).progress.step
+        if end == "SIGTERM":
+            worker.terminate()
+        elif end == "SIGKILL":
+            wait_for(lambda: any((tmp_path / "store" / "checkpoints").rglob("*.safetensors")))
+            worker.kill()
+        else:
+            wait_for(lambda: any((tmp_path / "store" / "checkpoints").rglob("*.safetensors")))
+            wait_for(lambda: worker.poll() is not None or worker.send_signal(signal.SIGINT))
+        _, log = worker.communicate(timeout=60)
+    found = record(queue, job_id)
+    if end == "SIGTERM":
+        assert worker.returncode == 0, log
+        assert (found.state, found.attempts, found.crashes) == (JobState.QUEUED, 0, 0)
+    else:
+        assert worker.returncode in {"SIGKILL": (-signal.SIGKILL,), "SIGINT twice": (-signal.SIGINT, 0)}[end], log
+    if found.state is JobState.RUNNING:  # the second one came before the job was given back
+        requeue(queue, job_id)
+    uninterrupted = queue.submit(job.model_copy(update={"tenant": "other"})).job_id
+    with process(small_checkpoint, arguments, environment) as worker:
+        for one in (job_id, uninterrupted):
+            wait_for(lambda one=one: record(queue, one).state is JobState.SUCCEEDED, timeout_s=240)
+        worker.terminate()
+        _, log = worker.communicate(timeout=60)
+    (made, film), (expected, expected_film) = (published(tmp_path / "store", one) for one in (job_id, uninterrupted))
+    assert made.resumed_at_steps, log
+    assert made.resumed_at_steps[0] >= (before if end == "SIGTERM" else 1)
+    assert f"-> {job_id} goes on after step {made.resumed_at_steps[0]}" in log
+    assert film == expected_film
+    assert made.frames_sha256 == expected.frames_sha256
+    assert made.evaluations.made == made.evaluations.planned == 120, "counted once"
+    assert made.evaluations.nfe == expected.evaluations.nfe
+    assert not any((tmp_path / "store").rglob("*.safetensors"))
 
 
 def test_what_it_cannot_do_it_says_in_one_line(

@@ -57,7 +57,7 @@ class JobOverhead:
 
 def taught(dtype: torch.dtype, jobs: int = TAUGHT) -> FastFlow:
     """One that has learnt from jobs of a few numbers each, as a network of that dtype makes them."""
-    fastflow, pipe = FastFlow(), BarePipeline(STEPS, SHIFT)
+    fastflow, pipe = FastFlow(), BarePipeline(STEPS, SHIFT, torch.device("cpu"))
     for job in range(jobs):
         noise = torch.randn(1, 1024, generator=torch.Generator().manual_seed(job))
         fastflow.sample(
@@ -70,10 +70,10 @@ def taught(dtype: torch.dtype, jobs: int = TAUGHT) -> FastFlow:
     return fastflow
 
 
-def step_overhead(shape: Sequence[int], dtype: torch.dtype, repeats: int) -> StepOverhead:
+def step_overhead(shape: Sequence[int], dtype: torch.dtype, repeats: int, device: torch.device) -> StepOverhead:
     """Walk noise of that shape and dtype, stock and planned in turn, `repeats` times for the clock."""
-    pipe, fastflow = BarePipeline(STEPS, SHIFT), taught(dtype)
-    noise = torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0)).to(dtype)
+    pipe, fastflow = BarePipeline(STEPS, SHIFT, device), taught(dtype)
+    noise = torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0)).to(device, dtype)
     stock: list[list[float]] = []
     ours: list[list[float]] = []
     for _ in range(repeats):

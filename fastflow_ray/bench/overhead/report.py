@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fastflow_ray.bench.overhead.overhead import STEPS, JobOverhead, StepOverhead
 from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, evaluation_seconds, tokens_of
+from fastflow_ray.bench.overhead.whole_job import WholeJob
 from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import Grid
 
@@ -25,6 +28,8 @@ class Report:
     job: JobOverhead
     block: Seconds  # one of Wan's, over `block_tokens`
     block_tokens: int
+    device: torch.device
+    whole: WholeJob | None = None  # where it was asked for
 
     @property
     def evaluation(self) -> Seconds:
@@ -40,8 +45,8 @@ class Report:
         return host_s / (flops / FAST_FLOPS)
 
     def share(self, each: StepOverhead) -> float:
-        """Of a step's evaluation; processor time there, which is the less of the two clocks."""
-        return each.mean_step_s / self.evaluation.cpu
+        """Of a step's evaluation; on a CPU by processor time, which is the less of the two clocks."""
+        return each.mean_step_s / self.evaluation.on(self.device)
 
     def grid(self) -> Grid:
         """A row per figure, a column per dtype."""
@@ -68,13 +73,14 @@ class Report:
         how = "" if self.block_tokens == whole else f", extrapolated by multiplications to {whole:,}"
         return [
             f"a full evaluation: one block of Wan 2.1 1.3B over {self.block_tokens:,} tokens{how},"
-            f" × {wan.layers} blocks × {wan.branches} branches: {self.evaluation.cpu:,.0f} s of processor time,"
-            f" {self.evaluation.wall:,.0f} s by the clock",
+            f" × {wan.layers} blocks × {wan.branches} branches: {self.evaluation.cpu:,.4g} s of processor time,"
+            f" {self.evaluation.wall:,.4g} s by the clock",
             f"planning: {_ms(job.plan_cold_s)} from a fresh book, {_ms(job.plan_cached_s)} asked again;"
             f" a report merged in {_ms(job.merge_s)}; JSON: report {job.delta_bytes:,} B,"
             f" snapshot {job.snapshot_bytes:,} B, plan {job.plan_bytes:,} B",
             f"first and last step spread over {STEPS}: {self.host_share_at_peak:.2%} of a full evaluation on a GPU that"
             f" made {FAST_FLOPS:.0e} multiplications and additions per second (computed, not measured)",
+            *([] if self.whole is None else [_of_whole(self.whole)]),
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,6 +93,7 @@ class Report:
             "block_tokens": self.block_tokens,
             "evaluation_s": self.evaluation._asdict(),
             "host_share_at_peak": self.host_share_at_peak,
+            "whole_job": None if self.whole is None else {**asdict(self.whole), "overhead": self.whole.overhead},
         }
 
 
@@ -98,6 +105,14 @@ def write(folder: Path, report: Report, facts: Mapping[str, Any]) -> None:
         "\n".join(f"- {each}" for each in report.remarks()),
     ]
     save(folder, "overhead", {**facts, **report.to_dict()}, sections)
+
+
+def _of_whole(job: WholeJob) -> str:
+    return (
+        f"a whole job of {job.steps} steps on {job.device}, {job.dtype}, random weights: stock {job.stock_s:.1f} s;"
+        f" attached in full {job.in_full_s:.1f} s; {job.evaluated} evaluated {job.planned_s:.1f} s,"
+        f" {job.stock_s / job.planned_s:.2f} x as fast: {job.overhead:.2%} of an evaluation per step beside the network"
+    )
 
 
 def _ms(seconds: float) -> str:

@@ -51,6 +51,10 @@ class Seconds(NamedTuple):
     wall: float
     cpu: float  # of the process: what to compare on a machine that others use too
 
+    def on(self, device: torch.device) -> float:
+        """By the clock that tells what that device's work takes."""
+        return self.wall if device.type == "cuda" else self.cpu
+
     def times(self, factor: float) -> Seconds:
         """As long, so many times."""
         return Seconds(self.wall * factor, self.cpu * factor)
@@ -62,13 +66,23 @@ def tokens_of(latents: tuple[int, ...]) -> int:
 
 
 @torch.no_grad()
-def block_seconds(shape: WanShape, tokens: int) -> Seconds:
-    """One block over that many of the latents' tokens, float32, random weights."""
-    block = WanTransformerBlock(shape.dim, shape.ffn_dim, shape.heads, "rms_norm_across_heads", True).eval()
-    rotary = WanRotaryPosEmbed(shape.head_dim, PATCH, max_seq_len=1024)(torch.empty(LATENTS))
-    text = torch.randn(1, shape.text_tokens, shape.dim)
+def block_seconds(shape: WanShape, tokens: int, device: torch.device) -> Seconds:
+    """One block over that many of the latents' tokens, random weights: float32 on a CPU, bfloat16 on a GPU."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    block = WanTransformerBlock(shape.dim, shape.ffn_dim, shape.heads, "rms_norm_across_heads", True)
+    block.eval().to(device, dtype)
+    rotary = [
+        part[:, :tokens].to(device) for part in WanRotaryPosEmbed(shape.head_dim, PATCH, 1024)(torch.empty(LATENTS))
+    ]
+    x, text = (torch.randn(1, n, shape.dim).to(device, dtype) for n in (tokens, shape.text_tokens))
+    modulation = torch.randn(1, 6, shape.dim).to(device)
+    if device.type == "cuda":
+        block(x, text, modulation, rotary)  # the first call chooses and loads its kernels
+        torch.cuda.synchronize()
     began = Seconds(time.perf_counter(), time.process_time())
-    block(torch.randn(1, tokens, shape.dim), text, torch.randn(1, 6, shape.dim), [part[:, :tokens] for part in rotary])
+    block(x, text, modulation, rotary)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     return Seconds(time.perf_counter() - began.wall, time.process_time() - began.cpu)
 
 

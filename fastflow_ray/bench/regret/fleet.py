@@ -8,17 +8,14 @@ the real worker's feed does it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from torch import Tensor
+from typing import Any
 
 from fastflow_ray.bandit.ledger import Ledger
-from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bench.regret.world import World
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.pace import Pace
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -42,10 +39,8 @@ class OpenFastFlow(FastFlow):
 
     plan: Plan  # of the latest call
 
-    def _plan_policy(
-        self, key: str | PolicyKey, sigmas: Tensor, call: str, pace: Pace, restarts: Collection[int] = ()
-    ) -> PlanPolicy:
-        policy = super()._plan_policy(key, sigmas, call, pace, restarts)
+    def _plan_policy(self, *call: Any, **more: Any) -> PlanPolicy:
+        policy = super()._plan_policy(*call, **more)
         self.plan = policy.plan
         return policy
 

@@ -58,6 +58,9 @@ local waited_ms = math.max(0, now_ms - tonumber(stands_in(id, 'queued')))
 -- INCR alone would issue a fence twice after the tail of the append-only file was lost; the clock does not.
 local fence = integer(math.max(sane(redis.call('HGET', stat, 'fence')) + 1, now_us))
 redis.call('HSET', stat, 'fence', fence)
+if tonumber(lease_ms) > sane(redis.call('HGET', stat, 'longest_lease')) then
+  redis.call('HSET', stat, 'longest_lease', lease_ms)
+end
 local attempt = integer(count(id, 'attempts') + 1)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'progress')
 set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'lease_ms', lease_ms,

@@ -233,6 +233,11 @@ local function mine(id, fence)
   return field(id, 'state') == 'running' and field(id, 'fence') == fence
 end
 
+-- A deadline further ahead than any lease reaches is of before the clock went back. Whoever lives renews it with the next
+-- beat; for whoever died it would else be waited for as long as the clock went back.
+local furthest_ms = now_ms + sane(redis.call('HGET', stat, 'longest_lease'))
+local function overdue(deadline_ms) return deadline_ms < now_ms or deadline_ms > furthest_ms end
+
 -- Off the books, with everything that pointed to it; `why` is the counter that remembers it. Without one the record
 -- went by itself: when its time had come, or deleted by hand.
 local function strike(id, why)

@@ -3,7 +3,7 @@
 local id, fence, heartbeats, max_crashes, ttl_ms = unpack(ARGV)
 
 local deadline_ms = stands_in(id, 'running')
-if not deadline_ms or tonumber(deadline_ms) >= now_ms then return false end
+if not deadline_ms or not overdue(tonumber(deadline_ms)) then return false end
 if not known(id) then
   strike(id)
   return false

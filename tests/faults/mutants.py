@@ -1,0 +1,35 @@
+"""The queue's scripts with a mistake in them, for the controls: tests that could not find a mistake would be worthless.
+
+A mistake is a line of Lua between what all scripts share and what one of them does. It reaches this process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha1
+from unittest.mock import patch
+
+from fastflow_ray.queue import redis_queue
+from fastflow_ray.queue.script import FOLDER, Script, load_script
+
+NO_FENCE = "mine = function(id, fence) return field(id, 'state') == 'running' end"
+COUNTED_FENCE = "now_us = 0"  # max(last + 1, 0) is INCR
+FORGETFUL_SUBMIT = "known = function(id) return false end"  # a submit that is repeated makes the job anew
+
+
+@contextmanager
+def mistake(line: str, script: str) -> Iterator[None]:
+    """Within it the script has the mistake."""
+
+    def load(name: str) -> Script:
+        original = load_script(name)
+        if name != script:
+            return original
+        own = (FOLDER / f"{name}.lua").read_text()
+        assert original.source.endswith(own)
+        source = f"{original.source.removesuffix(own)}{line}\n{own}"
+        return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+    with patch.object(redis_queue, "load_script", load):
+        yield

@@ -1,0 +1,49 @@
+"""Fault 2: a worker dies at each of nine places in the life of an attempt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from crew import Crew
+from deadly_places import PLACES, PREFIX, PUBLISHED
+from history import Event
+from stage import Stage
+
+
+def die_everywhere(stage: Stage, times: int, looks_first: bool = True) -> Counter[str]:
+    """So many jobs kill their worker at each place; how often videos were made again after they were published."""
+    jobs = {job: place for place in PLACES for job in stage.submit(times, PREFIX + place)}
+    with Crew(stage.plan(step_s=0.01, looks_first=looks_first), size=4):
+        stage.settle(timeout_s=300)
+    events = stage.events()
+    assert deaths(stage, list(jobs), events) == len(jobs), "every one of them struck once"
+    stage.figures["struck"] = {"deaths": len(jobs)}
+    job_of_seed = {e.facts["seed"]: e.job for e in events if e.op == "submit" and e.kind == "answer"}
+    made = Counter(job_of_seed[e.facts["seed"]] for e in events if e.op == "compute")
+    return Counter(jobs[job] for job in jobs if jobs[job] in PUBLISHED and made[job] > 1)
+
+
+def deaths(stage: Stage, jobs: Sequence[str], events: Sequence[Event]) -> int:
+    """Of workers: the queue counts those before the completion, the others left a call without an answer."""
+    records = [record for record in map(stage.queue.get, jobs) if record]
+    told = Counter((e.job, e.kind) for e in events if e.op == "complete")
+    unheard = sum(told[job, "call"] > told[job, "answer"] + told[job, "error"] for job in jobs)
+    return unheard + sum(record.crashes for record in records)
+
+
+def test_a_worker_may_die_anywhere_and_what_is_published_is_not_made_again(stage: Stage) -> None:
+    assert not die_everywhere(stage, times=2)
+    assert stage.judge() == []
+
+
+def test_control_workers_that_do_not_look_for_the_manifest_make_videos_again(stage: Stage) -> None:
+    assert die_everywhere(stage, times=1, looks_first=False) == {"manifest put": 1}
+    assert stage.judge() == []
+
+
+@pytest.mark.fault
+def test_twenty_deaths_at_each_place(stage: Stage) -> None:
+    assert not die_everywhere(stage, times=20)
+    assert stage.judge() == []

@@ -1,0 +1,134 @@
+"""A whole fleet on a real Ray: any of its processes may be killed, and nobody has to do anything about it.
+
+FASTFLOW_FLEET_JOBS (200) and FASTFLOW_FLEET_KILL_EVERY_S (2) fit it to the machine: a killed worker needs some ten
+seconds of a core before it works again, so that with two cores and a kill every two seconds no worker would be left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from history import History
+from stage import Stage
+
+from fastflow_ray.errors import FastFlowError, QueueUnavailable
+from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobRecord
+from orchestration.autoscale import Limits
+from orchestration.fleet import Fleet
+from orchestration.fleet_plan import NAMESPACE
+from orchestration.local_fleet import LocalFleet
+
+JOBS = int(os.environ.get("FASTFLOW_FLEET_JOBS", "200"))
+KILL_EVERY_S = float(os.environ.get("FASTFLOW_FLEET_KILL_EVERY_S", "2"))
+WORKERS = 4
+TIMES = {"lease_s": 6.0, "beat_s": 1.0, "grace_s": 8.0}
+SMALL = {"width": 32, "height": 32, "frames": 5, "steps": 50, "acceleration": "off"}
+ANSWER_S = 5.0
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """Four workers of `shapes`, as `fastflow-ray up --workers 4` raises them."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with LocalFleet(tmp_path / "data", Limits(WORKERS, WORKERS), **TIMES) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet_stage(fleet: Fleet, make_stage: Callable[..., Stage]) -> Stage:
+    """Its queue and its store."""
+    stage = make_stage(fleet.plan.redis_url, store_url=fleet.plan.store_url)
+    stage.queue = stage.keep(open_queue(fleet.plan.redis_url, fleet.plan.model))
+    return stage
+
+
+def victims(fleet: Fleet) -> dict[str, list[str]]:
+    """Kind → names of those who are there."""
+    try:
+        workers = [worker.name for worker in fleet.status().workers]
+    except FastFlowError:
+        workers = []
+    caretakers = {"supervisor": [fleet.plan.supervisor_name], "statistics": [fleet.plan.statistics_name]}
+    return caretakers | {"server": ["valkey"]} | ({"worker": workers} if workers else {})
+
+
+def pid_of(fleet: Fleet, name: str) -> int | None:
+    """The process of an actor, or of the server; None while there is none."""
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        if name == "valkey":
+            with redis.Redis.from_url(fleet.plan.redis_url) as client:
+                return int(client.info("server")["process_id"])
+        actor: Any = ray.get_actor(name, NAMESPACE)
+        return int(ray.get(actor.__ray_call__.remote(lambda _: os.getpid()), timeout=ANSWER_S))
+    except (RayError, ValueError, redis.RedisError):
+        return None
+
+
+def kill_somebody(stage: Stage, fleet: Fleet, lost_s: dict[tuple[str, float], float]) -> str | None:
+    """SIGKILL to one of the fleet's processes, each kind as often as another; its kind, None if it was not there.
+
+    `lost_s` gets the age of the attempts that died, by (job, time of claim): a dead worker's job is its own for as long
+    as its lease lasts, also if a new worker of its name is killed meanwhile.
+    """
+    by_kind = victims(fleet)
+    kind = stage.rng.choice(sorted(by_kind))
+    name = stage.rng.choice(by_kind[kind])
+    if (pid := pid_of(fleet, name)) is None:
+        return None
+    in_hand = [record for record in jobs_of(stage, JobState.RUNNING) if record.worker == name]
+    os.kill(pid, signal.SIGKILL)
+    for record in in_hand:
+        lost_s.setdefault((record.job_id, record.claimed_s or 0.0), time.time() - (record.claimed_s or 0.0))
+    stage.history.note("SIGKILL", kind=kind, name=name, lost=[record.job_id for record in in_hand])
+    return kind
+
+
+def jobs_of(stage: Stage, *states: JobState) -> list[JobRecord]:
+    try:
+        return [record for record in stage.queue.list(limit=1_000) if record.state in states]
+    except QueueUnavailable:
+        return []
+
+
+def submit_all(stage: Stage) -> None:
+    """As a client does, with keys of his own."""
+    with closing(History(stage.histories, "client")) as history:
+        for seed in range(JOBS):
+            job = VideoJob(prompt="a small red circle", seed=seed, **SMALL)
+            with history.call("submit", seed=seed) as answer:
+                answer["job"] = stage.queue.submit(job, f"job {seed}").job_id
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(3_600)
+def test_every_job_is_published_once_whoever_is_killed(fleet_stage: Stage, fleet: Fleet) -> None:
+    stage, struck, lost_s = fleet_stage, Counter[str | None](), dict[tuple[str, float], float]()
+    submit_all(stage)
+    while len(jobs_of(stage, *TERMINAL)) < JOBS:
+        time.sleep(KILL_EVERY_S)
+        struck[kill_somebody(stage, fleet, lost_s)] += 1
+    stage.settle(timeout_s=600)
+    del struck[None]
+    stage.figures |= {"struck": dict(struck), "lost work s": list(lost_s.values()), "every s": KILL_EVERY_S}
+    stage.figures["median lost work s"] = statistics.median(lost_s.values())
+    assert set(struck) == {"worker", "supervisor", "statistics", "server"}, "each kind was struck"
+    assert stage.judge(settle_s=600) == []
+    ends = Counter(record.state for record in jobs_of(stage, *TERMINAL))
+    stage.figures["ends"] = dict(ends)
+    assert ends == {JobState.SUCCEEDED: JOBS}

@@ -1,0 +1,190 @@
+/* The life of one job between two workers, a reaper and a server whose answers may get lost.
+
+   Claim, heartbeat, reap and complete are atomic: each is one script. Between any two of them a worker may crash,
+   freeze (a zombie goes on much later with what it knew), or lose the answer; the lease may run out whenever no beat
+   came. Model time has two notions only, "the lease ran out" and "the grace is over"; the reaper's grace is longer than
+   the time in which a worker that lives beats, which is what the process `Clock` enforces: it lets the grace pass only
+   if every worker that is alive and holds the job had its chance to beat.
+
+   Compiled with one of these the model is wrong on purpose, and spin has to find out:
+       -DNO_FENCE   a completion is accepted from whoever asks while the job runs
+       -DNO_STATE   and even afterwards
+       -DNO_BEATS   the reaper's second look compares the fence only
+       -DONE_PHASE  the reaper takes what it sees expired
+       -DNO_REAPER  nobody takes anything */
+
+#define WORKERS 2
+#define MAX_CLAIMS 3   /* then no more crashes: the claims to come end well */
+#define MAX_FREEZES 2  /* or a job could be frozen for ever, between any two of its steps */
+
+mtype = { queued, running, succeeded };
+
+mtype state = queued;
+byte fence = 0;             /* of the job, rising */
+byte beats = 0;             /* since the claim */
+bool expired = false;       /* the lease's deadline lies behind us */
+byte accepted = 0;          /* completions the server accepted: by different attempts */
+byte accepted_fence = 0;
+byte wrong_requeues = 0;    /* jobs taken from a worker that lives and was not frozen */
+byte claims = 0;
+byte freezes = 0;
+
+byte holder_fence[WORKERS] = 0;   /* what each worker thinks it holds; 0: nothing */
+bool frozen[WORKERS] = false;
+bool owes_beat[WORKERS] = false;  /* lives, holds the lease, and has not beaten since the lease ran out */
+
+#if defined(NO_FENCE)
+#define mine(f) (state == running)
+#elif defined(NO_STATE)
+#define mine(f) true
+#else
+#define mine(f) (state == running && fence == f)
+#endif
+
+#ifdef NO_BEATS
+#define UNMOVED true
+#else
+#define UNMOVED (beats == seen_beats)
+#endif
+
+inline forget(w) {
+    holder_fence[w] = 0;
+    owes_beat[w] = false
+}
+
+/* The answer to a claim may get lost: the server then knows a lease that no worker knows. */
+inline claim(w) {
+    atomic {
+        state == queued && claims < MAX_CLAIMS && holder_fence[w] == 0 ->
+        claims++;
+        fence++;
+        beats = 0;
+        expired = false;
+        state = running;
+        if
+        :: holder_fence[w] = fence
+        :: claims < MAX_CLAIMS -> skip   /* lost */
+        fi
+    }
+}
+
+inline heartbeat(w) {
+    atomic {
+        if
+        :: mine(holder_fence[w]) -> beats++; expired = false; owes_beat[w] = false
+        :: else -> forget(w)             /* LOST: stop at once */
+        fi
+    }
+}
+
+/* A lost answer is asked for again: the same fence is accepted again, and counts once. */
+inline complete(w) {
+    atomic {
+        if
+        :: state == succeeded && fence == holder_fence[w] -> forget(w)
+        :: else ->
+            if
+            :: mine(holder_fence[w]) ->
+                state = succeeded;
+                accepted++;
+                accepted_fence = holder_fence[w];
+                if
+                :: forget(w)
+                :: skip                  /* the answer is lost: ask again */
+                fi
+            :: else -> forget(w)
+            fi
+        fi
+    }
+}
+
+proctype Worker(byte w) {
+    do
+    :: claim(w)
+    :: holder_fence[w] != 0 && !frozen[w] && beats < 2 -> heartbeat(w)
+    :: holder_fence[w] != 0 && !frozen[w] -> complete(w)
+    /* A crash: the worker that takes its place knows nothing. Not for ever, or nothing could be promised. */
+    :: atomic { holder_fence[w] != 0 && claims < MAX_CLAIMS -> forget(w); frozen[w] = false }
+    /* A zombie: frozen for as long as it likes, then back with an old fence. */
+    :: atomic {
+        holder_fence[w] != 0 && !frozen[w] && claims < MAX_CLAIMS && freezes < MAX_FREEZES ->
+        freezes++;
+        frozen[w] = true;
+        owes_beat[w] = false
+    }
+    :: atomic { frozen[w] -> frozen[w] = false }
+    :: atomic { state == succeeded && holder_fence[w] == 0 -> break }
+    od
+}
+
+/* The lease runs out: no beat came in time, or the server's clock jumped, which is the same to the server. */
+proctype Clock() {
+    byte w;
+    do
+    :: atomic {
+        state == running && !expired ->
+        expired = true;
+        w = 0;
+        do
+        :: w < WORKERS -> owes_beat[w] = (holder_fence[w] == fence && !frozen[w]); w++
+        :: else -> break
+        od
+    }
+    :: state == succeeded -> break
+    od
+}
+
+/* The first look remembers (fence, beats). The second comes after the grace, in which whoever lives has beaten. */
+proctype Reaper() {
+    byte seen_fence = 0;
+    byte seen_beats = 0;
+    byte w;
+    do
+    :: atomic {
+        state == running && expired ->
+        seen_fence = fence;
+        seen_beats = beats
+    }
+#ifdef ONE_PHASE
+       ;
+#else
+       /* The grace: over when nobody who lives owes a beat, or when the job moved on. */
+       (!owes_beat[0] && !owes_beat[1]) || state != running || fence != seen_fence;
+#endif
+       atomic {
+        if
+        :: state == running && expired && fence == seen_fence && UNMOVED ->
+            w = 0;
+            do
+            :: w < WORKERS ->
+                if
+                :: holder_fence[w] == fence && owes_beat[w] -> wrong_requeues++
+                :: else
+                fi;
+                w++
+            :: else -> break
+            od;
+            state = queued
+        :: else
+        fi
+       }
+    :: state == succeeded -> break
+    od
+}
+
+init {
+    atomic {
+        run Worker(0);
+        run Worker(1);
+        run Clock();
+#ifndef NO_REAPER
+        run Reaper()
+#endif
+    }
+}
+
+ltl one_completion { [] (accepted <= 1) }
+ltl by_the_greatest_fence { [] (accepted == 0 || accepted_fence == fence) }
+ltl no_live_job_is_taken { [] (wrong_requeues == 0) }
+/* Under weak fairness the one acknowledged job ends: it is never lost. */
+ltl every_job_ends { <> (state == succeeded) }
