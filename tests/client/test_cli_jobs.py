@@ -203,7 +203,7 @@ def test_a_wrong_variable_is_named(command: Command, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("FASTFLOW_REDIS_URL", "localhost")
     answer = command("list")
     assert (answer.code, answer.err) == (
-        2, "error: FASTFLOW_REDIS_URL must begin with redis://, rediss:// or unix://\n"
+        2, "error: FASTFLOW_REDIS_URL must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://\n"
     )  # fmt: skip
 
 
