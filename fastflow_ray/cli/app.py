@@ -24,6 +24,7 @@ from fastflow_ray.cli import generate, jobs, policy, queue, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import in_our_words
+from fastflow_ray.queue.benchmark.command import bench_queue
 
 EXTRA_OF = {
     **dict.fromkeys(
@@ -48,6 +49,7 @@ app.command()(bench)
 app.command()(bench_overhead)
 app.command()(bench_regret)
 app.command()(bench_fidelity)
+app.command()(bench_queue)
 app.add_typer(policy.app, name="policy")
 app.add_typer(queue.app, name="queue")
 

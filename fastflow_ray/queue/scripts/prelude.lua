@@ -9,6 +9,7 @@ local places = {queued = queued, delayed = delayed, running = running,
 local LEVEL = 2 ^ 40  -- places of one priority lie below those of the next
 local EVENTS = 10000
 local TOKENS = 64
+local DEBTORS = 10000
 local BATCH = 100  -- overdue entries handled per call, so that no call stalls the server
 
 local time = redis.call('TIME')
@@ -95,6 +96,7 @@ local function leave_seat(lane, tenant)
   if not own then return end
   redis.call('ZREM', turns .. lane, tenant)
   if tonumber(own) > clock_of(lane) then redis.call('ZADD', debts .. lane, own, tenant) end
+  redis.call('ZREMRANGEBYRANK', debts .. lane, 0, -DEBTORS - 1)  -- of ever new tenants the least indebted are forgiven
 end
 
 -- A tenant that may run again, or more than before.
@@ -108,6 +110,7 @@ local function leave_all_places(id)
   if redis.call('ZREM', queued, id) + redis.call('ZREM', delayed, id) > 0 then add(waiting, tenant, -1) end
   if redis.call('ZREM', queue_of(lane, tenant), id) == 1 and redis.call('ZCARD', queue_of(lane, tenant)) == 0 then
     leave_seat(lane, tenant)
+    if redis.call('HEXISTS', waiting, tenant) == 0 then redis.call('SREM', capped, tenant) end
   end
   if redis.call('ZREM', running, id) == 1 then
     add(working, tenant, -1)
