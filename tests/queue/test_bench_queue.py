@@ -18,6 +18,7 @@ def test_a_tiny_benchmark_of_the_queue(tmp_path: Path, capsys: pytest.CaptureFix
     found = json.loads((tmp_path / "queue.json").read_text())
     assert (found["claims"]["queued"], found["claims"]["claims"]) == (30, 20)
     assert 0 < found["claims"]["p50_ms"] <= found["claims"]["p99_ms"] <= found["claims"]["longest_ms"]
+    assert found["claims"]["server_p99_ms"] > 0
     assert (found["beats"]["workers"], found["beats"]["beats"]) == (100, 5)
     assert "of a core" in capsys.readouterr().out
     assert "| submits by one client |" in (tmp_path / "queue.md").read_text()

@@ -26,6 +26,7 @@ class Claims:
     p50_ms: float
     p99_ms: float
     longest_ms: float
+    server_p99_ms: float  # of that, what the server itself took
     submits_per_s: float  # by one client, one after the other
 
 
@@ -43,12 +44,14 @@ class Beats:
 
 def measure_claims(url: str, queued: int, claims: int) -> Claims:
     """Fill a queue from ten tenants, then claim from it; every claim by another worker."""
-    with closing(open_queue(url, "claims", max_queued=queued)) as queue:
+    with closing(open_queue(url, "claims", max_queued=queued)) as queue, closing(Connection(url)) as connection:
         began_s = time.perf_counter()
         _fill(queue, queued)
         submits_per_s = queued / (time.perf_counter() - began_s)
+        connection.ask(lambda client: client.config_resetstat())
         times_ms = sorted(_timed_ms(lambda n=n: queue.claim(f"w-{n}", LEASE_S)) for n in range(claims))  # type: ignore[misc]
-    return Claims(queued, claims, _at(times_ms, 0.5), _at(times_ms, 0.99), times_ms[-1], submits_per_s)
+        server_ms = _server_p99_ms(connection)
+    return Claims(queued, claims, _at(times_ms, 0.5), _at(times_ms, 0.99), times_ms[-1], server_ms, submits_per_s)
 
 
 def measure_beats(url: str, workers: int, beat_s: float, seconds: float) -> Beats:
@@ -86,6 +89,12 @@ def _timed_ms(call: Callable[[], object]) -> float:
 
 def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _server_p99_ms(connection: Connection) -> float:
+    """Of all scripts since its statistics were reset; 0 for servers before 7.0, which keep none."""
+    told: Any = connection.ask(lambda client: client.info("latencystats"))
+    return float(told.get("latency_percentiles_usec_evalsha", {}).get("p99", 0.0)) / 1000
 
 
 def _cpu_s(connection: Connection) -> float:

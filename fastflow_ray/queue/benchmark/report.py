@@ -21,6 +21,7 @@ def rows(claims: Claims, beats: Beats) -> Rows:
     return [
         (f"claim with {claims.queued:,} queued, median", f"{claims.p50_ms:.2f} ms", ""),
         ("… 99 of 100", f"{claims.p99_ms:.2f} ms", f"{MOST_CLAIM_P99_MS:g} ms"),
+        ("… of that, by the server's own clock", f"{claims.server_p99_ms:.2f} ms", ""),
         (f"… longest of {claims.claims:,}", f"{claims.longest_ms:.2f} ms", ""),
         ("submits by one client", f"{claims.submits_per_s:,.0f} per s", ""),
         (f"server, {beating}", share, f"{MOST_CORE_SHARE:.0%}"),
