@@ -42,7 +42,7 @@ class PlanBook:
         self._table = table
         self._sigmas = sigmas
         self._restarts = restarts
-        self._planners: dict[tuple[float, bool, int], Planner] = {}
+        self._planners: dict[tuple[float, int], Planner] = {}
         self._offers: dict[tuple[Candidate, int], Offer] = {}
 
     @property
@@ -122,20 +122,19 @@ class PlanBook:
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
-        return self._planner(candidate.emphasis, not candidate.cautious, evaluations).path(evaluations).evaluated
+        return self._planner(candidate.emphasis, evaluations).path(evaluations).evaluated
 
-    def _planner(self, emphasis: float, reintegrate: bool, evaluations: int) -> Planner:
+    def _planner(self, emphasis: float, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
         steps = [*evenly_spread(self._table.steps, evaluations, self._restarts), self._table.steps]
         longest = min(2 * int(np.diff(steps).max()), self._table.steps)  # the even spread, and room to do better
         bold = longest > LONGEST
-        key = (emphasis, reintegrate, evaluations if bold else self._table.steps)
+        key = (emphasis, evaluations if bold else self._table.steps)
         if key not in self._planners:
             self._planners[key] = Planner(
                 self._mean,
                 self._dsigma,
                 self._table.growth**emphasis,
-                reintegrate=reintegrate,
                 longest=longest if bold else LONGEST,
                 most=evaluations if bold else None,
                 restarts=self._restarts,

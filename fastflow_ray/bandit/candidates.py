@@ -3,7 +3,8 @@
 No integrator is the best everywhere: interpolating wins where the field is smooth and loses where it is stiff, for the
 evaluation that ends a skip is made where the prediction led; going back half of the way is between the two. And on some
 fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
-and who is served is chosen by what was measured. Knows names, numbers and counts, not how a plan is walked.
+and who is served is chosen by what was measured, here and, with the weight of a few audits, on other fields before.
+Knows names, numbers and counts, not how a plan is walked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import StrEnum
 
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
 HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
+PRIOR = 2  # audits that a candidate's standing counts as
 
 
 class Integrator(StrEnum):
@@ -33,24 +35,25 @@ class Candidate:
 
     integrator: Integrator
     emphasis: float | None = None  # growth^emphasis weighs the path's errors; None: evaluations evenly spread
-    cautious: bool = False  # the path is planned as if no skip were ever gone again
+    standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
 
     @property
     def name(self) -> str:
         """As statistics know it."""
-        way = self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
-        return f"{way}-cautious" if self.cautious else way
+        return self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
 
 
-CANDIDATES = (  # the first is served until another has been measured to be better
-    Candidate(Integrator.INTERPOLATE, 1.0),
+# The first is served until another has been measured to be better. Standings: docs/experiments.md, 2026-11-26, "Which
+# candidates are worth an audit"; growth measured by bold plans is too large, which a small emphasis makes up for.
+CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 0.5),
-    Candidate(Integrator.INTERPOLATE, 1.0, cautious=True),
-    Candidate(Integrator.HALFWAY, 1.0),
-    Candidate(Integrator.HALFWAY, 0.5),
-    Candidate(Integrator.EXTRAPOLATE, 1.0),
-    Candidate(Integrator.LINE),
-    Candidate(Integrator.HOLD),
+    Candidate(Integrator.INTERPOLATE, 0.25),
+    Candidate(Integrator.INTERPOLATE, 1.0, standing_db=-2),
+    Candidate(Integrator.HALFWAY, 0.5, standing_db=-1),
+    Candidate(Integrator.HALFWAY, 0.25, standing_db=-1),
+    Candidate(Integrator.EXTRAPOLATE, 0.25, standing_db=-3),
+    Candidate(Integrator.LINE, standing_db=-10),
+    Candidate(Integrator.HOLD, standing_db=-8),
 )
 
 
@@ -63,30 +66,45 @@ class Record:
 
 
 def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> Candidate:
-    """The candidate with the best mean fidelity; the first where no audit has been made."""
-    return max(candidates, key=lambda candidate: _mean_db(records.get(candidate, Record())))
+    """Of the candidates that were audited the one believed to keep most; the first where no audit has been made."""
+    believed = _believed_db(records, candidates)
+    audited = [candidate for candidate in candidates if candidate in records]
+    return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
 
 
 def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> list[Candidate]:
-    """Those that could still be the best: not yet heard, or within two doubts of the best mean.
+    """Those that could still be the best: heard too little, or within two doubts of the best.
 
     Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
     falls behind by it is walked no more.
     """
+    believed = _believed_db(records, candidates)
     best = served(records, candidates)
-    leader = records.get(best, Record())
 
     def could_win(candidate: Candidate) -> bool:
-        record = records.get(candidate, Record())
-        behind_db = leader.mean_db - record.mean_db
-        return candidate == best or record.audits < HEARD or behind_db <= 2 * _doubt_db(record, leader)
+        audits = records.get(candidate, Record()).audits
+        behind_db = believed[best] - believed[candidate]
+        return audits < HEARD or behind_db <= 2 * _doubt_db(min(audits, records.get(best, Record()).audits))
 
     return [candidate for candidate in candidates if could_win(candidate)]
 
 
-def _mean_db(record: Record) -> float:
-    return record.mean_db if record.audits else -math.inf
+def _believed_db(records: Mapping[Candidate, Record], candidates: Sequence[Candidate]) -> dict[Candidate, float]:
+    """Each candidate's mean fidelity, to which its standing counts as `PRIOR` audits.
+
+    A standing is relative: what the field keeps at all is told by everyone's audits together.
+    """
+    heard = [(candidate, records[candidate]) for candidate in candidates if candidate in records]
+    audits = sum(record.audits for _, record in heard)
+    level_db = sum(record.audits * (record.mean_db - each.standing_db) for each, record in heard) / max(1, audits)
+
+    def believed_db(candidate: Candidate) -> float:
+        record = records.get(candidate, Record())
+        prior_db = level_db + candidate.standing_db
+        return (record.audits * record.mean_db + PRIOR * prior_db) / (record.audits + PRIOR)
+
+    return {candidate: believed_db(candidate) for candidate in candidates}
 
 
-def _doubt_db(one: Record, other: Record) -> float:
-    return DOUBT_DB / math.sqrt(max(1, min(one.audits, other.audits)))
+def _doubt_db(audits: int) -> float:
+    return DOUBT_DB / math.sqrt(max(1, audits))

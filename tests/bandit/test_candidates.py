@@ -8,17 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.candidates import CANDIDATES, DOUBT_DB, Record, contenders, served
+from fastflow_ray.bandit.candidates import (
+    CANDIDATES,
+    DOUBT_DB,
+    PRIOR,
+    Candidate,
+    Integrator,
+    Record,
+    contenders,
+    served,
+)
 
 FIRST, SECOND, THIRD, *_ = CANDIDATES
+EQUALS = [Candidate(Integrator.INTERPOLATE, emphasis / 8) for emphasis in range(8)]  # of one standing
+FAVOURITE, OUTSIDER = Candidate(Integrator.INTERPOLATE, 1.0), Candidate(Integrator.LINE, standing_db=-10)
 
 records = st.dictionaries(
     st.sampled_from(CANDIDATES), st.builds(Record, st.integers(1, 50), st.floats(0, 120)), max_size=len(CANDIDATES)
 )
 
 
-def all_at(audits: int, mean_db: float) -> dict:
-    return dict.fromkeys(CANDIDATES, Record(audits, mean_db))
+def all_at(audits: int, mean_db: float, candidates=CANDIDATES) -> dict:
+    """What audits of candidates that are as good as they were elsewhere say."""
+    return {candidate: Record(audits, mean_db + candidate.standing_db) for candidate in candidates}
 
 
 def test_names_are_told_apart():
@@ -32,7 +44,18 @@ def test_before_any_audit_the_first_is_served_and_all_contend():
 
 def test_whoever_kept_most_is_served_and_of_equals_the_first():
     assert served(all_at(4, 40)) == FIRST
-    assert served(all_at(4, 40) | {THIRD: Record(4, 40.1)}) == THIRD
+    assert served(all_at(4, 40, EQUALS) | {EQUALS[2]: Record(4, 40.1)}, EQUALS) == EQUALS[2]
+
+
+def test_an_outsider_is_served_only_when_it_wins_again_and_again():
+    """It kept 10 dB less elsewhere: with the prior that counts as two audits, twenty at 3 dB more make up for it."""
+
+    def after(audits: int) -> Candidate:
+        records = {FAVOURITE: Record(audits, 50), OUTSIDER: Record(audits, 53)}
+        return served(records, [FAVOURITE, OUTSIDER])
+
+    assert after(1) == after(5) == FAVOURITE
+    assert after(20) == OUTSIDER
 
 
 def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():
@@ -47,19 +70,24 @@ def test_where_the_first_was_never_audited_the_best_that_was_is_served():
 
 @pytest.mark.parametrize("audits", [4, 16, 100])
 def test_who_falls_behind_by_two_doubts_is_walked_no_more(audits):
-    width = 2 * DOUBT_DB / math.sqrt(audits)
-    behind = all_at(audits, 60) | {SECOND: Record(audits, 60 - width - 0.01), THIRD: Record(audits, 60 - width + 0.01)}
-    assert contenders(behind) == [candidate for candidate in CANDIDATES if candidate != SECOND]
+    ahead = all_at(audits, 60, EQUALS)
+
+    def left(behind_db: float) -> list[Candidate]:
+        return contenders(ahead | {EQUALS[1]: Record(audits, 60 - behind_db)}, EQUALS)
+
+    width = 2 * DOUBT_DB / math.sqrt(audits) * (audits + PRIOR) / audits  # what is believed is nearer than measured
+    assert left(width - 0.01) == EQUALS
+    assert left(width + 0.01) == [candidate for candidate in EQUALS if candidate != EQUALS[1]]
 
 
 def test_elimination_narrows_with_the_audits():
-    spread = {candidate: 60 - 1.5 * place for place, candidate in enumerate(CANDIDATES)}
+    spread = {candidate: 60 - 1.5 * place for place, candidate in enumerate(EQUALS)}
     left = [
-        len(contenders({candidate: Record(audits, mean) for candidate, mean in spread.items()}))
+        len(contenders({candidate: Record(audits, mean) for candidate, mean in spread.items()}, EQUALS))
         for audits in (1, 4, 16, 64, 256)
     ]
     assert left == sorted(left, reverse=True)
-    assert (left[0], left[-1]) == (len(CANDIDATES), 1)
+    assert (left[0], left[-1]) == (len(EQUALS), 1)
 
 
 @given(records)

@@ -119,7 +119,8 @@ def test_one_evaluation_more_leaves_what_came_before_it():
 
 
 def test_whoever_was_measured_to_keep_most_is_served_near_that_budget():
-    table = audited(30, {("line", 12): [50.0], (FIRST.name, 12): [40.0], ("hold", 24): [60.0], ("line", 24): [55.0]})
+    kept = {("line", 12): [50.0], (FIRST.name, 12): [40.0], ("hold", 24): [60.0], ("line", 24): [55.0]}
+    table = audited(30, {cell: 8 * fidelities for cell, fidelities in kept.items()})
     plans = book(30, table=table)
     assert plans.served(12).name == plans.served(11).name == "line"
     assert plans.served(24).name == "hold"
