@@ -41,6 +41,17 @@ def test_a_worker_that_is_not_heard_of_for_a_lease_is_gone(stage) -> None:
     assert queue.workers() == []
 
 
+def test_a_beat_keeps_the_card_for_a_lease_more(stage) -> None:
+    queue = stage.open()
+    queue.submit(JOB)
+    claim = queue.claim("w", LEASE_S)
+    assert claim is not None
+    stage.elapse(LEASE_S - 20)
+    queue.heartbeat(claim)
+    stage.elapse(LEASE_S - 20)
+    assert [card.worker for card in queue.workers()] == ["w"]
+
+
 def test_a_lost_card_comes_back_with_the_next_sign_of_life(queue: JobQueue) -> None:
     queue.claim("w", LEASE_S)
     assert queue.workers() == [WorkerCard("w")]
