@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane test faults test-queue check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue test faults test-queue check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,9 @@ bench-fidelity: $(STAMP)  ## whether a promised fidelity is kept, and what it ta
 
 bench-lane: $(STAMP)  ## what the device waits for between two videos, with the publishing lane and without (minutes)
 	$(BIN)/fastflow-ray bench-lane $(BENCH)
+
+bench-queue: $(STAMP)  ## claims with 100,000 jobs queued, the heartbeats of 1,000 workers (about two minutes)
+	$(BIN)/fastflow-ray bench-queue $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check .

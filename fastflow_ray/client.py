@@ -18,6 +18,7 @@ from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, StorageFa
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.worker_card import Service
 from fastflow_ray.storage.manifest import JOB_ID
 from fastflow_ray.transports.contract import Transport
 
@@ -53,6 +54,10 @@ class Client:
     def jobs(self, limit: int = 20, state: JobState | None = None) -> list[JobRecord]:
         """At most `limit` jobs, newest first, of one state or of all."""
         return list(islice((job for job in self._transport.records() if state in (None, job.state)), limit))
+
+    def services(self) -> list[Service]:
+        """Per model, the workers that serve it, and why its queue is paused if it is."""
+        return list(self._transport.services())
 
     def close(self) -> None:
         """Let the connections go; leaving a `with` block does the same."""

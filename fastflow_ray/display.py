@@ -17,6 +17,7 @@ from rich.text import Text
 
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.worker_card import Service
 
 BAR_CELLS = 24
 PROMPT_CELLS = 34
@@ -55,7 +56,7 @@ def advance(record: JobRecord) -> Advance:
         steps=progress.steps,
         made=progress.evaluated,
         skipped=progress.skipped,
-        seconds=progress.eta_s if runs else _spent_s(record),
+        seconds=(None if record.silent else progress.eta_s) if runs else _spent_s(record),
     )
 
 
@@ -66,6 +67,14 @@ def prompt_of(record: JobRecord) -> str:
     except (ValueError, KeyError, TypeError):
         return "(unreadable)"
     return _on_one_line(str(prompt))
+
+
+def model_of(record: JobRecord) -> str:
+    """The model it asks for; empty if the payload cannot be read."""
+    try:
+        return str(json.loads(record.payload)["model"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def bar(now: Advance, cells: int = BAR_CELLS) -> Text:
@@ -136,6 +145,8 @@ def job_line(record: JobRecord) -> str:
         words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
     if now.seconds is not None:
         words.append(_time(record) if record.state in TERMINAL else f"ETA {_time(record)}")
+    if quiet := silence(record):
+        words.append(quiet)
     if record.error:
         words.append(_error(record.error))
     return "  ".join(words)
@@ -155,11 +166,32 @@ def job_card(record: JobRecord) -> Table:
         card.add_row("", _counts(record, now))
     if now.seconds is not None:
         card.add_row("took" if record.state in TERMINAL else "ETA", seconds_text(now.seconds))
+    if quiet := silence(record):
+        card.add_row("", Text(quiet, "yellow"))
     if record.attempts:
         card.add_row("attempt", f"{record.attempts} on {record.worker or 'no worker now'}, {record.crashes} crashed")
     for name, fact in _facts(record):
         card.add_row(name, Text(fact))
     return card
+
+
+def workers_table(services: Sequence[Service]) -> Table:
+    """One row per worker, by model."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("model", "worker", "GPU", "state", "job", "beats", "heard of"):
+        table.add_column(heading, no_wrap=heading == "job")
+    for service in services:
+        for card in service.workers:
+            told = (card.gpu, card.state, card.job_id or "", str(card.beats), f"{card.silent_s:.0f} s ago")
+            table.add_row(service.model, *(_on_one_line(text) for text in (card.worker, *told)))
+    return table
+
+
+def silence(record: JobRecord) -> str | None:
+    """What became of a job whose worker may be dead; None: it beats."""
+    if not record.silent or record.silent_s is None:
+        return None
+    return f"worker silent for {record.silent_s:.0f} s, the job comes back in at most {record.back_in_s:.0f} s"
 
 
 def _counts(record: JobRecord, now: Advance) -> str:
@@ -221,7 +253,7 @@ def _name(record: JobRecord, with_id: bool) -> RenderableType:
 def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
     counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
-    state = Text(now.phase or str(record.state), COLOUR[record.state])
+    state = Text("silent" if record.silent else now.phase or str(record.state), COLOUR[record.state])
     return [state, _Strip(now), *counts, _time(record), _shortened(record.worker or "")]
 
 

@@ -15,6 +15,7 @@ FastFlowError
 ├── Retryable                 another attempt may succeed                  exit code 1
 │   ├── QueueUnavailable
 │   ├── QueueFull
+│   │   └── DeadlineTooTight
 │   ├── FleetUnavailable
 │   ├── StorageFailed
 │   ├── StatisticsUnavailable
@@ -114,6 +115,12 @@ class QueueFull(Retryable):
     def __init__(self, message: str, retry_after_s: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineTooTight(QueueFull):
+    """So much waits already that the job would not begin before its deadline."""
+
+    code = "deadline"
 
 
 class FleetUnavailable(Retryable):

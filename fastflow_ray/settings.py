@@ -25,7 +25,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # a URL may hold a password
 
-    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://", repr=False)] = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?(\+sentinel|\+cluster)?|unix)://", repr=False)] = (
+        "redis://127.0.0.1:6379/0"
+    )
     store_url: Annotated[str, Field(pattern=r"^(file|s3)://")] = Field(default_factory=_store_here)
     api_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # a fleet's HTTP API, instead of Redis
     api_key: Annotated[str | None, Field(repr=False)] = None  # what that API asks for, and what a server of it demands
@@ -54,7 +56,7 @@ class Settings(BaseModel):
 
 
 _WANTED = {
-    "redis_url": "must begin with redis://, rediss:// or unix://",
+    "redis_url": "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
     "store_url": "must begin with file:// or s3://",
     "api_url": "must begin with http:// or https://",
 }

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -17,6 +17,7 @@ from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim, JobQueue
+from fastflow_ray.queue.worker_card import WorkerCard
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
@@ -32,6 +33,7 @@ from workers.timesheet import Timesheet
 
 log = logging.getLogger(__name__)
 
+LOADING_S = 900.0  # a worker that loads says nothing for so long
 WAIT_S = 1.0  # for a job, before looking whether to leave
 LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
 
@@ -140,7 +142,9 @@ class Worker:
 
     def _prepare(self) -> Runner:
         self._store.check()
-        self._stand.engine(self._rota.held, on_step=lambda report: None)
+        self._sign_in("loading", LOADING_S)
+        engine = self._stand.engine(self._rota.held, on_step=lambda report: None)
+        self._sign_in("idle", self._config.lease_s, engine.versions.get("device", ""))
         for model, queue in self._queues.items():
             sweep(self._store, model, queue)
         self._timesheet = Timesheet(self._meter)
@@ -165,8 +169,18 @@ class Worker:
             leaving.callback(self._store.close)
             for queue in self._queues.values():
                 leaving.callback(queue.close)
+                leaving.callback(self._sign_off, queue)
             leaving.callback(self._feed.close)
             leaving.callback(self._lane.close)  # the last comes first: publishing still needs all the others
+
+    def _sign_in(self, state: str, ttl_s: float, device: str = "") -> None:
+        for queue in self._queues.values():
+            with suppress(QueueUnavailable):  # the card only tells people; the first claim lays one down too
+                queue.sign_in(WorkerCard(self._config.name, device, state), ttl_s)
+
+    def _sign_off(self, queue: JobQueue) -> None:
+        with suppress(QueueUnavailable):
+            queue.sign_off(self._config.name)
 
     def _run(self, runner: Runner, queue: JobQueue, claim: Claim) -> Ending | None:
         self._hands[claim], self._making, self._state = None, claim, WorkerState.BUSY

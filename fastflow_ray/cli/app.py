@@ -20,10 +20,11 @@ from fastflow_ray.bench.command import bench
 from fastflow_ray.bench.overhead.command import bench_overhead
 from fastflow_ray.bench.promise.command import bench_fidelity
 from fastflow_ray.bench.regret.command import bench_regret
-from fastflow_ray.cli import generate, jobs, policy, replay, watch
+from fastflow_ray.cli import generate, jobs, policy, queue, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import in_our_words
+from fastflow_ray.queue.benchmark.command import bench_queue
 
 EXTRA_OF = {
     **dict.fromkeys(
@@ -40,13 +41,17 @@ app.command()(jobs.status)
 app.command("list")(jobs.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.get)
+app.command()(jobs.workers)
+app.command()(queue.events)
 app.command()(generate.generate)
 app.command()(replay.replay)
 app.command()(bench)
 app.command()(bench_overhead)
 app.command()(bench_regret)
 app.command()(bench_fidelity)
+app.command()(bench_queue)
 app.add_typer(policy.app, name="policy")
+app.add_typer(queue.app, name="queue")
 
 
 @app.callback()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,10 @@ from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.options import connect, job_fields
 from fastflow_ray.cli.output import console, print_json, record_json
-from fastflow_ray.cli.watch import exit_code, follow
+from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
-from fastflow_ray.display import job_card, job_line, jobs_table
+from fastflow_ray.display import job_card, job_line, jobs_table, workers_table
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
 
@@ -22,7 +24,14 @@ IdempotencyKey = Annotated[
     str | None, typer.Option(metavar="KEY", help="Submitting again under the same key answers the job there is.")
 ]
 Count = Annotated[int, typer.Option(min=1, max=1000, help="So many videos; after --seed, each takes the next one.")]
-Priority = Annotated[int | None, typer.Option(help="0 to 255; higher runs earlier. Default: 100.")]
+InLane = Annotated[
+    Lane | None, typer.Option("--lane", help="An earlier one is served first, whoever asks. Default: standard.")
+]
+Priority = Annotated[int | None, typer.Option(help="0 to 255; of your own jobs the higher runs first. Default: 100.")]
+Deadline = Annotated[
+    float | None, typer.Option("--deadline", metavar="SECONDS", help="Of no use if not begun so long from now.")
+]
+Delay = Annotated[float | None, typer.Option("--delay", metavar="SECONDS", help="Not before so long from now.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
@@ -51,8 +60,11 @@ def submit(
     preset: given.AsPreset = None,
     confidence: given.Confidence = None,
     audit: given.Audited = None,
+    lane: InLane = None,
     priority: Priority = None,
     tenant: Tenant = None,
+    delay_s: Delay = None,
+    deadline_s: Deadline = None,
     idempotency_key: IdempotencyKey = None,
     count: Count = 1,
     wait: Wait = False,
@@ -66,6 +78,7 @@ def submit(
     with connect(redis, store, api) as fleet:
         jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
         if wait:
+            tell_obstacles(fleet, jobs)
             _wait_for(jobs, json)
 
 
@@ -78,11 +91,27 @@ def status(
 ) -> None:
     """Tell all about one job: state, progress, what was evaluated and skipped, its files or its error."""
     with connect(redis, store, api) as fleet:
-        record = fleet.job(job_id).status()
+        job = fleet.job(job_id)
+        record = job.status()
+        tell_obstacles(fleet, [job])
     if json:
         print_json(record_json(record))
     else:
         console().print(job_card(record))
+
+
+def workers(
+    json: given.AsJson = False, redis: given.RedisUrl = None, store: given.StoreUrl = None, api: given.ApiUrl = None
+) -> None:
+    """List the workers by model: what each computes on, what it does, when it was last heard of."""
+    with connect(redis, store, api) as fleet:
+        services = fleet.services()
+    if json:
+        print_json({service.model: [asdict(card) for card in service.workers] for service in services})
+    elif any(service.workers for service in services):
+        console().print(workers_table(services))
+    else:
+        print("no worker serves any model; `fastflow-ray up` starts some")
 
 
 def list_jobs(

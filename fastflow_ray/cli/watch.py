@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -12,12 +13,13 @@ from rich.live import Live
 
 from fastflow_ray.cli.options import ApiUrl, RedisUrl, StoreUrl, connect
 from fastflow_ray.cli.output import console
-from fastflow_ray.client import POLL_S, Job
-from fastflow_ray.display import advance, job_line, jobs_table
+from fastflow_ray.client import POLL_S, Client, Job
+from fastflow_ray.display import advance, job_line, jobs_table, model_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
 
 MOST_JOBS = 100  # followed when no id is given
+WAITING = (JobState.QUEUED, JobState.DELAYED)
 LINES_PER_JOB = 10  # while it samples, where there is no terminal to redraw
 
 
@@ -36,6 +38,7 @@ def watch(
         if not jobs:
             console().print("no job is waiting or running")
             return
+        tell_obstacles(fleet, jobs)
         records = follow(jobs, console())
     raise typer.Exit(exit_code(records))
 
@@ -45,6 +48,14 @@ def follow(jobs: Sequence[Job], screen: Console, poll_s: float = POLL_S) -> list
     if screen.is_terminal and not screen.quiet:
         return _redrawn(_looks(jobs, poll_s), screen)
     return _as_lines(_looks(jobs, poll_s), screen)
+
+
+def tell_obstacles(fleet: Client, jobs: Sequence[Job]) -> None:
+    """Say on standard error why those that wait would wait in vain just now: nobody serves their model, or a pause."""
+    waiting = {model_of(record) for job in jobs if (record := job.status()).state in WAITING}
+    for service in fleet.services() if waiting else ():
+        if service.model in waiting and (obstacle := service.obstacle()):
+            print(obstacle, file=sys.stderr)
 
 
 def exit_code(records: Sequence[JobRecord]) -> int:
@@ -82,4 +93,4 @@ def _as_lines(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobReco
 
 def _stage(record: JobRecord) -> tuple[object, ...]:
     now = advance(record)
-    return record.state, now.phase, now.step * LINES_PER_JOB // max(now.steps, 1)
+    return record.state, record.silent, now.phase, now.step * LINES_PER_JOB // max(now.steps, 1)

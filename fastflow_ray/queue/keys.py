@@ -1,24 +1,35 @@
 """Every key this product writes to Redis, with its type and its end. Knows no commands.
 
 `ff:{<queue>}:<suffix>`; the braces keep one queue in one cluster slot. "kept" keys are bounded by the queue's limits,
-not by time: job ids leave them when their job's record expires. Only the statistics grow: `statistics` with every
-new policy key, `sequences` by some 40 bytes with every worker that starts.
+not by time: job ids leave them when their job's record expires, tenants when nothing of theirs waits or works. Only
+what an operator sets and the statistics grow: `cfg` with every tenant named, `statistics` with every new policy key,
+`sequences` by some 40 bytes with every worker that starts.
 
     suffix       type    ends              content
-    queued       zset    kept              id → place: (255 - priority)·2^40 + the tenant's turn
+    queued       zset    kept              id → since when it is ready, ms
     delayed      zset    kept              id → due, ms
     running      zset    kept              id → lease deadline, ms
     succeeded    zset    kept              id → end of its record, ms
     dead         zset    kept              id → end of its record, ms
     cancelled    zset    kept              id → end of its record, ms
     index        zset    kept              id → number of its submission, for listing
-    ready_since  zset    kept              queued id → since when, ms
-    turns        hash    with the backlog  <priority>:<tenant> → turn of the tenant's latest job
-    stat         hash    kept              fence, seq (submissions ever), submitted (on the books), turn:<priority>,
-                                           longest_lease
+    deadlines    zset    kept              waiting id with a deadline → that, ms
+    seats        hash    kept              id → <lane>:<tenant>
+    waiting      hash    kept              tenant → its jobs queued or delayed
+    working      hash    kept              tenant → its jobs running
+    capped       set     kept              tenants with ready jobs that may not run one more
+    stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; longest_lease; and ever: submitted,
+                                           forgotten, expired, struck
+    workers      zset    kept              worker → end of its card, ms
+    cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
     j:<id>       hash    result TTL        one job; without end until the job has ended
+    r:<lane>:<tenant>
+                 zset    kept              ready id → place: (255 - priority)·2^40 + seq
+    l:<lane>     zset    kept              tenants with ready jobs, below their cap → virtual time
+    v:<lane>     zset    kept, ≤ 10,000    other tenants whose virtual time is ahead of the lane's clock → that time
+    w:<worker>   hash    one lease         a worker's card: gpu, state, job, beats
     statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
     sequences    hash    kept              statistics store: worker → last sequence merged
 """
@@ -34,14 +45,22 @@ from fastflow_ray.jobs.states import JobState
 SHARED_KEYS: dict[str, str] = {
     **{state.value: "zset" for state in JobState},
     "index": "zset",
-    "ready_since": "zset",
-    "turns": "hash",
+    "deadlines": "zset",
+    "seats": "hash",
+    "waiting": "hash",
+    "working": "hash",
+    "capped": "set",
     "stat": "hash",
+    "workers": "zset",
+    "cfg": "hash",
     "wake": "list",
     "ev": "stream",
 }
+# The beginnings of keys that there are many of, as the scripts name them, behind SHARED_KEYS in KEYS. What follows a
+# beginning comes after the braces, and so cannot move a key to another slot.
+PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:"}
+PREFIXED_TYPES: dict[str, str] = {"jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash"}
 STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash"}
-JOB_PREFIX = "j:"  # + id: hash
 
 
 @dataclass(frozen=True)
@@ -56,8 +75,12 @@ class QueueKeys:
 
     def job(self, job_id: str) -> str:
         """The record of one job."""
-        return self.key(JOB_PREFIX + job_id)
+        return self.key(PREFIXES["jobs"] + job_id)
+
+    def card(self, worker: str) -> str:
+        """What is known of one worker."""
+        return self.key(PREFIXES["cards"] + worker)
 
     def for_scripts(self) -> list[str]:
-        """KEYS of every script: the shared ones, then the prefix of the job records."""
-        return [*map(self.key, SHARED_KEYS), self.key(JOB_PREFIX)]
+        """KEYS of every script: the shared ones, then the beginnings of the others."""
+        return [*map(self.key, SHARED_KEYS), *map(self.key, PREFIXES.values())]

@@ -14,6 +14,7 @@ from fastflow_ray.errors import IdempotencyConflict, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
 from fastflow_ray.queue.submission import settle
+from fastflow_ray.queue.worker_card import Service
 
 CHUNK = 100  # records per round trip
 
@@ -48,12 +49,12 @@ class Queues:
         """The models that have a queue here."""
         return tuple(self._by_model)
 
-    def submit(self, job: VideoJob, idempotency_key: str | None) -> Found:
+    def submit(self, job: VideoJob, idempotency_key: str | None, cost: float = 1.0) -> Found:
         """Acknowledge a job for a model that has a queue; raises QueueFull and IdempotencyConflict."""
         if idempotency_key is not None:
             self._refuse_a_second_model(job, idempotency_key)
         queue = self._by_model[job.model]
-        return Found(queue, queue.submit(job, idempotency_key))
+        return Found(queue, queue.submit(job, idempotency_key, cost))
 
     def get(self, job_id: str) -> Found | None:
         """The job of that id, or None."""
@@ -91,6 +92,10 @@ class Queues:
     def depths(self) -> dict[str, QueueDepth]:
         """Per model, how many jobs are in which state."""
         return {model: queue.depth() for model, queue in self._by_model.items()}
+
+    def services(self) -> list[Service]:
+        """Per model, who serves it."""
+        return [Service(model, queue.workers(), queue.depth().paused) for model, queue in self._by_model.items()]
 
     def close(self) -> None:
         """Let all connections go."""

@@ -36,6 +36,8 @@ def read_record(job_id: str, stored: Mapping[str, str]) -> JobRecord:
         error=_error(state, stored),
         cancel_requested=stored.get("cancel") == "1",
         cancel_asked_s=_seconds(stored.get("cancel_ms")),
+        silent_s=_duration_s(stored.get("silent_ms")),
+        lease_left_s=_duration_s(stored.get("lease_left_ms")),
     )
 
 
@@ -68,6 +70,10 @@ def _error(state: JobState | None, stored: Mapping[str, str]) -> dict[str, str] 
 def _seconds(text: str | None) -> float | None:
     milliseconds = whole_number(text)
     return milliseconds / 1000 if milliseconds else None
+
+
+def _duration_s(text: str | None) -> float | None:
+    return None if text is None else whole_number(text) / 1000
 
 
 def _object(text: str | None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.connection import ANSWER_TIMEOUT_S, Connection
@@ -20,7 +21,8 @@ from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle
+from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full, too_late
+from fastflow_ray.queue.worker_card import WorkerCard
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
 LONGEST_WAIT_S = ANSWER_TIMEOUT_S / 2  # below the socket's timeout, or a quiet queue would look like a dead server
@@ -36,23 +38,29 @@ class RedisQueue:
         self._limits = limits
         self._rng = rng or Random()
 
-    def submit(self, job: VideoJob, idempotency_key: str | None = None, delay_s: float = 0.0) -> JobRecord:
+    def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Store the job; a repeated call with the same key answers the job as it is."""
         new = settle(self.name, job, idempotency_key)
         stored = self._run(
             "submit",
             *(new.job_id, new.payload, new.digest),
-            *(job.tenant, job.priority, job.max_attempts, _ms(delay_s), self._limits.max_queued),
+            *(job.tenant, job.lane or Lane.STANDARD, job.priority, job.max_attempts, _ms(job.delay_s or 0)),
+            *("" if job.deadline_s is None else _ms(job.deadline_s), cost, self._limits.max_queued),
         )
-        if stored == ["conflict"]:
-            raise conflict(idempotency_key)
-        if stored == ["full"]:
-            raise full(self.name, self._limits.max_queued)
+        match stored:
+            case ["conflict"]:
+                raise conflict(idempotency_key)
+            case ["full", "queue", limit, wait_ms]:
+                raise full(self.name, int(limit), _known_s(wait_ms))
+            case ["full", "tenant", limit, wait_ms]:
+                raise tenant_full(job.tenant, int(limit), _known_s(wait_ms))
+            case ["late", wait_ms]:
+                raise too_late(job, int(wait_ms) / 1000)
         return read_record(new.job_id, _pairs(stored))
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
-        """Take the job of the highest priority whose tenant's turn comes first."""
-        taken = self._run("claim", worker, _ms(lease_s), repeat=False)
+        """Take the first job of the tenant whose turn it is in the first lane that holds work."""
+        taken = self._run("claim", worker, _ms(lease_s), self._ttl_ms, repeat=False)
         if taken is None:
             return None
         job_id, payload, attempt, crashes, fence, waited_ms = taken
@@ -103,8 +111,8 @@ class RedisQueue:
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now."""
-        stored: Any = self._connection.ask(lambda client: client.hgetall(self._keys.job(job_id)))
-        return read_record(job_id, stored) if stored else None
+        stored = self._run("get", job_id)
+        return read_record(job_id, _pairs(stored)) if stored else None
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
         """At most 1,000 jobs; raises InvalidInput if there is no job `after`."""
@@ -121,11 +129,23 @@ class RedisQueue:
         """Give a dead job another life."""
         return bool(self._run("redrive", job_id))
 
+    def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
+        """Lay down a worker's card."""
+        self._run("sign_in", card.worker, card.gpu, card.state, _ms(ttl_s))
+
+    def sign_off(self, worker: str) -> None:
+        """Take the card away."""
+        self._run("sign_off", worker)
+
+    def workers(self) -> Sequence[WorkerCard]:
+        """The cards that are still good."""
+        return [_card(worker, _pairs(stored), int(silent)) for worker, stored, silent in self._run("workers")]
+
     def depth(self) -> QueueDepth:
         """Jobs on the books by state; `submitted` is their sum, counted apart, so that a lost job would show."""
-        *counts, submitted, oldest_ms = self._run("depth")
+        *counts, submitted, oldest_ms, paused = self._run("depth", self._ttl_ms)
         by_state = dict(zip(JobState, counts, strict=True))
-        return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000)
+        return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000, paused=paused)
 
     def close(self) -> None:
         """Let the connections go; the next call opens them again."""
@@ -140,8 +160,12 @@ class RedisQueue:
         stored: Any = self._connection.ask(lambda client: client.hget(self._keys.job(job_id), "max_attempts"))
         return max(1, whole_number(stored))
 
-    def _run(self, script: str, *arguments: str | int, repeat: bool = True) -> Any:
+    def _run(self, script: str, *arguments: str | int | float, repeat: bool = True) -> Any:
         return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments, repeat=repeat)
+
+
+def _known_s(milliseconds: str) -> float | None:
+    return None if milliseconds == "-1" else int(milliseconds) / 1000
 
 
 def _ms(seconds: float) -> int:
@@ -154,3 +178,14 @@ def _pairs(flat: Sequence[str]) -> dict[str, str]:
 
 def _state(text: str | None) -> JobState | None:
     return JobState(text) if text else None
+
+
+def _card(worker: str, stored: dict[str, str], silent_ms: int) -> WorkerCard:
+    return WorkerCard(
+        worker,
+        stored.get("gpu", ""),
+        stored.get("state", ""),
+        stored.get("job") or None,
+        whole_number(stored.get("beats")),
+        silent_ms / 1000,
+    )

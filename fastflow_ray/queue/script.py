@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fastflow_ray.queue.keys import SHARED_KEYS
+from fastflow_ray.jobs.lane import Lane
+from fastflow_ray.queue.keys import PREFIXES, SHARED_KEYS
 
 FOLDER = Path(__file__).parent / "scripts"
 
@@ -24,6 +25,8 @@ class Script:
 @cache
 def load_script(name: str) -> Script:
     """`scripts/<name>.lua` behind the shared prelude, with the keys of keys.py bound to local names."""
-    keys = f"local {', '.join(SHARED_KEYS)}, jobs = unpack(KEYS)"
-    source = "\n".join([keys, (FOLDER / "prelude.lua").read_text(), (FOLDER / f"{name}.lua").read_text()])
+    keys = f"local {', '.join([*SHARED_KEYS, *PREFIXES])} = unpack(KEYS)"
+    lanes = f"local LANES = {{{', '.join(repr(lane.value) for lane in Lane)}}}"
+    prelude, move = ((FOLDER / f"{file}.lua").read_text() for file in ("prelude", name))
+    source = "\n".join([keys, lanes, prelude, move])
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

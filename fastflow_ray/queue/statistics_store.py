@@ -6,12 +6,16 @@ Stores texts under texts; what they say, it does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import redis
 
 from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.record import whole_number
+
+# One command, for what a transaction answers differs between redis-py's clients.
+READ = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
 
 
 class StatisticsStore:
@@ -26,14 +30,8 @@ class StatisticsStore:
     def load(self) -> tuple[dict[str, str], dict[str, int]]:
         """Documents and sequences as one consistent picture; raises QueueUnavailable."""
 
-        def read(client: redis.Redis) -> tuple[dict[str, str], dict[str, str]]:
-            with client.pipeline(transaction=True) as both:
-                both.hgetall(self._statistics)
-                both.hgetall(self._sequences)
-                documents, sequences = both.execute()
-            return documents, sequences
-
-        documents, sequences = self._connection.ask(read)
+        both: Any = self._connection.ask(lambda client: client.eval(READ, 2, self._statistics, self._sequences))
+        documents, sequences = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in both)
         return documents, {worker: whole_number(last) for worker, last in sequences.items()}
 
     def save(self, documents: Mapping[str, str], worker: str, sequence: int) -> None:

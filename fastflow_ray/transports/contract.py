@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.worker_card import Service
 
 
 class Transport(Protocol):
@@ -27,6 +28,9 @@ class Transport(Protocol):
 
     def read(self, record: JobRecord, kind: str) -> Iterator[bytes]:
         """The bytes of a succeeded job's file, such as "video" or "thumbnail", in pieces. Raises StorageFailed."""
+
+    def services(self) -> Sequence[Service]:
+        """Per model, who serves it."""
 
     def close(self) -> None:
         """Let the connections go."""

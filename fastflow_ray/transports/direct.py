@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.models.admission import admit
+from fastflow_ray.models.admission import admit, relative_work
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.queues import Queues
+from fastflow_ray.queue.worker_card import Service
 from fastflow_ray.storage import open_store
 
 
@@ -27,7 +28,7 @@ class Direct:
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
         """Refuse what no worker could make, before anything is sent."""
         admit(job)
-        return self._queues.submit(job, idempotency_key).record
+        return self._queues.submit(job, idempotency_key, relative_work(job)).record
 
     def get(self, job_id: str) -> JobRecord | None:
         """From whichever queue knows it."""
@@ -53,6 +54,10 @@ class Direct:
         if data is None:
             raise StorageFailed(f"{self._store_url} holds no {key} of job {record.job_id}; is it the workers' store?")
         yield data
+
+    def services(self) -> Sequence[Service]:
+        """From the cards the workers lay down."""
+        return self._queues.services()
 
     def close(self) -> None:
         """Let the connections go."""

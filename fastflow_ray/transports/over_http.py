@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from fastflow_ray.errors import (
+    DeadlineTooTight,
     FastFlowError,
     IdempotencyConflict,
     InvalidInput,
@@ -19,6 +20,7 @@ from fastflow_ray.errors import (
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.worker_card import Service, WorkerCard
 
 VIDEOS = "/v1/videos"
 PAGE = 100  # the most the API gives at once
@@ -76,6 +78,17 @@ class OverHttp:
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
 
+    def services(self) -> Sequence[Service]:
+        """As the API's view of the fleet tells."""
+        fleet = self._read(self._ask("GET", "/v1/fleet"))
+        try:
+            return [
+                Service(model, [WorkerCard(**card) for card in fleet["workers"][model]], depth["paused"])
+                for model, depth in fleet["queues"].items()
+            ]
+        except (KeyError, TypeError, AttributeError):
+            raise self._stranger() from None
+
     def close(self) -> None:
         """Close the pool."""
         self._http.close()
@@ -117,7 +130,8 @@ class OverHttp:
             case 422:
                 return IdempotencyConflict(message)
             case 429:
-                return QueueFull(message, _seconds(answer.headers.get("Retry-After")))
+                refusal = DeadlineTooTight if _error(answer).get("code") == DeadlineTooTight.code else QueueFull
+                return refusal(message, _seconds(answer.headers.get("Retry-After")))
             case status if status < 500:
                 return InvalidInput(message)
         return QueueUnavailable(f"{self._address} answers {answer.status_code}: {message}")
@@ -154,15 +168,23 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
         result=video["manifest"],
         error=video["error"],
         cancel_requested=video["cancel_requested"],
+        silent_s=video["silent_s"],
+        lease_left_s=video["lease_left_s"],
     )
 
 
 def _message(answer: httpx.Response) -> str:
     """The envelope's message, or what HTTP says by itself."""
+    return str(_error(answer).get("message") or answer.reason_phrase or "no reason given")
+
+
+def _error(answer: httpx.Response) -> dict[str, Any]:
+    """What is in the envelope; empty if the answer has none."""
     try:
-        return str(answer.json()["error"]["message"])
+        error = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase or "no reason given"
+        return {}
+    return error if isinstance(error, dict) else {}
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -36,8 +36,13 @@ class FleetView:
         return {"object": "list", "data": [_model_view(model) for model in self._queues.models]}
 
     def fleet(self) -> dict[str, Any]:
-        """Per model, how many videos are in which state and how long the oldest has waited."""
-        return {"object": "fleet", "queues": {model: asdict(depth) for model, depth in self._queues.depths().items()}}
+        """Per model, how many videos are in which state, how long the oldest has waited, and who serves it."""
+        depths, services = self._queues.depths(), self._queues.services()
+        return {
+            "object": "fleet",
+            "queues": {model: asdict(depth) for model, depth in depths.items()},
+            "workers": {service.model: [asdict(card) for card in service.workers] for service in services},
+        }
 
     def policy(self) -> dict[str, Any]:
         """What was learnt about skipping, per model and policy key: of arms, pulls and summed errors per step and arm;

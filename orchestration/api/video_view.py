@@ -23,7 +23,7 @@ STATUS = {
 }
 CANCELLED = {"code": "cancelled", "message": "the video was cancelled"}
 # Written by us for the one who asked; what other codes carry is the system's own text and may name paths.
-CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost"})
+CODES_WITH_A_MESSAGE_FOR_USERS = frozenset({"invalid_input", "invalid_output", "oom", "worker_lost", "deadline"})
 SHORTEST_POLL_MS, LONGEST_POLL_MS = 250, 10_000
 
 
@@ -104,6 +104,9 @@ def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
         "finished_s": record.finished_s,
         "worker": record.worker,
         "cancel_requested": record.cancel_requested,
+        # Told only when there is something to tell: a stream of changes would not rest otherwise.
+        "silent_s": int(record.silent_s or 0) if record.silent else None,
+        "lease_left_s": int(record.lease_left_s or 0) if record.silent else None,
         "phase": progress.phase if record.state is JobState.RUNNING else None,
         "step": progress.step,
         "steps": progress.steps,

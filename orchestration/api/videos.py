@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fastflow_ray.errors import InvalidInput, QueueFull, UnknownJob
 from fastflow_ray.jobs.states import TERMINAL
+from fastflow_ray.models.admission import relative_work
 from fastflow_ray.queue.queues import Found, Queues
 from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.contract import Store
@@ -109,7 +110,7 @@ class Videos:
 
     def _submit(self, asked: CreateRequest, idempotency_key: str | None) -> Found:
         try:
-            found = self._queues.submit(asked.job, idempotency_key)
+            found = self._queues.submit(asked.job, idempotency_key, relative_work(asked.job))
         except QueueFull:
             self._metrics.submitted.labels(asked.job.model, "full").inc()
             raise

@@ -45,16 +45,18 @@ def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) 
     answer = on_fleet(
         "submit", PROMPT, "--size", "64x32", "--frames", 17, "--steps", 20, "--guidance", 1.5, "--shift", 2, "--seed",
         7, "--fps", 9, "--acceleration", "off", "--audit", "--priority", 200, "--tenant", "ann",
+        "--lane", "interactive", "--delay", 30, "--deadline", 90,
         "--negative-prompt", "blur",
     )  # fmt: skip
     assert (answer.code, answer.err) == (0, "")
     record = record_of(fleet, answer.out.strip())
+    assert record.state is JobState.DELAYED
     job = read_job(record.payload)
     assert job.model_dump() == {
         "prompt": PROMPT, "negative_prompt": "blur", "model": "shapes", "width": 64, "height": 32, "frames": 17,
         "fps": 9, "steps": 20, "guidance": 1.5, "shift": 2.0, "seed": 7, "acceleration": "off", "evaluations": None,
         "speedup": None, "fidelity_db": None, "preset": None, "confidence": None, "audit": True,
-        "priority": 200, "tenant": "ann", "max_attempts": 3,
+        "lane": "interactive", "priority": 200, "tenant": "ann", "delay_s": 30.0, "deadline_s": 90.0, "max_attempts": 3,
     }  # fmt: skip
 
 
@@ -201,7 +203,7 @@ def test_a_wrong_variable_is_named(command: Command, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("FASTFLOW_REDIS_URL", "localhost")
     answer = command("list")
     assert (answer.code, answer.err) == (
-        2, "error: FASTFLOW_REDIS_URL must begin with redis://, rediss:// or unix://\n"
+        2, "error: FASTFLOW_REDIS_URL must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://\n"
     )  # fmt: skip
 
 
@@ -361,4 +363,4 @@ def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
         assert watch.stdout.readline() == f"{job.id}  queued\n"
         watch.send_signal(signal.SIGINT)
         _, errors = watch.communicate(timeout=DEADLINE_S)
-    assert (watch.returncode, errors) == (130, "")
+    assert (watch.returncode, errors) == (130, "no worker serves shapes now; its jobs wait until one comes\n")

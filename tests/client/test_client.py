@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 from leaks import ClosedAfter
 from scripted_fleet import THUMBNAIL, VIDEO, Fleet
 from waiting import wait_for
 
 from fastflow_ray.client import Client
 from fastflow_ray.errors import (
+    DeadlineTooTight,
     IdempotencyConflict,
     InvalidInput,
     JobCancelled,
@@ -48,6 +50,26 @@ def test_the_record_of_a_job_shows_what_was_asked_and_the_seed_that_was_drawn(cl
     assert (job.prompt, job.negative_prompt, job.width, job.audit, job.tenant) == ("a circle", "blur", 64, True, "ann")
     assert job.seed is not None
     assert (record.state, record.tenant, record.attempts) == (JobState.QUEUED, "ann", 0)
+
+
+def test_tenants_share_by_the_work_they_ask_for(fleet: Fleet, client: Client) -> None:
+    for _ in range(6):
+        client.submit("a circle", tenant="long", frames=49)
+        client.submit("a circle", tenant="short")
+    served = [fleet.queue.get(fleet.claim().job_id) for _ in range(8)]
+    assert [record.tenant for record in served if record].count("long") == 2
+
+
+def test_a_job_that_would_come_too_late_is_refused_with_a_time_to_ask_again(fleet: Fleet, client: Client) -> None:
+    for _ in range(3):
+        client.submit("a circle")
+    fleet.claim()
+    with redis.Redis.from_url(fleet.redis_url) as everything:
+        everything.hset("ff:{shapes}:stat", "attempt_ms", 60_000)  # as if attempts had taken a minute
+    with pytest.raises(DeadlineTooTight, match="would wait about 120 s, and its deadline is 100 s") as refused:
+        client.submit("a circle", deadline_s=100)
+    assert (refused.value.retry_after_s, refused.value.code) == (20.0, "deadline")
+    assert client.submit("a circle", deadline_s=200).status().state is JobState.QUEUED
 
 
 def test_every_change_is_seen_once_and_the_end_is_the_last(fleet: Fleet, client: Client) -> None:

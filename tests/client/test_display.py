@@ -161,3 +161,15 @@ def test_a_damaged_record_is_shown_all_the_same(payload: str) -> None:
 )
 def test_seconds_for_people(seconds: float | None, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_a_silent_worker_shows_instead_of_a_frozen_eta() -> None:
+    silent = replace(RUNNING, silent_s=40.0, lease_left_s=20.0)
+    sentence = "worker silent for 40 s, the job comes back in at most 55 s"
+    for shown in (job_line(silent), printed(job_card(silent))):
+        assert sentence in shown
+        assert "ETA" not in shown
+    row = printed(jobs_table([silent])).splitlines()[1]
+    assert "silent" in row
+    assert "4.2 s" not in row
+    assert "silent" not in job_line(replace(RUNNING, silent_s=12.0, lease_left_s=48.0))

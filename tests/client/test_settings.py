@@ -51,7 +51,11 @@ def test_an_empty_variable_counts_as_unset() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
-        ("FASTFLOW_REDIS_URL", "localhost:6379", "must begin with redis://, rediss:// or unix://"),
+        (
+            "FASTFLOW_REDIS_URL",
+            "localhost:6379",
+            "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
+        ),
         ("FASTFLOW_STORE_URL", "/tmp/store", "must begin with file:// or s3://"),
         ("FASTFLOW_API_URL", "fleet:8000", "must begin with http:// or https://"),
         ("FASTFLOW_LEASE_S", "a minute", "must be a number of seconds above 0"),

@@ -241,5 +241,5 @@ def test_a_status_in_one_line_leaves_out_what_there_is_none_of() -> None:
 
 def test_a_job_that_waits_for_its_time_finds_a_worker(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=0, ceiling=4)
-    fleet.queue.submit(VideoJob(prompt="a red circle", model=fleet.queue.name), delay_s=3600)
+    fleet.queue.submit(VideoJob(prompt="a red circle", model=fleet.queue.name, delay_s=3600))
     assert fleet.ticks(3).count(WorkerState.IDLE) == 1

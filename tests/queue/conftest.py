@@ -1,108 +1,15 @@
-"""One stage per implementation: where a queue is opened and time passes without anybody waiting."""
+"""A server for all tests of the queue, and a stage per implementation."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
-from typing import Any, Protocol
 
 import pytest
-import redis
+from queue_stages import MemoryStage, RedisStage, Stage
 
-from fastflow_ray.jobs.retry import RetryPolicy
-from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.embedded import EmbeddedValkey
-from fastflow_ray.queue.keys import JOB_PREFIX, SHARED_KEYS, STATISTICS_KEYS, QueueKeys
-from fastflow_ray.queue.limits import QueueLimits
-from fastflow_ray.queue.memory_queue import MemoryQueue
-from fastflow_ray.queue.redis_queue import RedisQueue
-
-BACKOFF_S = 5.0
-names = (f"queue-{number}" for number in itertools.count())
-
-
-class LongestBackoff(Random):
-    """Draws the upper bound, so that tests know when a delayed job is due."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return max(a, b)
-
-
-class Stage(Protocol):
-    """What the contract suite needs of an implementation."""
-
-    def open(self, **limits: Any) -> JobQueue: ...
-
-    def elapse(self, seconds: float) -> None: ...
-
-
-def limits_of(**limits: Any) -> QueueLimits:
-    return QueueLimits(**{"retry": RetryPolicy(base_s=BACKOFF_S, cap_s=BACKOFF_S), **limits})
-
-
-class MemoryStage:
-    """The twin, with a clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def open(self, **limits: Any) -> JobQueue:
-        return MemoryQueue(next(names), limits_of(**limits), clock=lambda: self.now_s, rng=LongestBackoff())
-
-    def elapse(self, seconds: float) -> None:
-        self.now_s += seconds
-
-
-class RedisStage:
-    """The real one. The server's clock cannot be moved, so every deadline is moved towards it instead."""
-
-    def __init__(self, url: str) -> None:
-        self.connection = Connection(url)
-        self.client: Any = redis.Redis.from_url(url, decode_responses=True, protocol=2)
-        self.names: list[str] = []
-
-    def open(self, **limits: Any) -> JobQueue:
-        self.names.append(next(names))
-        return RedisQueue(self.connection, self.names[-1], limits_of(**limits), rng=LongestBackoff())
-
-    def elapse(self, seconds: float) -> None:
-        for name in self.names:
-            keys = QueueKeys(name)
-            for place in [*(state for state in JobState if state is not JobState.QUEUED), "ready_since"]:
-                for job_id in self.client.zrange(keys.key(place), 0, -1):
-                    self.client.zincrby(keys.key(place), -round(seconds * 1000), job_id)
-            for record in self.client.scan_iter(match=keys.job("*")):
-                if (left_ms := self.client.pttl(record)) > 0:
-                    self.client.pexpire(record, max(1, left_ms - round(seconds * 1000)))
-
-    def close(self) -> None:
-        try:
-            for name in self.names:
-                assert_keys_as_listed(self.client, name)
-                if found := list(self.client.scan_iter(match=QueueKeys(name).key("*"))):
-                    self.client.delete(*found)
-        finally:
-            self.client.close()
-            self.connection.close()
-
-
-def assert_keys_as_listed(client: Any, queue: str) -> None:
-    """Every key left behind is in keys.py, of the type given there; records of ended jobs, and only those, expire."""
-    keys = QueueKeys(queue)
-    types = {keys.key(suffix): kind for suffix, kind in {**SHARED_KEYS, **STATISTICS_KEYS}.items()}
-    for key in client.scan_iter(match=keys.key("*")):
-        is_record = key.startswith(keys.key(JOB_PREFIX))
-        kind, expires = client.type(key), client.pttl(key) >= 0
-        if kind == "none":
-            continue  # it expired meanwhile
-        assert kind == ("hash" if is_record else types.get(key)), key
-        ended = is_record and client.hget(key, "state") in ("succeeded", "dead", "cancelled")
-        assert expires == ended, key
-    assert client.llen(keys.key("wake")) <= 64
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,7 @@ def test_whoever_lost_the_lease_touches_nothing(stage) -> None:
 
 @pytest.mark.parametrize("delay_s", [0, 100])
 def test_a_waiting_job_is_cancelled_at_once(queue: JobQueue, delay_s: float) -> None:
-    record = queue.submit(JOB, delay_s=delay_s)
+    record = queue.submit(JOB.model_copy(update={"delay_s": delay_s}))
     assert queue.cancel(record.job_id) is JobState.CANCELLED
     cancelled = job_of_id(queue, record.job_id)
     assert cancelled.error == {"code": "cancelled", "message": "cancelled on request"}

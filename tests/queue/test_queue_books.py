@@ -28,7 +28,7 @@ def one_job_in_every_state(queue: JobQueue) -> dict[JobState, str]:
     ids[JobState.RUNNING], _ = run()
     ids[JobState.CANCELLED] = queue.submit(JOB).job_id
     queue.cancel(ids[JobState.CANCELLED])
-    ids[JobState.DELAYED] = queue.submit(JOB, delay_s=100).job_id
+    ids[JobState.DELAYED] = queue.submit(JOB.model_copy(update={"delay_s": 100})).job_id
     ids[JobState.QUEUED] = queue.submit(JOB).job_id
     return ids
 
@@ -60,7 +60,7 @@ def test_an_empty_queue_counts_nothing(queue: JobQueue) -> None:
 
 
 def test_pages_follow_each_other_in_both_directions(queue: JobQueue) -> None:
-    ids = [queue.submit(JOB, delay_s=number % 2).job_id for number in range(7)]
+    ids = [queue.submit(JOB.model_copy(update={"delay_s": number % 2})).job_id for number in range(7)]
 
     def pages(newest_first: bool) -> list[list[str]]:
         found: list[list[str]] = []

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from fastflow_ray.errors import QueueFull
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, TRANSITIONS, JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Claim, Expired, Verdict
+from fastflow_ray.queue.share import Share
 
 # Time passes in steps of 10 s and every deadline lies in the middle of a step, so that the milliseconds a real server
 # takes never decide an outcome. The backoff of the stage is 5 s.
-LEASE_S, DELAY_S, STEP_S = 55.0, 25.0, 10.0
+LEASE_S, DELAY_S, STEP_S, DEADLINE_S = 55.0, 25.0, 10.0, 135.0
 MAX_ATTEMPTS, MAX_CRASHES = 2, 2
+TENANTS = ["anna", "berta", "carl"]
 
 
 @dataclass
@@ -25,7 +40,13 @@ class Model:
 
     state: JobState
     place: tuple[int, int]
+    lane: Lane
+    tenant: str
+    cost: float
+    paid: float = 0.0
     until_s: float = 0.0  # due or deadline
+    patience_s: float = math.inf
+    deadline_s: float = math.inf
     attempts: int = 0
     crashes: int = 0
     fence: int = 0
@@ -46,39 +67,102 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.queue = self.stage.open(max_crashes=MAX_CRASHES)
+        self.desk = self.stage.desk(self.queue)
         self.now_s = 0.0
         self.jobs: dict[str, Model] = {}
         self.fences: list[int] = []
+        self.paused = False
+        self.submitted = 0
         self.numbers = iter(range(1_000_000))
+        self.shares = dict.fromkeys(TENANTS, Share())
+        self.times: dict[tuple[Lane, str], float] = {}
+        self.clocks = dict.fromkeys(Lane, 0.0)
 
     def place(self, priority: int) -> tuple[int, int]:
         return (-priority, next(self.numbers))
 
-    @rule(target=ids, priority=st.sampled_from([0, 100, 255]), delayed=st.booleans())
-    def submit(self, priority: int, delayed: bool) -> str:
-        job = VideoJob(prompt="x", seed=1, priority=priority, max_attempts=MAX_ATTEMPTS)
-        job_id = self.queue.submit(job, delay_s=DELAY_S if delayed else 0).job_id
+    @initialize(target=ids)
+    def begin(self) -> Any:
+        return multiple(*(self.submit(100, False, Lane.STANDARD, tenant, 1.0, False) for tenant in TENANTS * 2))
+
+    @rule(
+        target=ids,
+        priority=st.sampled_from([100, 255]),
+        delayed=st.booleans(),
+        lane=st.sampled_from([Lane.INTERACTIVE, Lane.STANDARD]),
+        tenant=st.sampled_from(TENANTS),
+        cost=st.sampled_from([1.0, 2.5]),
+        deadline=st.booleans(),
+    )
+    def submit(self, priority: int, delayed: bool, lane: Lane, tenant: str, cost: float, deadline: bool) -> Any:
+        wish = {"priority": priority, "lane": lane, "tenant": tenant, "delay_s": DELAY_S if delayed else None}
+        wish["deadline_s"] = DEADLINE_S if deadline else None
+        job = VideoJob(prompt="x", seed=1, max_attempts=MAX_ATTEMPTS, **wish)
+        most = self.shares[tenant].max_queued
+        if most is not None and self.number_of(tenant, JobState.QUEUED, JobState.DELAYED) >= most:
+            with pytest.raises(QueueFull):
+                self.queue.submit(job, cost=cost)
+            return multiple()
+        job_id = self.queue.submit(job, cost=cost).job_id
         state = JobState.DELAYED if delayed else JobState.QUEUED
-        self.jobs[job_id] = Model(state, self.place(priority), self.now_s + DELAY_S)
+        self.submitted += 1
+        self.jobs[job_id] = Model(state, self.place(priority), lane, tenant, cost, until_s=self.now_s + DELAY_S)
+        self.set_deadline(job_id, wish["deadline_s"])
         return job_id
+
+    def set_deadline(self, job_id: str, deadline_s: float | None) -> None:
+        job = self.jobs[job_id]
+        job.patience_s = math.inf if deadline_s is None else deadline_s
+        job.deadline_s = self.now_s + job.patience_s
+
+    def number_of(self, tenant: str, *states: JobState) -> int:
+        return sum(job.tenant == tenant and job.state in states for job in self.jobs.values())
+
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        weight=st.sampled_from([None, 2.0]),
+        max_running=st.sampled_from([None, None, 0, 2]),
+        max_queued=st.sampled_from([None, 3]),
+    )
+    def set_share(self, tenant: str, weight: float | None, max_running: int | None, max_queued: int | None) -> None:
+        self.shares[tenant] = Share(weight, max_running, max_queued)
+        self.desk.set_share(tenant, self.shares[tenant])
+
+    def time_of(self, lane: Lane, tenant: str) -> float:
+        return max(self.times.get((lane, tenant), 0.0), self.clocks[lane])
+
+    def may_run(self, job: Model) -> bool:
+        most = self.shares[job.tenant].max_running
+        free = most is None or self.number_of(job.tenant, JobState.RUNNING) < most
+        return job.state is JobState.QUEUED and free and not self.paused
 
     @rule(target=claims)
     def claim(self) -> Any:
         for job in self.jobs.values():
             if job.state is JobState.DELAYED and job.until_s <= self.now_s:
                 job.go(JobState.QUEUED)
-        ready = [(job.place, job_id) for job_id, job in self.jobs.items() if job.state is JobState.QUEUED]
+        order = {
+            job_id: (list(Lane).index(job.lane), self.time_of(job.lane, job.tenant), job.tenant, job.place)
+            for job_id, job in self.jobs.items()
+            if self.may_run(job)
+        }
         claim = self.queue.claim("w", LEASE_S)
-        if not ready:
+        if not order:
             assert claim is None
             return multiple()
-        job_id = min(ready)[1]
+        job_id = min(order, key=order.__getitem__)
         job = self.jobs[job_id]
         assert (claim.job_id, claim.attempt, claim.crashes) == (job_id, job.attempts + 1, job.crashes)
+        self.pay(job)
         job.go(JobState.RUNNING, self.now_s + LEASE_S)
         job.attempts, job.fence, job.heartbeats = claim.attempt, claim.fence, 0
         self.fences.append(claim.fence)
         return claim
+
+    def pay(self, job: Model) -> None:
+        self.clocks[job.lane] = self.time_of(job.lane, job.tenant)
+        job.paid = job.cost / (self.shares[job.tenant].weight or 1.0)
+        self.times[job.lane, job.tenant] = self.clocks[job.lane] + job.paid
 
     def mine(self, claim: Claim) -> Model | None:
         job = self.jobs.get(claim.job_id)
@@ -111,7 +195,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         if job.cancel:
             job.go(JobState.CANCELLED)
-        elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS:
+        elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS and self.now_s + 5 < job.deadline_s:
             job.go(JobState.DELAYED, self.now_s + 5)
         else:
             job.go(JobState.DEAD)
@@ -126,6 +210,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.go(JobState.CANCELLED)
         elif job:
             job.attempts -= 1
+            self.times[job.lane, job.tenant] = self.time_of(job.lane, job.tenant) - job.paid
             job.go(JobState.QUEUED)
 
     @rule(job_id=ids)
@@ -142,6 +227,10 @@ class QueueMachine(RuleBasedStateMachine):
     def time_passes(self, steps: int) -> None:
         self.stage.elapse(steps * STEP_S)
         self.now_s += steps * STEP_S
+        self.queue.depth()  # ends what is overdue
+        for job in self.jobs.values():
+            if job.state in (JobState.QUEUED, JobState.DELAYED) and job.deadline_s < self.now_s:
+                job.go(JobState.DEAD)
 
     @rule(target=sightings)
     def look_for_the_dead(self) -> Any:
@@ -174,7 +263,37 @@ class QueueMachine(RuleBasedStateMachine):
         if job and redriven:
             job.go(JobState.QUEUED)
             job.attempts = job.crashes = 0
+            job.deadline_s = self.now_s + job.patience_s
             job.place = self.place(-job.place[0])
+
+    def dead(self) -> dict[str, Model]:
+        return {job_id: job for job_id, job in self.jobs.items() if job.state is JobState.DEAD}
+
+    @precondition(lambda self: len(self.dead()) == 1)  # among several the order is nobody's promise
+    @rule()
+    def redrive_all(self) -> None:
+        dead = self.dead()
+        assert self.desk.redrive_all() == len(dead)
+        for job in dead.values():
+            job.go(JobState.QUEUED)
+            job.attempts = job.crashes = 0
+            job.deadline_s = self.now_s + job.patience_s
+            job.place = self.place(-job.place[0])
+
+    @rule()
+    def purge(self) -> None:
+        dead = self.dead()
+        assert self.desk.purge() == len(dead)
+        for job_id in dead:
+            del self.jobs[job_id]
+
+    @rule(paused=st.sampled_from([False, False, True]))
+    def pause_or_resume(self, paused: bool) -> None:
+        self.paused = paused
+        if paused:
+            self.desk.pause("for a while")
+        else:
+            self.desk.resume()
 
     @rule(job_id=ids)
     def forget(self, job_id: str) -> None:
@@ -194,6 +313,10 @@ class QueueMachine(RuleBasedStateMachine):
         counts = {state: getattr(depth, state) for state in JobState}
         assert counts == {state: sum(job.state is state for job in self.jobs.values()) for state in JobState}
         assert depth.submitted == sum(counts.values()) == len(self.jobs)
+        assert (depth.paused is not None) == self.paused
+        books = self.desk.books()
+        assert list(books.complaints()) == []
+        assert (books.submitted, books.on_the_books) == (self.submitted, len(self.jobs))
 
     @invariant()
     def fences_rise(self) -> None:
@@ -206,8 +329,8 @@ def test_random_lives_agree_with_the_model(stage, request) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=50 if on_memory else 10,
-            stateful_step_count=40,
+            max_examples=60 if on_memory else 10,
+            stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,

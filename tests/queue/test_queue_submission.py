@@ -88,7 +88,7 @@ def test_keys_belong_to_a_tenant_and_a_queue(queue: JobQueue) -> None:
 def test_a_full_queue_refuses_new_jobs_but_knows_the_old(stage) -> None:
     queue = stage.open(max_queued=2)
     first = queue.submit(JOB, "key")
-    queue.submit(JOB, delay_s=100)
+    queue.submit(JOB.model_copy(update={"delay_s": 100}))
     with pytest.raises(QueueFull, match="limit") as refused:
         queue.submit(JOB)
     assert refused.value.retry_after_s > 0
@@ -133,7 +133,7 @@ def test_an_idle_tenant_saves_up_no_credit(queue: JobQueue) -> None:
 
 def test_a_delayed_job_is_claimed_when_due(stage) -> None:
     queue = stage.open()
-    record = queue.submit(JOB, delay_s=30)
+    record = queue.submit(JOB.model_copy(update={"delay_s": 30}))
     assert record.state is JobState.DELAYED
     assert queue.claim("w", LEASE_S) is None
     stage.elapse(31)
@@ -157,7 +157,7 @@ def test_a_waiting_worker_is_woken_by_a_submit(queue: JobQueue) -> None:
 
 def test_waiting_ends_when_the_next_job_is_due(stage) -> None:
     queue = stage.open()
-    queue.submit(JOB, delay_s=0.05)
+    queue.submit(JOB.model_copy(update={"delay_s": 0.05}))
     with ThreadPoolExecutor(1) as threads:
         threads.submit(queue.wait, 60.0).result(timeout=2.0)
     stage.elapse(0.05)

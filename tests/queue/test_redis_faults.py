@@ -150,7 +150,7 @@ def test_every_recorded_transition_is_in_the_table(redis_stage) -> None:
     queue = redis_stage.open()
     rng = Random(5)
     for _ in range(40):
-        queue.submit(JOB, delay_s=rng.choice([0, 10]))
+        queue.submit(JOB.model_copy(update={"delay_s": rng.choice([0, 10])}))
         if claim := queue.claim("w", LEASE_S):
             match rng.randrange(6):
                 case 0:
@@ -241,7 +241,7 @@ def test_a_running_job_with_a_gutted_record_is_reaped(redis_stage) -> None:
 def test_ids_without_a_record_leave_the_books(redis_stage, listed_first: bool) -> None:
     queue = redis_stage.open()
     for delay_s in (0, 0, 10):
-        queue.submit(JOB, delay_s=delay_s)
+        queue.submit(JOB.model_copy(update={"delay_s": delay_s}))
     running = take(queue)
     for record in queue.list():
         redis_stage.client.delete(QueueKeys(queue.name).job(record.job_id))

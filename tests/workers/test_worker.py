@@ -12,6 +12,7 @@ from waiting import wait_for
 from fastflow_ray.errors import DeviceLost, ModelLoadFailed, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine
+from fastflow_ray.queue.worker_card import WorkerCard
 from workers.ending import Fate
 from workers.worker import WorkerState
 
@@ -35,6 +36,18 @@ def test_it_loads_once_and_runs_job_after_job(shop: Shop) -> None:
     assert [ending.fate for ending in shop.sums.endings] == [Fate.SUCCEEDED] * 3
     (key,) = shop.ledger.statistics.tables
     assert shop.ledger.statistics.runs(key) == 3, "the feed delivered before the worker left"
+
+
+def test_its_card_says_what_it_is_and_goes_when_it_leaves(shop: Shop) -> None:
+    seen: list[WorkerCard] = []
+    shop.engine.interfere = lambda *_: seen.extend(shop.queue.workers())
+    job_id = shop.submit()
+    shop.worker.run(jobs=1)
+    card = seen[0]
+    assert (card.worker, card.gpu, card.state, card.job_id) == (
+        "worker-1", shop.engine.versions["device"], WorkerState.BUSY, job_id,
+    )  # fmt: skip
+    assert shop.queue.workers() == []
 
 
 def test_it_counts_how_long_a_job_waited_and_how_much_it_published(shop: Shop) -> None:

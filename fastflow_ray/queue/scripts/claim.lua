@@ -1,28 +1,59 @@
 -- queued → running, after promoting what is due. Answers false or {id, payload, attempt, crashes, fence, waited ms}.
 -- A worker that dies at any later point finds its job in `running`, where the reaper looks.
-local worker, lease_ms = unpack(ARGV)
+local worker, lease_ms, ttl_ms = unpack(ARGV)
 
+end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
 for _, id in ipairs(due) do
   if known(id) then make_ready(id) else strike(id) end
 end
 
-local function next_ready()
+local function first_of(lane, tenant)
   while true do
-    local id = redis.call('ZRANGE', queued, 0, 0)[1]
-    if not id or known(id) then return id end
-    strike(id)  -- its record was deleted by hand
+    local id = redis.call('ZRANGE', queue_of(lane, tenant), 0, 0)[1]
+    if not id then return nil end
+    if known(id) and stands_in(id, 'queued') then
+      if in_time(id, now_ms) then return id end
+      finish_late(id, ttl_ms)  -- more were overdue than one call may handle
+    else
+      redis.call('ZREM', queue_of(lane, tenant), id)
+      if not known(id) then strike(id) end  -- its record was deleted by hand
+    end
   end
 end
 
-local id = next_ready()
+local function next_ready()
+  for _, lane in ipairs(LANES) do
+    while true do
+      local tenant = redis.call('ZRANGE', turns .. lane, 0, 0)[1]
+      if not tenant then break end
+      local id = first_of(lane, tenant)
+      if id and not at_cap(tenant) then return id, lane, tenant end
+      leave_seat(lane, tenant)  -- or it would hide the others
+      if id then redis.call('SADD', capped, tenant) end
+    end
+  end
+end
+
+-- The job's share of its tenant's turns is paid now; `release` gives it back.
+local function pay(id, lane, tenant)
+  local began = tonumber(redis.call('ZSCORE', turns .. lane, tenant))
+  local paid = (tonumber(field(id, 'cost') or '') or 1) / weight_of(tenant)
+  redis.call('HSET', stat, 'clock:' .. lane, exact(began))
+  redis.call('ZADD', turns .. lane, exact(began + paid), tenant)
+  redis.call('ZREMRANGEBYSCORE', debts .. lane, '-inf', exact(began))
+  set(id, 'paid', exact(paid))
+end
+
+local id, lane, tenant
+if not paused() then id, lane, tenant = next_ready() end
+heard_of(worker, lease_ms, id and 'busy' or 'idle', id or '')
 if not id then
   redis.call('DEL', wake)  -- nobody waits: old tokens mean nothing
-  if redis.call('ZCARD', delayed) + redis.call('ZCARD', running) == 0 then redis.call('DEL', turns) end
   return false
 end
-serve_turn(id)
-local waited_ms = math.max(0, now_ms - (tonumber(redis.call('ZSCORE', ready_since, id) or '') or now_ms))
+pay(id, lane, tenant)
+local waited_ms = math.max(0, now_ms - tonumber(stands_in(id, 'queued')))
 
 -- INCR alone would issue a fence twice after the tail of the append-only file was lost; the clock does not.
 local fence = integer(math.max(sane(redis.call('HGET', stat, 'fence')) + 1, now_us))
@@ -32,6 +63,8 @@ if tonumber(lease_ms) > sane(redis.call('HGET', stat, 'longest_lease')) then
 end
 local attempt = integer(count(id, 'attempts') + 1)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'progress')
-set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'claimed_ms', integer(now_ms))
+set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'lease_ms', lease_ms,
+  'claimed_ms', integer(now_ms))
 move(id, 'running', now_ms + tonumber(lease_ms))
+add(working, tenant, 1)
 return {id, field(id, 'payload') or '', attempt, integer(count(id, 'crashes')), fence, integer(waited_ms)}

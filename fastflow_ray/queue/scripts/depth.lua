@@ -1,10 +1,17 @@
--- Answers the number of jobs in each state (in the order of KEYS), then submitted, then the longest wait in ms.
+-- Answers the number of jobs in each state (in the order of KEYS), then all on the books by the counters, then the
+-- longest wait in ms, then why the queue is paused, or false.
+end_overdue(ARGV[1])
 sweep()
 local depth = {}
 for _, place in ipairs({queued, delayed, running, succeeded, dead, cancelled}) do
   depth[#depth + 1] = redis.call('ZCARD', place)
 end
-depth[#depth + 1] = sane(redis.call('HGET', stat, 'submitted'))
-local oldest = redis.call('ZRANGE', ready_since, 0, 0, 'WITHSCORES')[2]
+local on_the_books = sane(redis.call('HGET', stat, 'submitted'))
+for _, gone in ipairs({'forgotten', 'expired', 'struck'}) do
+  on_the_books = on_the_books - sane(redis.call('HGET', stat, gone))
+end
+depth[#depth + 1] = on_the_books
+local oldest = redis.call('ZRANGE', queued, 0, 0, 'WITHSCORES')[2]
 depth[#depth + 1] = oldest and math.max(0, now_ms - tonumber(oldest)) or 0
+depth[#depth + 1] = paused()
 return depth

@@ -6,8 +6,8 @@ if cancel_requested(id) then
   finish_cancelled(id, ttl_ms)
 else
   blame(id, code, message)
-  if delay_ms ~= '' then
-    move(id, 'delayed', now_ms + tonumber(delay_ms))
+  if delay_ms ~= '' and in_time(id, now_ms + tonumber(delay_ms)) then
+    await(id, 'delayed', now_ms + tonumber(delay_ms))
   else
     finish(id, 'dead', ttl_ms)
   end

@@ -2,5 +2,5 @@
 local id = ARGV[1]
 
 if not (stands_in(id, 'succeeded') or stands_in(id, 'dead') or stands_in(id, 'cancelled')) then return 0 end
-strike(id)
+strike(id, 'forgotten')
 return 1

@@ -21,7 +21,7 @@ while #page < limit do
   if not id then break end
   cursor = '(' .. redis.call('ZSCORE', index, id)
   if known(id) then
-    page[#page + 1] = {id, redis.call('HGETALL', jobs .. id)}
+    page[#page + 1] = {id, shown(id)}
   else
     strike(id)
   end

@@ -1,10 +1,2 @@
--- dead → queued, behind its tenant's other jobs and with fresh attempts. Answers 1, or 0: it is not dead.
-local id = ARGV[1]
-
-if not (known(id) and stands_in(id, 'dead')) then return 0 end
-redis.call('PERSIST', jobs .. id)
-redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
-set(id, 'attempts', 0, 'crashes', 0)
-take_turn(id, field(id, 'tenant') or '', integer(math.min(count(id, 'priority'), 255)))
-make_ready(id)
-return 1
+-- dead → queued. Answers 1, or 0: it is not dead.
+return redrive(ARGV[1]) and 1 or 0

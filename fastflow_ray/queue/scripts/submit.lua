@@ -1,21 +1,36 @@
--- queued | delayed. Answers {'conflict'}, {'full'}, or the record.
-local id, payload, digest, tenant, priority, max_attempts, delay_ms, max_queued = unpack(ARGV)
+-- queued | delayed. Answers {'conflict'}, {'full', whose limit it is, the limit, ms to wait}, {'late', ms to wait}, or
+-- the record. The wait is the predicted one, -1 if nothing is known.
+local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, patience_ms, cost, max_queued = unpack(ARGV)
 
-sweep()
 if known(id) then
   if field(id, 'digest') ~= digest then return {'conflict'} end
-  return redis.call('HGETALL', jobs .. id)
+  return shown(id)
 end
-if redis.call('ZCARD', queued) + redis.call('ZCARD', delayed) >= tonumber(max_queued) then return {'full'} end
+local function predict() return integer(predicted_wait_ms(lane, tenant) or -1) end
 
-set(id, 'payload', payload, 'digest', digest, 'tenant', tenant, 'priority', priority, 'max_attempts', max_attempts,
-  'attempts', 0, 'crashes', 0, 'fence', 0, 'heartbeats', 0, 'created_ms', integer(now_ms))
-local seq = redis.call('HINCRBY', stat, 'seq', 1)
-if redis.call('ZADD', index, seq, id) == 1 then redis.call('HINCRBY', stat, 'submitted', 1) end
-take_turn(id, tenant, priority)
-if tonumber(delay_ms) > 0 then
-  move(id, 'delayed', now_ms + tonumber(delay_ms))
-else
-  make_ready(id)
+if redis.call('ZCARD', queued) + redis.call('ZCARD', delayed) >= tonumber(max_queued) then
+  return {'full', 'queue', max_queued, predict()}
 end
-return redis.call('HGETALL', jobs .. id)
+local most = allowed('max_queued', tenant)
+if most and sane(redis.call('HGET', waiting, tenant)) >= most then
+  return {'full', 'tenant', integer(most), predict()}
+end
+
+if patience_ms ~= '' and delay_ms == '0' then
+  local foreseen = predict()
+  if tonumber(foreseen) >= tonumber(patience_ms) then return {'late', foreseen} end
+end
+
+if redis.call('ZSCORE', index, id) then strike(id) end  -- its record expired, or was deleted by hand
+-- The first write has to be one that a server out of memory refuses: after any other it would let all of them pass.
+set(id, 'payload', payload, 'digest', digest, 'tenant', tenant, 'priority', priority, 'cost', cost,
+  'patience_ms', patience_ms,
+  'max_attempts', max_attempts, 'attempts', 0, 'crashes', 0, 'fence', 0, 'heartbeats', 0,
+  'created_ms', integer(now_ms))
+redis.call('HSET', seats, id, lane .. ':' .. tenant)
+redis.call('ZADD', index, take_place(id, tonumber(priority)), id)
+tally('submitted')
+set_deadline(id)
+if tonumber(delay_ms) > 0 then await(id, 'delayed', now_ms + tonumber(delay_ms)) else make_ready(id) end
+sweep()
+return shown(id)

@@ -1,0 +1,52 @@
+"""Follows a queue: every job's last change is told, whatever the stream of events forgot meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.desk import QueueDesk
+from fastflow_ray.queue.event import Event
+from fastflow_ray.queue.limits import PAGE_LIMIT
+
+
+class EventReader:
+    """Reads on where it stopped. The stream keeps some 10,000 entries: a reader that fell behind looks at the jobs
+    themselves and tells what it missed as one event per changed job.
+    """
+
+    def __init__(self, queue: JobQueue, desk: QueueDesk, history: int = 20) -> None:
+        """`history`: so many events before now come first."""
+        self._queue = queue
+        self._desk = desk
+        self._history = history
+        self._last: str | None = None
+        self._known: dict[str, tuple[JobState, int]] = {}
+
+    def read(self) -> Sequence[Event]:
+        """What is new, perhaps nothing; raises QueueUnavailable, after which it may be called again."""
+        limit = self._history if self._last is None else PAGE_LIMIT
+        events = self._desk.events(self._last, limit)
+        if events is None:
+            events = list(self._missed())
+        for event in events:
+            self._last = event.event_id
+            self._known[event.job_id] = (event.state, event.attempt)
+        return events
+
+    def _missed(self) -> Iterator[Event]:
+        # Place first, jobs second: what happens in between is told twice rather than not at all.
+        newest = self._desk.events(None, 1) or []
+        self._last = newest[0].event_id if newest else None
+        records = {record.job_id: record for record in self._records()}
+        self._known = {job_id: seen for job_id, seen in self._known.items() if job_id in records}
+        for job_id, record in records.items():
+            if self._known.get(job_id) != (record.state, record.attempts):
+                yield Event(self._last or "0-0", job_id, record.state, record.attempts, record.worker or "")
+
+    def _records(self) -> Iterator[JobRecord]:
+        after = None
+        while page := self._queue.list(PAGE_LIMIT, after, newest_first=False):
+            yield from page
+            after = page[-1].job_id

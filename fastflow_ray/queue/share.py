@@ -1,0 +1,25 @@
+"""What one tenant may take of a queue. A value; knows no queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastflow_ray.errors import InvalidInput
+
+EVERYBODY = "*"  # stands for all tenants without a share of their own
+
+
+@dataclass(frozen=True)
+class Share:
+    """Set by the operator; what is None is what `EVERYBODY` has, and unlimited or 1 if that says nothing either."""
+
+    weight: float | None = None  # of two tenants in one lane, that of weight 2 is served twice the work
+    max_running: int | None = None  # jobs at a time; 0 stops the tenant
+    max_queued: int | None = None  # queued and delayed; beyond: QueueFull
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not 0.001 <= self.weight <= 1000:
+            raise InvalidInput(f"a weight of {self.weight:g} is not between 0.001 and 1000; the usual one is 1")
+        for name in ("max_running", "max_queued"):
+            if (getattr(self, name) or 0) < 0:
+                raise InvalidInput(f"{name} is below 0; 0 allows nothing, and leaving it out allows everything")

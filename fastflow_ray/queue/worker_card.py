@@ -1,0 +1,35 @@
+"""Who serves a queue: a card per worker, and what stands between a waiting job and one of them. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class WorkerCard:
+    """A worker as the queue knows it; gone when it has not been heard of for as long as its card is good."""
+
+    worker: str
+    gpu: str = ""  # what it computes on, in words
+    state: str = "idle"  # loading, idle or busy
+    job_id: str | None = None  # in hand
+    beats: int = 0  # heartbeats since it signed in
+    silent_s: float = field(default=0.0, compare=False)  # since it was last heard of, as of the reading
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model's queue as those see it whose job waits there."""
+
+    model: str
+    workers: Sequence[WorkerCard]
+    paused: str | None = None  # why no job is given out
+
+    def obstacle(self) -> str | None:
+        """Why a waiting job would wait in vain just now, in one sentence; None: it would not."""
+        if self.paused is not None:
+            return f"the queue of {self.model} is paused: {self.paused}"
+        if not self.workers:
+            return f"no worker serves {self.model} now; its jobs wait until one comes"
+        return None

@@ -1,0 +1,138 @@
+"""The operator's commands, against a real Valkey."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import redis
+from scripted_fleet import Answer, Fleet
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.worker_card import WorkerCard
+
+Command = Callable[..., Answer]
+
+
+def test_shares_are_set_shown_and_taken_back(fleet: Fleet, on_fleet: Command) -> None:
+    assert on_fleet("queue", "share").out == "all tenants share alike\n"
+    set_ = on_fleet("queue", "share", "ann", "--weight", 2, "--max-running", 1, "--json")
+    assert json.loads(set_.out) == {"ann": {"weight": 2.0, "max_running": 1, "max_queued": None}}
+    assert on_fleet("queue", "share", "*", "--max-queued", 0).code == 0
+    refused = on_fleet("submit", "a circle", "--tenant", "bob")
+    assert refused.code == 1
+    assert "0 jobs of tenant 'bob' wait, which is its limit" in refused.err
+    assert on_fleet("queue", "share", "*").code == 0
+    assert on_fleet("submit", "a circle", "--tenant", "bob").code == 0
+    shown = on_fleet("queue", "share").out.splitlines()
+    assert [line.split() for line in shown] == [["tenant", "weight", "running", "queued"], ["ann", "2.0", "1"]]
+
+
+def test_a_share_that_means_nothing_is_a_mistake(on_fleet: Command) -> None:
+    for words in (("ann", "--weight", 0), ("a:b", "--weight", 1), ("ann", "--max-running", -1)):
+        answer = on_fleet("queue", "share", *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("error: ")
+
+
+def bury(fleet: Fleet, on_fleet: Command) -> str:
+    job_id = on_fleet("submit", "a circle").out.strip()
+    assert fleet.queue.fail(fleet.claim(), "oom", "no", retryable=False) is JobState.DEAD
+    return job_id
+
+
+def test_a_paused_queue_says_why_to_those_who_wait(fleet: Fleet, on_fleet: Command) -> None:
+    assert on_fleet("queue", "pause", "--reason", "new driver").code == 0
+    job_id = on_fleet("submit", "a circle").out.strip()
+    assert on_fleet("status", job_id).err == "the queue of shapes is paused: new driver\n"
+    assert fleet.queue.claim("w", 60.0) is None
+    assert on_fleet("queue", "resume").code == 0
+    assert fleet.queue.claim("w", 60.0) is not None
+    assert on_fleet("status", job_id).err == ""
+
+
+def test_a_job_nobody_serves_says_so(fleet: Fleet, on_fleet: Command) -> None:
+    job_id = on_fleet("submit", "a circle").out.strip()
+    for words in (("status", job_id), ("status", job_id, "--json")):
+        assert on_fleet(*words).err == "no worker serves shapes now; its jobs wait until one comes\n"
+    fleet.queue.sign_in(WorkerCard("w-0"), 60.0)
+    assert on_fleet("status", job_id).err == ""
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_workers_are_listed_with_what_they_do(
+    fleet: Fleet, on_fleet: Command, command: Command, serve_api: Callable[[str | None], str], over_http: bool
+) -> None:
+    words = ("--api", serve_api(None)) if over_http else ("--redis", fleet.redis_url)
+    assert command("workers", *words).out == "no worker serves any model; `fastflow-ray up` starts some\n"
+    fleet.queue.sign_in(WorkerCard("w-0", "NVIDIA H100", "idle"), 60.0)
+    job_id = on_fleet("submit", "a circle").out.strip()
+    claim = fleet.queue.claim("w-0", 60.0)
+    assert claim is not None
+    fleet.queue.heartbeat(claim)
+    header, row = command("workers", *words).out.splitlines()
+    assert header.split() == ["model", "worker", "GPU", "state", "job", "beats", "heard", "of"]
+    assert row.split()[:7] == ["shapes", "w-0", "NVIDIA", "H100", "busy", job_id, "1"]
+    (card,) = json.loads(command("workers", "--json", *words).out)["shapes"]
+    assert (card["worker"], card["state"], card["job_id"]) == ("w-0", "busy", job_id)
+
+
+def test_the_dead_are_queued_again_one_by_one_or_all(fleet: Fleet, on_fleet: Command) -> None:
+    ids = [bury(fleet, on_fleet) for _ in range(3)]
+    assert on_fleet("queue", "redrive", ids[0]).out == f"{ids[0]} queued again\n"
+    again = on_fleet("queue", "redrive", ids[0])
+    assert (again.code, "is no dead job of shapes" in again.err) == (2, True)
+    assert on_fleet("queue", "redrive", "--all").out == "2 jobs queued again\n"
+    assert fleet.queue.depth().queued == 3
+    assert on_fleet("queue", "redrive").code == on_fleet("queue", "redrive", ids[0], "--all").code == 2
+
+
+def test_purging_asks_first(fleet: Fleet, on_fleet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury(fleet, on_fleet)
+    said: list[str] = []
+    monkeypatch.setattr("typer.confirm", lambda question: said.append(question))
+    assert on_fleet("queue", "purge").code == 1
+    assert said == ["delete 1 dead jobs of shapes for good?"]
+    assert fleet.queue.depth().dead == 1
+    assert on_fleet("queue", "purge", "--yes").out == "1 jobs deleted\n"
+    assert fleet.queue.depth().dead == 0
+
+
+def test_the_check_balances_and_shows_when_it_does_not(fleet: Fleet, on_fleet: Command) -> None:
+    bury(fleet, on_fleet)
+    on_fleet("submit", "a circle")
+    good = on_fleet("queue", "check")
+    assert (good.code, good.out.splitlines()[-1]) == (0, "the books balance")
+    with redis.Redis.from_url(fleet.redis_url) as client:
+        client.zpopmin("ff:{shapes}:index")
+    bad = on_fleet("queue", "check", "--json")
+    assert (bad.code, json.loads(bad.out)["complaints"]) == (1, ["2 jobs are in a state, 1 are listed"])
+
+
+def test_events_are_told_a_line_each(fleet: Fleet, on_fleet: Command) -> None:
+    job_id = bury(fleet, on_fleet)
+    lines = on_fleet("events").out.splitlines()
+    assert [line.split("  ")[1:] for line in lines] == [
+        [job_id, "queued"],
+        [job_id, "running", "attempt 1 by worker-0"],
+        [job_id, "dead", "attempt 1 by worker-0"],
+    ]
+    assert json.loads(on_fleet("events", "--json", "--limit", 1).out)["state"] == "dead"
+
+
+def test_events_are_followed_until_ctrl_c(fleet: Fleet, on_fleet: Command) -> None:
+    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "events", "--follow"]
+    environment = {**os.environ, "FASTFLOW_REDIS_URL": fleet.redis_url}
+    job_id = on_fleet("submit", "a circle").out.strip()
+    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as told:
+        assert told.stdout is not None
+        assert told.stdout.readline().split("  ")[1:] == [job_id, "queued\n"]
+        fleet.queue.cancel(job_id)
+        assert told.stdout.readline().split("  ")[1:] == [job_id, "cancelled\n"]
+        told.send_signal(signal.SIGINT)
+        assert told.wait(20) == 130

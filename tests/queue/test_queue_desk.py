@@ -1,0 +1,167 @@
+"""What an operator may order: pause, redrive, purge; events and books. The same for Redis and the twin."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fastflow_ray.errors import InvalidInput
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue.event_reader import EventReader
+from fastflow_ray.queue.keys import QueueKeys
+
+JOB = VideoJob(prompt="a small red circle", seed=7)
+LEASE_S = 60.0
+
+
+def bury(queue: JobQueue, jobs: int) -> list[str]:
+    """That many dead jobs."""
+    ids = []
+    for _ in range(jobs):
+        queue.submit(JOB)
+        claim = queue.claim("w", LEASE_S)
+        assert claim is not None
+        assert queue.fail(claim, "oom", "no", retryable=False) is JobState.DEAD
+        ids.append(claim.job_id)
+    return ids
+
+
+def test_a_paused_queue_takes_jobs_and_gives_none_out(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    queue.submit(JOB)
+    running = queue.claim("w", LEASE_S)
+    assert running is not None
+    desk.pause("new driver")
+    queue.submit(JOB)
+    assert queue.claim("w", LEASE_S) is None
+    assert queue.depth().paused == "new driver"
+    assert queue.complete(running, {})
+    desk.resume()
+    assert queue.depth().paused is None
+    assert queue.claim("w", LEASE_S) is not None
+
+
+def test_resuming_wakes_who_waits_and_pausing_lets_them_wait(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    desk.pause("new driver")
+    queue.submit(JOB)
+    assert queue.claim("w", LEASE_S) is None
+    with ThreadPoolExecutor(1) as threads:
+        woken = threads.submit(queue.wait, 2.0)
+        desk.resume()
+        woken.result(timeout=10.0)
+    assert queue.claim("w", LEASE_S) is not None
+
+
+def test_a_pause_has_a_reason(stage) -> None:
+    with pytest.raises(InvalidInput, match="say in a few words"):
+        stage.desk(stage.open()).pause("  ")
+
+
+def test_all_the_dead_are_redriven_or_purged_however_many(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    ids = bury(queue, 105)
+    assert desk.redrive_all() == 105
+    assert {claim.job_id for _ in ids if (claim := queue.claim("w", LEASE_S))} == set(ids)
+    alive = queue.submit(JOB).job_id
+    bury(queue, 1)  # the one that waited longest: `alive`
+    assert desk.purge() == 1
+    assert queue.get(alive) is None
+    assert (desk.redrive_all(), desk.purge(), queue.depth().dead) == (0, 0, 0)
+    assert queue.depth().running == 105
+
+
+def test_events_tell_every_transition_in_order(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    assert desk.events() == []
+    job_id = queue.submit(JOB).job_id
+    claim = queue.claim("gpu-1", LEASE_S)
+    assert claim is not None
+    queue.complete(claim, {})
+    events = desk.events()
+    assert [(event.job_id, event.state, event.attempt, event.worker) for event in events] == [
+        (job_id, JobState.QUEUED, 0, ""),
+        (job_id, JobState.RUNNING, 1, "gpu-1"),
+        (job_id, JobState.SUCCEEDED, 1, "gpu-1"),
+    ]
+    assert all(event.at_s > 1_600_000_000 for event in events)
+    assert desk.events(limit=2) == events[1:]
+    assert desk.events(events[0].event_id) == events[1:]
+    assert desk.events(events[0].event_id, limit=1) == events[1:2]
+    assert desk.events(events[2].event_id) == []
+    assert desk.events("1-1") is None
+
+
+def states(reader: EventReader) -> list[tuple[str, JobState]]:
+    return [(event.job_id, event.state) for event in reader.read()]
+
+
+def test_a_reader_goes_on_where_it_stopped(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    first, second = queue.submit(JOB).job_id, queue.submit(JOB).job_id
+    reader = EventReader(queue, desk, history=1)
+    assert states(reader) == [(second, JobState.QUEUED)]
+    assert states(reader) == []
+    queue.cancel(first)
+    assert states(reader) == [(first, JobState.CANCELLED)]
+
+
+def test_a_reader_that_lost_its_place_tells_what_became_of_the_jobs(redis_stage) -> None:
+    queue, desk = (queue := redis_stage.open()), redis_stage.desk(queue)
+    ids = [queue.submit(JOB).job_id for _ in range(3)]
+    reader = EventReader(queue, desk)
+    assert len(states(reader)) == 3
+    queue.cancel(ids[1])
+    redis_stage.client.delete(QueueKeys(queue.name).key("ev"))
+    assert states(reader) == [(ids[1], JobState.CANCELLED)]
+    queue.cancel(ids[0])
+    assert (ids[0], JobState.CANCELLED) in states(reader)
+    assert states(reader) == []
+
+
+def test_the_books_balance_through_a_whole_life(stage) -> None:
+    queue = stage.open(result_ttl_s=100)
+    desk = stage.desk(queue)
+    bury(queue, 2)
+    stage.elapse(101)
+    bury(queue, 3)
+    desk.purge()
+    queue.submit(JOB.model_copy(update={"delay_s": 1000}))
+    queue.submit(JOB)
+    assert queue.claim("w", LEASE_S)
+    queue.submit(JOB)
+    books = desk.books()
+    assert list(books.complaints()) == []
+    assert (books.submitted, books.expired, books.forgotten, books.struck, books.on_the_books) == (8, 2, 3, 0, 3)
+
+
+DAMAGES = {
+    "are accounted for": lambda client, key: client.hincrby(key("stat"), "submitted", 1),
+    "are listed": lambda client, key: client.zpopmin(key("index")),
+    "stand in a lane": lambda client, key: client.delete(key("r:standard:default")),
+    "jobs wait, the tenants' counts": lambda client, key: client.hset(key("waiting"), "default", 7),
+    "jobs run, the tenants' counts": lambda client, key: client.delete(key("working")),
+}
+
+
+@pytest.mark.parametrize("complaint", DAMAGES)
+def test_the_books_show_what_was_lost_by_hand(redis_stage, complaint: str) -> None:
+    queue, desk = (queue := redis_stage.open()), redis_stage.desk(queue)
+    queue.submit(JOB)
+    queue.submit(JOB)
+    assert queue.claim("w", LEASE_S)
+    DAMAGES[complaint](redis_stage.client, QueueKeys(queue.name).key)
+    assert any(complaint in sentence for sentence in desk.books().complaints())
+
+
+def test_a_record_deleted_by_hand_is_counted_apart(redis_stage) -> None:
+    queue, desk = (queue := redis_stage.open()), redis_stage.desk(queue)
+    lost = queue.submit(JOB, "key").job_id
+    redis_stage.client.delete(QueueKeys(queue.name).job(lost))
+    assert queue.submit(JOB, "key").job_id == lost
+    books = desk.books()
+    assert list(books.complaints()) == []
+    assert (books.submitted, books.struck, books.queued) == (2, 1, 1)
