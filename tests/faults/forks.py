@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+from multiprocessing import forkserver
 
 PR_SET_PDEATHSIG = 1  # of prctl(2), Linux
 PRELOADED = ["pytest", "workers.worker", "fastflow_ray.storage.s3", "fastflow_ray.media.video"]
@@ -18,8 +19,10 @@ forks.set_forkserver_preload(PRELOADED)
 def end_with_the_test() -> None:
     """For a forked process: to be killed when the one it was forked from ends, and that one ends with the test.
 
-    The kernel sees to it, since a frozen process cannot.
+    The kernel sees to it, since a frozen process cannot. Every fork is handed what keeps its server alive, and lets go
+    of it here.
     """
+    os.close(forkserver._forkserver._forkserver_alive_fd)
     fork_server = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != fork_server:
