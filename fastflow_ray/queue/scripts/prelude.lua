@@ -236,6 +236,11 @@ local function cancel_requested(id) return field(id, 'cancel') == '1' end
 local furthest_ms = now_ms + sane(redis.call('HGET', stat, 'longest_lease'))
 local function overdue(deadline_ms) return deadline_ms < now_ms or deadline_ms > furthest_ms end
 
+-- Is this the attempt that runs now? Fences are compared as text: they are never computed with.
+local function mine(id, fence)
+  return field(id, 'state') == 'running' and field(id, 'fence') == fence
+end
+
 -- Off the books, with everything that pointed to it; `why` is the counter that remembers it. Without one the record
 -- went by itself: when its time had come, or deleted by hand.
 local function strike(id, why)
