@@ -16,7 +16,7 @@ from enum import StrEnum
 
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
 HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
-PRIOR = 2  # audits that a candidate's standing counts as
+PRIOR = 3  # audits that a candidate's standing counts as
 
 
 class Integrator(StrEnum):
@@ -43,17 +43,17 @@ class Candidate:
         return self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
 
 
-# The first is served until another has been measured to be better. Standings: docs/experiments.md, 2026-11-26, "Which
-# candidates are worth an audit"; growth measured by bold plans is too large, which a small emphasis makes up for.
+# The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
+# "Which candidates are worth an audit".
 CANDIDATES = (
-    Candidate(Integrator.INTERPOLATE, 0.5),
-    Candidate(Integrator.INTERPOLATE, 0.25),
-    Candidate(Integrator.INTERPOLATE, 1.0, standing_db=-2),
-    Candidate(Integrator.HALFWAY, 0.5, standing_db=-1),
-    Candidate(Integrator.HALFWAY, 0.25, standing_db=-1),
-    Candidate(Integrator.EXTRAPOLATE, 0.25, standing_db=-3),
+    Candidate(Integrator.INTERPOLATE, 1.0),
+    Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1),
+    Candidate(Integrator.INTERPOLATE, 0.25, standing_db=-2),
+    Candidate(Integrator.HALFWAY, 0.5, standing_db=-2),
+    Candidate(Integrator.HALFWAY, 0.25, standing_db=-3),
+    Candidate(Integrator.EXTRAPOLATE, 0.25, standing_db=-4),
     Candidate(Integrator.LINE, standing_db=-10),
-    Candidate(Integrator.HOLD, standing_db=-8),
+    Candidate(Integrator.HOLD, standing_db=-9),
 )
 
 

@@ -48,7 +48,7 @@ def test_whoever_kept_most_is_served_and_of_equals_the_first():
 
 
 def test_an_outsider_is_served_only_when_it_wins_again_and_again():
-    """It kept 10 dB less elsewhere: with the prior that counts as two audits, twenty at 3 dB more make up for it."""
+    """It kept 10 dB less elsewhere: as three audits of that kind count, 20 at 3 dB more make up for it."""
 
     def after(audits: int) -> Candidate:
         records = {FAVOURITE: Record(audits, 50), OUTSIDER: Record(audits, 53)}
