@@ -40,7 +40,7 @@ class EvenFastFlow(FastFlow):
         super().__init__()
         self._evaluations = evaluations
 
-    def _policy(self, key: Any, sigmas: Tensor, call: str) -> EvenSkips:  # type: ignore[override]  # the seam it has
+    def _policy(self, key: Any, sigmas: Tensor, *call: Any) -> EvenSkips:  # type: ignore[override]  # the seam it has
         return EvenSkips(len(sigmas) - 1, self._evaluations)
 
 

@@ -65,11 +65,12 @@ class HttpProxy(ProxyThread):
         if fault == "stall":
             await asyncio.sleep(self._stall_s)
         if status := REFUSALS.get(fault):
-            answer = Message(f"HTTP/1.1 {status}", [("content-length", "0"), ("connection", "close")])
+            answer = Message(f"HTTP/1.1 {status}", [("content-length", "0")])
         else:
             answer = await self._forward(self._flipped(request) if fault == "flipped upload" else request)
         if fault == "reset after":
             return cut(writer)
+        answer.headers.append(("connection", "close"))  # or the client would send its next request into nowhere
         writer.write((self._flipped(answer) if fault == "flipped download" else answer).to_bytes())
         await writer.drain()
         writer.close()
