@@ -17,19 +17,19 @@ class HungWorkers:
     """Watches those that do not answer, and those that hold on to a job that was taken from them."""
 
     def __init__(self) -> None:
-        self._robbed: dict[str, tuple[str, float]] = {}  # name → the job that was taken, and when
+        self._robbed: dict[tuple[str, str], float] = {}  # (name, the job that was taken) → when
 
     def robbed(self, job_ids: Collection[str], holders: Iterable[WorkerSight], now_s: float) -> None:
         """These jobs were just taken from whoever held them at the look before."""
         for worker in holders:
             for job_id in worker.job_ids.intersection(job_ids):
-                self._robbed[worker.name] = (job_id, now_s)
+                self._robbed[worker.name, job_id] = now_s
 
     def among(self, workers: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Those that should be ended."""
         jobs_of = {worker.name: worker.job_ids for worker in workers}
         self._robbed = {
-            name: (job, since) for name, (job, since) in self._robbed.items() if job in jobs_of.get(name, ())
+            (name, job): since_s for (name, job), since_s in self._robbed.items() if job in jobs_of.get(name, ())
         }
-        clinging = {name for name, (_, since_s) in self._robbed.items() if now_s - since_s > CLING_S}
+        clinging = {name for (name, _), since_s in self._robbed.items() if now_s - since_s > CLING_S}
         return [worker for worker in workers if worker.silent_s > SILENCE_S or worker.name in clinging]

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from fastflow_ray.checkpoints.blob import read_checkpoint, write_checkpoint
@@ -69,9 +70,9 @@ class SavedJob:
 
     def go_on(self, engine: Engine, spec: GenerationSpec, make: Callable[[Checkpoint | None], Made]) -> Made:
         """What `make` makes from the newest checkpoint that can be used, or else from none; raises what it raises."""
-        claim = self._claim
+        claim, any_economy = self._claim, replace(spec, frugal=False)  # which changes how latents are made, not which
         self._passport = Passport.of(
-            claim.job_id, digest(claim.payload), spec, engine.model, engine.revision, engine.versions
+            claim.job_id, digest(claim.payload), any_economy, engine.model, engine.revision, engine.versions
         )
         if (checkpoint := self._newest(self._passport)) is not None:
             try:

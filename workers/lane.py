@@ -31,8 +31,7 @@ class PublishingLane:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "publishing")
-        self._latest: Future[object] = Future()
-        self._latest.set_result(None)
+        self._latest = _nothing()
 
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Return when the lane has begun `work`; raises what `waiting` raises, and what the work before raised."""
@@ -43,12 +42,19 @@ class PublishingLane:
         """Return when nothing is in it; raises what `waiting` raises, and what the work raised."""
         while not wait([self._latest], LOOK_S).done:
             waiting()
-        self._latest.result()
+        latest, self._latest = self._latest, _nothing()  # what it raised, it raises once
+        latest.result()
 
     def close(self) -> None:
         """Publishing is sooner done than done again."""
         self._thread.shutdown()
         self._latest.result()
+
+
+def _nothing() -> Future[object]:
+    done: Future[object] = Future()
+    done.set_result(None)
+    return done
 
 
 class SameThread:

@@ -25,12 +25,16 @@ class Line:
 
 
 def order(held: Line, others: Sequence[Line], turn: int) -> list[str]:
-    """The models in the order in which to ask for a job; `turn` is how many videos in a row the held one had."""
+    """The models in the order in which to ask for a job; `turn` is how many videos in a row the held one had.
+
+    Those without a waiting job come last, for a delayed one may be due: only a claim finds out.
+    """
     waiting = sorted((line for line in others if line.oldest_s > 0), key=lambda line: -line.oldest_s)
     models = [line.model for line in waiting]
+    idle = [line.model for line in others if line.oldest_s <= 0]
     if waiting and (waiting[0].oldest_s > max(PATIENCE_S, held.oldest_s) or turn >= LONGEST_TURN):
-        return [*models, held.model]
-    return [held.model, *models]
+        return [*models, held.model, *idle]
+    return [held.model, *models, *idle]
 
 
 class Rota:
@@ -44,7 +48,7 @@ class Rota:
         self.switches = 0
 
     def queues(self) -> list[JobQueue]:
-        """Those worth asking for a job now, in this order; raises QueueUnavailable."""
+        """To be asked for a job in this order; raises QueueUnavailable."""
         if len(self._queues) == 1:
             return [*self._queues.values()]
         lines = {model: Line(model, queue.depth().oldest_queued_age_s) for model, queue in self._queues.items()}

@@ -116,8 +116,10 @@ class Runner:
             attempt.lease.stop()
             raise
         if ending is not None:
-            attempt.saved.settle(ending.fate)
-            attempt.lease.stop()
+            try:
+                attempt.saved.settle(ending.fate)
+            finally:
+                attempt.lease.stop()
             attempt.teach(not attempt.saved.is_carried_on)
             ending = replace(ending, duration_s=time.monotonic() - attempt.began_s)
             self._meter.ended(ending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.reaper import Reaper
 from orchestration.autoscale import Limits
-from orchestration.hung_workers import CLING_S, SILENCE_S
+from orchestration.hung_workers import CLING_S, SILENCE_S, HungWorkers
 from orchestration.supervisor import FleetStatus, Supervisor
 from orchestration.worker_pool import WorkerSight, WorkerState
 
@@ -197,6 +198,17 @@ def test_a_job_that_is_published_is_clung_to_like_one_that_is_made(scene: Callab
     fleet.ticks(1)
     fleet.queue.cancel(job_id)
     assert fleet.ticks(3, apart_s=CLING_S).exits == {"hung": 1}
+
+
+def test_of_two_lost_jobs_the_one_that_is_clung_to_is_remembered() -> None:
+    both = WorkerSight("w-0", WorkerState.BUSY, job_id="made", publishing="published")
+    hung = HungWorkers()
+    hung.robbed({"made", "published"}, [both], now_s=0.0)
+    for left in ("made", "published"):
+        other = WorkerSight("w-0", WorkerState.BUSY, job_id=left)
+        remembered = copy.deepcopy(hung)
+        assert remembered.among([other], now_s=1.0) == []
+        assert remembered.among([other], now_s=CLING_S + 2.0) == [other]
 
 
 def test_who_lets_go_of_a_lost_job_stays(scene: Callable[..., Scene]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from one_worker import STEPS, Clock, FollowedRunner, OneWorker, at
 from waiting import wait_for
 
-from fastflow_ray.errors import ModelLoadFailed, StorageFailed
+from fastflow_ray.errors import ModelLoadFailed, OutOfMemory, StorageFailed
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.limits import QueueLimits
@@ -143,6 +143,25 @@ def test_a_killed_workers_job_goes_on_from_its_latest_checkpoint(
     assert made.resumed_at_steps == (7,), "no more than the step under way was lost"
     assert made.evaluations.made == STEPS
     assert not saved(one)
+
+
+def test_a_job_that_ran_out_of_memory_goes_on_frugally_from_its_checkpoint(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
+    monkeypatch.setattr(checkpoints, "SHARE", 1e9)  # one at every step
+
+    def run_out(report: StepReport, on_step: OnStep) -> None:
+        if report.step == 8 and not one.engine.specs[-1].frugal:
+            assert one.runner._checkpoints.writer.flush(60)
+            raise OutOfMemory("it was too much")
+
+    one.engine.interfere = run_out
+    job_id = one.submit()
+    assert one.run().fate is Fate.SUCCEEDED
+    made = manifest(one, job_id)
+    assert made.economies
+    assert made.resumed_at_steps == (7,)
 
 
 def test_most_jobs_are_too_short_to_be_worth_a_checkpoint(one: OneWorker) -> None:

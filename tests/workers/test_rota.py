@@ -14,13 +14,14 @@ from workers.rota import LONGEST_TURN, PATIENCE_S, Line, Rota, order
     ("held_s", "others_s", "turn", "expected"),
     [
         (0.0, {}, 0, ["held"]),
-        (0.0, {"b": 0.0}, 0, ["held"]),
+        (0.0, {"b": 0.0}, 0, ["held", "b"]),
+        (0.0, {"b": 0.0, "c": 1.0}, 0, ["held", "c", "b"]),
         (1.0, {"b": 30.0}, 0, ["held", "b"]),
         (0.0, {"b": 1.0, "c": 2.0}, 0, ["held", "c", "b"]),
         (1.0, {"b": PATIENCE_S + 1}, 0, ["b", "held"]),
         (PATIENCE_S + 2, {"b": PATIENCE_S + 1}, 0, ["held", "b"]),
         (PATIENCE_S + 2, {"b": 1.0}, LONGEST_TURN, ["b", "held"]),
-        (1.0, {"b": 0.0}, LONGEST_TURN, ["held"]),
+        (1.0, {"b": 0.0}, LONGEST_TURN, ["held", "b"]),
     ],
 )
 def test_the_order(held_s: float, others_s: dict[str, float], turn: int, expected: list[str]) -> None:
@@ -43,6 +44,14 @@ def test_nobody_starves_however_much_there_is_of_the_model_that_is_held() -> Non
         queue.complete(claim, {})
     assert served == "a" * LONGEST_TURN + "b" + "a" * LONGEST_TURN + "c" + "a" * LONGEST_TURN
     assert (rota.held, rota.switches) == ("a", 4)
+
+
+def test_a_delayed_job_of_a_model_that_is_not_held_is_found_when_it_is_due() -> None:
+    now_s = [1_000.0]
+    queues = {model: MemoryQueue(model, QueueLimits(), clock=lambda: now_s[0]) for model in ("a", "b")}
+    queues["b"].submit(VideoJob(prompt="a red circle", model="b", delay_s=30.0))
+    now_s[0] += 31.0
+    assert [queue.name for queue in Rota(queues).queues() if queue.claim("w", 60.0)] == ["b"]
 
 
 def test_with_one_model_no_queue_is_asked_for_its_depth() -> None:
