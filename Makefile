@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue test faults test-queue check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue test faults test-queue test-gpu check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -58,6 +58,9 @@ faults: $(STAMP)  ## the tests that kill and wait for minutes; ends with a table
 
 test-queue: $(STAMP)  ## the queue's tests on another server: make test-queue SERVER=/folder/of/redis-server
 	PATH="$(SERVER):$$PATH" $(BIN)/pytest tests/queue
+
+test-gpu: $(STAMP)  ## the tests that need CUDA (about two minutes on a fast GPU)
+	$(BIN)/pytest -m gpu -o filterwarnings=default tests/gpu
 
 format: $(STAMP)  ## let ruff mend what it can
 	$(BIN)/ruff format .
