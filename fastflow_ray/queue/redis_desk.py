@@ -81,9 +81,11 @@ class RedisDesk:
 
     def _in_batches(self, script: str) -> int:
         total = 0
-        while moved := int(self._run(script)):
-            total += moved
-        return total
+        while True:
+            seen, moved = self._run(script)
+            total += int(moved)
+            if not seen:
+                return total
 
     def _run(self, script: str, *arguments: str | int | float) -> Any:
         return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments)

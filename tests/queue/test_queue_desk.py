@@ -74,6 +74,16 @@ def test_all_the_dead_are_redriven_or_purged_however_many(stage) -> None:
     assert queue.depth().running == 105
 
 
+def test_behind_many_records_that_are_gone_the_others_are_redriven(redis_stage) -> None:
+    queue, desk = (queue := redis_stage.open()), redis_stage.desk(queue)
+    *gone, alive = bury(queue, 102)
+    redis_stage.client.delete(*(QueueKeys(queue.name).job(job_id) for job_id in gone))
+    assert desk.redrive_all() == 1
+    claim = queue.claim("w", LEASE_S)
+    assert claim is not None
+    assert claim.job_id == alive
+
+
 def test_events_tell_every_transition_in_order(stage) -> None:
     queue, desk = (queue := stage.open()), stage.desk(queue)
     assert desk.events() == []

@@ -1,6 +1,6 @@
--- dead → queued, as many as one call may handle. Answers how many.
-local redriven = 0
-for _, id in ipairs(redis.call('ZRANGE', dead, 0, BATCH - 1)) do
+-- dead → queued, as many as one call may handle. Answers how many were looked at, and how many of them are queued.
+local ids, redriven = redis.call('ZRANGE', dead, 0, BATCH - 1), 0
+for _, id in ipairs(ids) do
   if redrive(id) then redriven = redriven + 1 else strike(id) end
 end
-return redriven
+return {#ids, redriven}
