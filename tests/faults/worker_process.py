@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ def work(plan: WorkPlan, name: str) -> None:
     end_with_the_test()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test, which ends us
     os.environ.update(plan.environment)
+    tempfile.tempdir = str(plan.histories)  # where what the killed leave behind goes with the test
     if not plan.verifies:
         Publisher._verify = lambda self, key, sha256: None  # type: ignore[method-assign]
     history = History(plan.histories, name)
