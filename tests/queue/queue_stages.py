@@ -107,9 +107,10 @@ def assert_keys_as_listed(client: Any, queue: str) -> None:
     types_of_many = {keys.key(beginning): PREFIXED_TYPES[name] for name, beginning in PREFIXES.items()}
     for key in client.scan_iter(match=keys.key("*")):
         is_record = key.startswith(keys.job(""))
-        kind, expires = client.type(key), client.pttl(key) >= 0
-        if kind == "none":
+        kind, left_ms = client.type(key), client.pttl(key)
+        if kind == "none" or left_ms == -2:
             continue  # it expired meanwhile
+        expires = left_ms >= 0
         of_many = next((kind for beginning, kind in types_of_many.items() if key.startswith(beginning)), None)
         assert kind == types.get(key, of_many), key
         ended = is_record and client.hget(key, "state") in ("succeeded", "dead", "cancelled")
