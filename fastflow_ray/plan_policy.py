@@ -60,9 +60,7 @@ class PlanPolicy:
         self.evaluations = self._evaluations()
         self.plan = pace.plan or self._book.plan(self.evaluations)
         self.candidate = self._candidate()
-        self.added = (
-            [int(step) for step in begun["added"]] if begun is not None else []
-        )  # steps evaluated beyond the plan
+        self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
         self._share = share
         self._audits_wanted = self._lacking()
 

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from fastflow_ray.errors import Draining, JobCancelled, LeaseLost, QueueUnavailable
@@ -26,7 +25,7 @@ WORTH_GIVING_BACK = frozenset({"load", "text_encode", "sample"})  # later phases
 
 
 class LeaseKeeper:
-    """A context manager around one attempt: beats inside, is silent outside."""
+    """Of one attempt: beats from `start` to `stop`."""
 
     def __init__(
         self,
@@ -52,14 +51,6 @@ class LeaseKeeper:
         self._news = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{claim.job_id}", daemon=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> Self:
         """Beat from now on."""

@@ -42,13 +42,11 @@ class Sightings:
 
     def restore(self, state: State, x: Tensor) -> None:
         """Have seen what `state` tells, of samples like x; raises InvalidInput, KeyError, TypeError or ValueError."""
-        steps, tensors = (
-            [int(step) for step in state.facts["steps"]],
-            (state.tensors["seen_x"], state.tensors["seen_v"]),
-        )
-        if any(tensor.shape != (len(steps), len(_subset(x))) for tensor in tensors):
+        steps = [int(step) for step in state.facts["steps"]]
+        seen_x, seen_v = state.tensors["seen_x"], state.tensors["seen_v"]
+        if not seen_x.shape == seen_v.shape == (len(steps), len(_subset(x))):
             raise InvalidInput(f"{len(steps)} samples and velocities have to be seen, of so many coordinates as x has")
-        self.steps, (self._x, self._v) = steps, (list(tensor) for tensor in tensors)
+        self.steps, self._x, self._v = steps, list(seen_x), list(seen_v)
 
     def miss(self, plan: Plan, position: int = -1) -> float | None:
         """Squared error per coordinate of the plan's prediction of the evaluation at `position`, the latest unless

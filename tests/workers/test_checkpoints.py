@@ -46,6 +46,12 @@ def saved(one: OneWorker) -> list[str]:
     return list(one.store.list("checkpoints/"))
 
 
+@pytest.fixture
+def a_checkpoint_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
+    monkeypatch.setattr(checkpoints, "SHARE", 1e9)
+
+
 @contextmanager
 def elsewhere(one: OneWorker) -> Iterator[FollowedRunner]:
     """Another worker of the same queue and store, which has learnt nothing but what the fleet tells it."""
@@ -119,12 +125,8 @@ def test_what_an_interrupted_job_teaches_is_told_once(one: OneWorker, mode: dict
     assert one.ledger.statistics.to_json() == whole.ledger.statistics.to_json() != told
 
 
-def test_a_killed_workers_job_goes_on_from_its_latest_checkpoint(
-    one: OneWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
-    monkeypatch.setattr(checkpoints, "SHARE", 1e9)  # one at every step
-
+@pytest.mark.usefixtures("a_checkpoint_at_every_step")
+def test_a_killed_workers_job_goes_on_from_its_latest_checkpoint(one: OneWorker) -> None:
     def see_it_written(report: StepReport, on_step: OnStep) -> None:
         if report.step == 8:
             assert one.runner._checkpoints.writer.flush(60)
@@ -145,12 +147,8 @@ def test_a_killed_workers_job_goes_on_from_its_latest_checkpoint(
     assert not saved(one)
 
 
-def test_a_job_that_ran_out_of_memory_goes_on_frugally_from_its_checkpoint(
-    one: OneWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
-    monkeypatch.setattr(checkpoints, "SHARE", 1e9)  # one at every step
-
+@pytest.mark.usefixtures("a_checkpoint_at_every_step")
+def test_a_job_that_ran_out_of_memory_goes_on_frugally_from_its_checkpoint(one: OneWorker) -> None:
     def run_out(report: StepReport, on_step: OnStep) -> None:
         if report.step == 8 and not one.engine.specs[-1].frugal:
             assert one.runner._checkpoints.writer.flush(60)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 
 import pytest
@@ -29,8 +31,19 @@ def claim(queue: WatchedQueue) -> Claim:
     return claim
 
 
-def keeper(queue: WatchedQueue, claim: Claim, beat_s: float = 0.01, clock: Clock | None = None) -> LeaseKeeper:
-    return LeaseKeeper(queue, claim, threading.Event(), beat_s, stall_s=300.0, clock=clock or Clock())
+@contextmanager
+def beating(lease: LeaseKeeper) -> Iterator[LeaseKeeper]:
+    lease.start()
+    try:
+        yield lease
+    finally:
+        lease.stop()
+
+
+def keeper(
+    queue: WatchedQueue, claim: Claim, beat_s: float = 0.01, clock: Clock | None = None
+) -> AbstractContextManager[LeaseKeeper]:
+    return beating(LeaseKeeper(queue, claim, threading.Event(), beat_s, stall_s=300.0, clock=clock or Clock()))
 
 
 def test_it_beats_inside_and_is_silent_outside(queue: WatchedQueue, claim: Claim) -> None:
@@ -110,7 +123,7 @@ def test_a_lost_job_is_told_at_its_next_step_and_beaten_for_no_more(queue: Watch
 @pytest.mark.parametrize("phase", ["text_encode", "sample"])
 def test_a_leaving_worker_is_told_at_its_next_step(queue: WatchedQueue, claim: Claim, phase: str) -> None:
     draining = threading.Event()
-    with LeaseKeeper(queue, claim, draining) as lease:
+    with beating(LeaseKeeper(queue, claim, draining)) as lease:
         lease.on_step(StepReport(phase, 1, 50))
         draining.set()
         with pytest.raises(Draining):
