@@ -31,9 +31,9 @@ def every_step(steps: int) -> Plan:
 
 
 def evenly_spread(steps: int, evaluations: int, restarts: Collection[int] = ()) -> tuple[int, ...]:
-    """Evaluated steps of about equal distance after the first two, which are evaluated, as are those at `restarts` and
-    the ones after them: each stretch between these is cut where cutting it once more helps the most."""
-    needed = sorted({0, 1} | {step for start in restarts for step in (start, start + 1) if step < steps})
+    """Evaluated steps of about equal distance. The first is evaluated, as are those at `restarts` and the ones after
+    them: each stretch between these is cut where cutting it once more helps the most."""
+    needed = sorted({0} | {step for start in restarts for step in (start, start + 1) if step < steps})
     stretches = list(zip(needed, [*needed[1:], steps], strict=True))
     parts = [1] * len(stretches)
     for _ in range(min(evaluations, steps) - len(needed)):
@@ -49,7 +49,7 @@ def draw_up(
     """The plan that evaluates those steps and goes through the others by `integrator`.
 
     Args:
-        evaluated: rising from 0; the first two steps and, at each of `restarts`, it and the one after it among them.
+        evaluated: rising from 0; at each of `restarts`, it and the one after it among them.
         mean: C, inner products of velocities per coordinate, (N, N); for integrators that predict by kriging.
         sigmas: (N + 1,), falling.
         restarts: steps at which another network takes over; nothing is predicted across.
@@ -62,11 +62,8 @@ def draw_up(
             predict[step] = _prediction(integrator, mean, sigmas, history, step)
         if end < len(mean) and end not in restarts:
             foresee[end] = _prediction(integrator, mean, sigmas, history, end)
-            if integrator in (Integrator.INTERPOLATE, Integrator.HALFWAY):
-                integrate[end] = _way(mean, np.diff(sigmas), [*history, end], start, range(start + 1, end))
-            if integrator is Integrator.HALFWAY:
-                once = _way(mean, np.diff(sigmas), history, start, range(start + 1, end))
-                integrate[end] = _between((*once, 0.0), integrate[end])
+            if (way := _again(integrator, mean, sigmas, history, start, end)) is not None:
+                integrate[end] = way
     return Plan(len(mean), tuple(evaluated), predict, integrate, foresee)
 
 
@@ -146,20 +143,46 @@ def _before(evaluated: Sequence[int], step: int) -> list[int]:
 
 def _prediction(integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], step: int) -> Weights:
     """Weights of the velocities of `history` for v at `step`."""
-    if integrator is Integrator.HOLD or len(history) == 1:
+    if integrator is Integrator.HOLD:
         return (1.0,)
-    if integrator is Integrator.LINE:
-        before, last = history[-2:]
-        ahead = float((sigmas[step] - sigmas[last]) / (sigmas[last] - sigmas[before]))
-        return (-ahead, 1 + ahead)
+    if integrator in (Integrator.LINE, Integrator.ADAMS):
+        return tuple(_polynomial(sigmas, history, [step])[:, 0].tolist())
     return tuple(kriging_weights(mean, history, step).tolist())
 
 
-def _way(mean: Floats, dsigma: Floats, history: Sequence[int], start: int, skipped: range) -> Weights:
-    """Weights of the velocities of `history` for the way from `start`, whose own velocity is real, over the skip."""
-    weights = kriging_weights(mean, history, list(skipped)) @ dsigma[list(skipped)]
-    weights[list(history).index(start)] += dsigma[start]
-    return tuple(weights.tolist())
+def _again(
+    integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], start: int, end: int
+) -> Weights | None:
+    """Weights of the velocities of `history` and at `end` for the way between them, once `end` is known; None for who
+    does not go again."""
+    skipped, known = list(range(start + 1, end)), [*history, end]
+    if integrator is Integrator.ADAMS:
+        return _way(_polynomial(sigmas, known, skipped), sigmas, known, start, skipped)
+    if integrator not in (Integrator.INTERPOLATE, Integrator.HALFWAY):
+        return None
+    again = _way(kriging_weights(mean, known, skipped), sigmas, known, start, skipped)
+    if integrator is Integrator.INTERPOLATE:
+        return again
+    once = _way(kriging_weights(mean, history, skipped), sigmas, history, start, skipped)
+    return _between((*once, 0.0), again)
+
+
+def _polynomial(sigmas: Floats, history: Sequence[int], steps: Sequence[int]) -> Floats:
+    """Weights of the velocities of `history` at `steps`, (H, steps), on the polynomial in sigma of least degree that
+    goes through them (Lagrange): held, along a line, along a parabola."""
+    at, known = sigmas[list(steps)], sigmas[list(history)]
+    others = [np.delete(known, place) for place in range(len(known))]
+    rows = [np.prod([(at - s) / (here - s) for s in rest], axis=0) for here, rest in zip(known, others, strict=True)]
+    return np.stack(np.broadcast_arrays(*rows, at)[:-1])
+
+
+def _way(weights: Floats, sigmas: Floats, history: Sequence[int], start: int, skipped: list[int]) -> Weights:
+    """Weights of the velocities of `history` for the way from `start`, whose own velocity is real, over the skip, whose
+    velocities have `weights`, (H, skipped)."""
+    dsigma = np.diff(sigmas)
+    way = weights @ dsigma[skipped]
+    way[list(history).index(start)] += dsigma[start]
+    return tuple(way.tolist())
 
 
 def _between(one: Weights, other: Weights) -> Weights:

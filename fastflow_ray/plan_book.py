@@ -23,6 +23,8 @@ from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error
 from fastflow_ray.sampling.plan import Plan
 
+FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
+
 Floats = NDArray[np.float64]
 
 
@@ -42,7 +44,7 @@ class PlanBook:
         self._table = table
         self._sigmas = sigmas
         self._restarts = restarts
-        self._planners: dict[tuple[float, int], Planner] = {}
+        self._planners: dict[tuple[float, int, bool], Planner] = {}
         self._offers: dict[tuple[Candidate, int], Offer] = {}
 
     @property
@@ -94,8 +96,8 @@ class PlanBook:
 
     @cached_property
     def fewest(self) -> int:
-        """The least budget: the first two steps, and two at each restart."""
-        return len(evenly_spread(self._table.steps, 2, self._restarts))
+        """The least budget: two steps, and two at each restart."""
+        return len(evenly_spread(self._table.steps, 2, {0, *self._restarts}))
 
     def offer(self, candidate: Candidate, evaluations: int) -> Offer:
         """The candidate's plan; raises InvalidInput for a budget that cannot be."""
@@ -112,7 +114,7 @@ class PlanBook:
         if evaluations < self.fewest:
             raise InvalidInput(
                 f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
-                " the first two steps are evaluated, and two wherever another network takes over"
+                " two steps have to be evaluated, and two wherever another network takes over"
             )
         plan = draw_up(
             self._evaluated(candidate, evaluations), candidate.integrator, self._mean, self._sigmas, self._restarts
@@ -128,8 +130,8 @@ class PlanBook:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
         steps = [*evenly_spread(self._table.steps, evaluations, self._restarts), self._table.steps]
         longest = min(2 * int(np.diff(steps).max()), self._table.steps)  # the even spread, and room to do better
-        bold = longest > LONGEST
-        key = (emphasis, evaluations if bold else self._table.steps)
+        bold, frugal = longest > LONGEST, evaluations * FRUGAL < self._table.steps
+        key = (emphasis, evaluations if bold else self._table.steps, frugal)
         if key not in self._planners:
             self._planners[key] = Planner(
                 self._mean,
@@ -137,6 +139,7 @@ class PlanBook:
                 self._table.growth**emphasis,
                 longest=longest if bold else LONGEST,
                 most=evaluations if bold else None,
+                frugal=frugal,
                 restarts=self._restarts,
             )
         return self._planners[key]

@@ -25,7 +25,8 @@ class Integrator(StrEnum):
     INTERPOLATE = "interpolate"  # predicted by kriging, and gone again once the evaluation that ends the skip is known
     HALFWAY = "halfway"  # the mean of having gone once and having gone again
     EXTRAPOLATE = "extrapolate"  # predicted by kriging, once
-    LINE = "line"  # along the line through the last two velocities, as FastFlow and Adams-Bashforth 2 do
+    ADAMS = "adams"  # along the line through the last two velocities, and gone again along the parabola to the next
+    LINE = "line"  # along the line, once, as FastFlow and Adams-Bashforth 2 do
     HOLD = "hold"  # with the last velocity: Euler with fewer steps
 
 
@@ -34,7 +35,7 @@ class Candidate:
     """One way to draw up a plan for any budget."""
 
     integrator: Integrator
-    emphasis: float | None = None  # growth^emphasis weighs the path's errors; None: evaluations evenly spread
+    emphasis: float | None = None  # growth^emphasis weighs the path's errors; None: fewer steps, evenly spread
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
 
     @property
@@ -52,7 +53,8 @@ CANDIDATES = (
     Candidate(Integrator.HALFWAY, 0.5, standing_db=-2),
     Candidate(Integrator.HALFWAY, 0.25, standing_db=-3),
     Candidate(Integrator.EXTRAPOLATE, 0.25, standing_db=-4),
-    Candidate(Integrator.LINE, standing_db=-10),
+    Candidate(Integrator.ADAMS, standing_db=-5),
+    Candidate(Integrator.LINE, standing_db=-7),
     Candidate(Integrator.HOLD, standing_db=-9),
 )
 

@@ -28,7 +28,7 @@ Steps = NDArray[np.intp]
 class Path:
     """The steps that are evaluated, and the price of skipping the others."""
 
-    evaluated: tuple[int, ...]  # rising; 0 and 1 among them
+    evaluated: tuple[int, ...]  # rising from 0
     expected_error: float  # mean squared error of the final x per coordinate
 
 
@@ -61,6 +61,7 @@ class Planner:
         reintegrate: whether skipped steps are integrated again once the evaluation that ends the skip is known.
         longest: steps that may be skipped in a row.
         most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
+        frugal: whether step 1 may be skipped as well, predicted from the first velocity alone.
         restarts: steps at which another network takes over; they and their successors are evaluated, and no
             prediction uses velocities from both sides.
 
@@ -77,6 +78,7 @@ class Planner:
         reintegrate: bool = True,
         longest: int = LONGEST,
         most: int | None = None,
+        frugal: bool = False,
         restarts: Collection[int] = (),
     ) -> None:
         _check(mean, dsigma, growth, longest, restarts)
@@ -84,6 +86,7 @@ class Planner:
         self._mean, self._dsigma, self._growth = mean, dsigma, growth
         self._reintegrate, self._longest = reintegrate, longest
         self._most = self.steps if most is None else most
+        self._frugal = frugal
         self._restart = np.isin(np.arange(self.steps), list(restarts))
 
     @property
@@ -126,8 +129,7 @@ class Planner:
         cost = self._skip_cost
         step, gap = np.nonzero(np.add.outer(np.arange(self.steps), np.arange(self._longest + 1)) < self.steps)
         plans = _Plans.empty(self.steps, self._longest)
-        least = np.full((self.steps + 1, self._longest + 1), np.inf)  # [i, a]: at i, a steps skipped just before it
-        least[1, 0] = 0.0
+        least = self._first_skip_cost
         for n in range(2, self._most + 1):
             through = least[:-1, None, :] + cost
             plans.gap_before[n] = through.argmin(axis=2)
@@ -138,37 +140,48 @@ class Planner:
         return plans
 
     @cached_property
+    def _first_skip_cost(self) -> Floats:
+        """Squared error that arrives at the end when 0 and then i are evaluated, a = i − 1 steps skipped between them,
+        [i, a]; inf where that is not allowed."""
+        cost = np.full((self.steps + 1, self._longest + 1), np.inf)
+        cost[1, 0] = 0.0
+        if self._frugal:
+            gaps = np.arange(1, min(self._longest, self.steps - 2) + 1)
+            b = gaps[self._skippable(np.zeros_like(gaps), gaps)]
+            cost[1 + b, b] = self._growth[1 + b] ** 2 * self._skip_error(np.zeros_like(b), b)
+        return cost
+
+    @cached_property
     def _skip_cost(self) -> Floats:
         """Squared error that arrives at the end when i − 1 − a and i are evaluated and b steps skipped, [i, b, a];
         inf where that is not allowed."""
         gaps = np.arange(self._longest + 1)
         i, b, a = (axis.ravel() for axis in np.meshgrid(np.arange(self.steps), gaps, gaps, indexing="ij"))
-        allowed = self._allowed(i, b, a)
+        allowed = (i - 1 - a >= 0) & self._skippable(i, b)
         i, b, a = i[allowed], b[allowed], a[allowed]
         cost = np.full((self.steps, len(gaps), len(gaps)), np.inf)
         cost[i, b, a] = self._growth[i + 1 + b] ** 2 * self._skip_error(i, b, i - 1 - a)
         return cost
 
-    def _allowed(self, i: Steps, b: Steps, a: Steps) -> NDArray[np.bool_]:
-        """Whether b steps may be skipped after i when i − 1 − a was evaluated before it.
+    def _skippable(self, i: Steps, b: Steps) -> NDArray[np.bool_]:
+        """Whether there are b steps after i, and none of them has to be evaluated.
 
         With a restart and its successor evaluated, no later skip can have a history from before the restart.
         """
         needed = self._restart.copy()
         needed[1:] |= self._restart[:-1]
         needed_before = np.concatenate([[0], np.cumsum(needed)])
-        end = np.minimum(i + 1 + b, self.steps)
-        on_grid = (i - 1 - a >= 0) & (i + 1 + b <= self.steps)
-        allowed: NDArray[np.bool_] = on_grid & (needed_before[end] == needed_before[i + 1])
-        return allowed
+        end = i + 1 + b
+        skippable: NDArray[np.bool_] = needed_before[np.minimum(end, self.steps)] == needed_before[i + 1]
+        return skippable & (end <= self.steps)
 
-    def _skip_error(self, i: Steps, b: Steps, previous: Steps) -> Floats:
+    def _skip_error(self, i: Steps, b: Steps, *previous: Steps) -> Floats:
         """Expected squared error that skipping b steps after i leaves in x there, per coordinate."""
         error, end = np.zeros(len(i)), np.minimum(i + 1 + b, self.steps - 1)
         known_end = (i + 1 + b < self.steps) & ~self._restart[end] & self._reintegrate
         between, beyond = (b > 0) & known_end, (b > 0) & ~known_end
-        error[between] = self._prediction_error(np.stack([previous, i, end], 1)[between], i[between], b[between])
-        error[beyond] = self._prediction_error(np.stack([previous, i], 1)[beyond], i[beyond], b[beyond])
+        error[between] = self._prediction_error(np.stack([*previous, i, end], 1)[between], i[between], b[between])
+        error[beyond] = self._prediction_error(np.stack([*previous, i], 1)[beyond], i[beyond], b[beyond])
         return error
 
     def _prediction_error(self, history: Steps, i: Steps, b: Steps) -> Floats:

@@ -32,9 +32,11 @@ def problem(steps, seed):
 
 
 def skip_error(mean, dsigma, p, i, j, reintegrate):
-    """dᵀRd, literally: every skipped step predicted on its own, with R the covariance of the residuals."""
+    """dᵀRd, literally: every skipped step predicted on its own, with R the covariance of the residuals.
+
+    `p` is None where nothing was evaluated before i."""
     skipped = list(range(i + 1, j))
-    history = [p, i] + ([j] if reintegrate and j < len(mean) else [])
+    history = [step for step in (p, i) if step is not None] + ([j] if reintegrate and j < len(mean) else [])
     if not skipped:
         return 0.0
     A = mean[np.ix_(history, history)]
@@ -46,33 +48,35 @@ def skip_error(mean, dsigma, p, i, j, reintegrate):
 
 def allowed(p, i, j, longest, restarts):
     """Whether i + 1 … j − 1 may be skipped after evaluating p and i."""
-    across = any(p < r <= i for r in restarts) and j > i + 1
+    across = p is not None and any(p < r <= i for r in restarts) and j > i + 1
     needed = any(i < step < j for r in restarts for step in (r, r + 1))
     return not (across or needed or j - i - 1 > longest)
 
 
 def moves(evaluated, steps):
-    """The evaluation before last, the last one and the next, or the end, along a path."""
-    return zip(evaluated[:-1], evaluated[1:], [*evaluated[2:], steps], strict=True)
+    """The evaluation before last, if there was one, the last one and the next, or the end, along a path."""
+    return zip([None, *evaluated[:-1]], evaluated, [*evaluated[1:], steps], strict=True)
 
 
-def all_paths(steps):
-    rest = range(2, steps)
-    return [(0, 1, *more) for count in range(steps - 1) for more in combinations(rest, count)]
+def all_paths(steps, frugal):
+    """Of two evaluations and more."""
+    begun, rest = ((0,), range(1, steps)) if frugal else ((0, 1), range(2, steps))
+    return [(*begun, *more) for count in range(len(begun) % 2, steps) for more in combinations(rest, count)]
 
 
 @settings(max_examples=20)
-@given(seeds, st.booleans(), st.integers(1, 7), st.sets(st.integers(0, 7), max_size=2))
-def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, restarts):
+@given(seeds, st.booleans(), st.integers(1, 7), st.booleans(), st.sets(st.integers(0, 7), max_size=2))
+def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, restarts):
     mean, dsigma, growth = problem(8, seed)
-    planner = Planner(mean, dsigma, growth, reintegrate=reintegrate, longest=longest, restarts=restarts)
+    options = {"reintegrate": reintegrate, "longest": longest, "frugal": frugal, "restarts": restarts}
+    planner = Planner(mean, dsigma, growth, **options)
     price = {
         (p, i, j): growth[j] ** 2 * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
         if allowed(p, i, j, longest, restarts)
         else np.inf
-        for p, i, j in combinations(range(9), 3)
+        for p, i, j in [*combinations(range(9), 3), *((None, 0, j) for j in range(1, 9))]
     }
-    errors = {path: sum(price[move] for move in moves(path, 8)) for path in all_paths(8)}
+    errors = {path: sum(price[move] for move in moves(path, 8)) for path in all_paths(8, frugal)}
     assert planner.fewest == min(len(path) for path, error in errors.items() if error < np.inf)
     for evaluations in range(planner.fewest, 9):
         path = planner.path(evaluations)
@@ -135,6 +139,17 @@ def test_units_do_not_matter(seed):
         assert theirs.path(evaluations).expected_error == pytest.approx(10 * ours.path(evaluations).expected_error)
 
 
+def test_the_second_step_is_evaluated_only_where_it_is_worth_it():
+    """Among velocities that hardly change at first, and where that of step 1 is large and told by no other."""
+    calm, dsigma, _ = problem(20, 2)
+    alone = np.zeros((20, 20))
+    alone[1, 1] = 100 * calm.max()
+    for mean, second in ((calm, False), (calm + alone, True)):
+        path = Planner(mean, dsigma, np.ones(21), frugal=True).path(6)
+        assert (path.evaluated[1] == 1) == second
+        assert path.expected_error <= Planner(mean, dsigma, np.ones(21)).path(6).expected_error
+
+
 def test_growth_draws_evaluations_to_where_deviations_grow():
     mean, dsigma, _ = problem(30, 1)
     early, late = np.ones(31), np.ones(31)
@@ -158,17 +173,18 @@ def test_a_new_network_starts_a_new_history(restart, reintegrate):
 def skip_displacements(path, run, dsigma, mean):
     """The error in x that each skip of a path leaves when the velocities of `run`, (steps, dim), are given."""
     for p, i, j in moves(path.evaluated, len(run)):
-        history = [p, i, j] if j < len(run) else [p, i]
+        history = [step for step in (p, i, j) if step is not None and step < len(run)]
         weights = kriging_weights(mean, history, range(i + 1, j))
         yield dsigma[i + 1 : j] @ (run[i + 1 : j] - weights.T @ run[history])
 
 
+@pytest.mark.parametrize("frugal", [False, True])
 @pytest.mark.parametrize("evaluations", [8, 12, 19])
-def test_every_skip_leaves_the_error_that_was_expected(evaluations):
+def test_every_skip_leaves_the_error_that_was_expected(evaluations, frugal):
     steps, dsigma = 50, np.full(50, -1 / 50)
     runs = [velocities(steps, np.random.default_rng(seed), dim=1000) for seed in range(16)]
     mean = np.mean([run @ run.T / 1000 for run in runs[:8]], axis=0)
-    planner = Planner(mean, dsigma, np.ones(steps + 1))
+    planner = Planner(mean, dsigma, np.ones(steps + 1), frugal=frugal)
     path = planner.path(evaluations)
     happened = [np.mean(error**2) for run in runs[8:] for error in skip_displacements(path, run, dsigma, mean)]
     assert np.sum(happened) / 8 == pytest.approx(path.expected_error, rel=0.1)

@@ -75,6 +75,35 @@ def test_a_line_goes_through_the_last_two_velocities():
     assert plan.integrate == {}
 
 
+def test_adams_goes_along_the_line_and_again_along_the_parabola():
+    plan = drawn(Integrator.ADAMS)
+    assert plan.predict == drawn(Integrator.LINE).predict
+    assert plan.foresee == drawn(Integrator.LINE).foresee
+    for end, history, start, skipped in ((4, (0, 1, 4), 1, [2, 3]), (8, (4, 5, 8), 5, [6, 7])):
+        parabola = np.linalg.solve(np.vander(S[list(history)], increasing=True).T, np.vander(S, 3, increasing=True).T)
+        way = parabola[:, skipped] @ D[skipped]
+        way[history.index(start)] += D[start]
+        assert plan.integrate[end] == pytest.approx(way)
+    assert set(plan.integrate) == {4, 8}
+
+
+@pytest.mark.parametrize(
+    ("integrator", "first", "again"),
+    [
+        (Integrator.HOLD, (1.0,), None),
+        (Integrator.LINE, (1.0,), None),
+        (Integrator.ADAMS, (1.0,), 2),
+        (Integrator.EXTRAPOLATE, kriged([0], 2), None),
+        (Integrator.INTERPOLATE, kriged([0], 2), 2),
+        (Integrator.HALFWAY, kriged([0], 2), 2),
+    ],
+)
+def test_a_skip_of_the_second_step_goes_by_the_first_velocity(integrator, first, again):
+    plan = draw_up((0, 3, 6), integrator, MEAN, S)
+    assert plan.predict[2] == first
+    assert (len(plan.integrate[3]) if 3 in plan.integrate else None) == again
+
+
 @pytest.mark.parametrize("integrator", [Integrator.EXTRAPOLATE, Integrator.INTERPOLATE])
 def test_kriging_predicts_from_the_last_two(integrator):
     plan = drawn(integrator)
@@ -168,12 +197,12 @@ def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
 
 
 def test_evenly_spread_by_hand():
-    assert evenly_spread(10, 2) == (0, 1)
-    assert evenly_spread(10, 4) == (0, 1, 4, 7)
+    assert evenly_spread(10, 2) == (0, 5)
+    assert evenly_spread(10, 4) == (0, 2, 5, 8)
     assert evenly_spread(10, 10) == tuple(range(10))
-    assert evenly_spread(10, 2, restarts=(4,)) == (0, 1, 4, 5)
-    assert evenly_spread(10, 6, restarts=(4,)) == (0, 1, 2, 4, 5, 8)
-    assert evenly_spread(10, 3, restarts=(9,)) == (0, 1, 9)
+    assert evenly_spread(10, 2, restarts=(4,)) == (0, 4, 5)
+    assert evenly_spread(10, 6, restarts=(4,)) == (0, 2, 4, 5, 7, 8)
+    assert evenly_spread(10, 3, restarts=(9,)) == (0, 4, 9)
 
 
 @st.composite
@@ -187,7 +216,7 @@ def spreads(draw):
 @given(spreads())
 def test_whatever_is_evenly_spread_is_just_so_many_and_leaves_no_long_way(spread):
     steps, evaluations, restarts = spread
-    needed = {0, 1} | {step for start in restarts for step in (start, start + 1) if step < steps}
+    needed = {0} | {step for start in restarts for step in (start, start + 1) if step < steps}
     evaluated = evenly_spread(steps, evaluations, restarts)
     assert list(evaluated) == sorted(set(evaluated))
     assert needed <= set(evaluated) <= set(range(steps))
