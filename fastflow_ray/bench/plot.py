@@ -19,6 +19,7 @@ FAMILIES = {
     "euler": "#0072B2",
     "unipc": "#0072B2",
     "dpm++2m": "#0072B2",
+    "flowturbo": "#0072B2",
     "fastflow": "#8A6D00",
     "fastflow-uniform": "#8A6D00",
     "seacache": "#009E73",

@@ -1,4 +1,4 @@
-"""Rows that take fewer steps: flow-Euler, and the multistep solvers diffusers has, on the same shifted grid."""
+"""Rows that take fewer steps on the same shifted grid: flow-Euler, the multistep solvers diffusers has, FlowTurbo's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
+from fastflow_ray.bench.flowturbo import PseudoCorrectorScheduler
 from fastflow_ray.bench.method import LearnsNothing, Learnt, Setting
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage
@@ -48,4 +49,14 @@ def dpm_solver(stage: Stage, regime: Regime) -> Any:
     return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=regime.shift)
 
 
-SOLVERS = (Solver("euler", flow_euler), Solver("unipc", unipc), Solver("dpm++2m", dpm_solver))
+def flowturbo(stage: Stage, regime: Regime) -> Any:
+    """FlowTurbo without its refiner."""
+    return PseudoCorrectorScheduler.from_config(stage.flow_euler(regime).config)
+
+
+SOLVERS = (
+    Solver("euler", flow_euler),
+    Solver("unipc", unipc),
+    Solver("dpm++2m", dpm_solver),
+    Solver("flowturbo", flowturbo),
+)

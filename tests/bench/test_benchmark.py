@@ -45,6 +45,7 @@ def test_fewer_steps_are_a_point_at_their_work(stage: Stage, guided: Regime, tmp
         "euler": [6.0],
         "unipc": [6.0],
         "dpm++2m": [6.0],
+        "flowturbo": [6.0],
     }
     assert all(0 < point.psnr_db.worst < EQUAL_DB for curve in found.curves for point in curve.points)
     assert (found.full.evaluations, found.full.psnr_db.worst) == (12.0, EQUAL_DB)
