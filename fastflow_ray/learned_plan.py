@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.candidates import Integrator
-from fastflow_ray.bandit.planner import kriging_weights
+from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
 from fastflow_ray.sampling.sightings import Sightings

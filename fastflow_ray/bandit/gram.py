@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.planner import kriging_weights
+from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.errors import InvalidInput
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.planner import RIDGE, Path, Planner, kriging_weights
+from fastflow_ray.bandit.kriging import RIDGE, kriging_weights
+from fastflow_ray.bandit.planner import Path, Planner
 from fastflow_ray.errors import InvalidInput
 
 seeds = st.integers(0, 2**32 - 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fastflow_ray.bandit.candidates import Integrator
-from fastflow_ray.bandit.planner import kriging_weights
+from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, foreseen_error, learn_misses
 from fastflow_ray.sampling.grid import flow_sigmas
