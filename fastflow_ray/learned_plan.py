@@ -7,7 +7,7 @@ sampling/  walks a plan and notes what it sees on a few coordinates;            
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,23 +90,25 @@ def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
     return max(float(left @ mean @ left), ROUNDED**2 * float(mean[step, step]))
 
 
-def learn(table: TrajectoryTable, sightings: Sightings, known: TrajectoryTable) -> None:
-    """Add what a finished trajectory showed to `table`; a skipping one is completed from the mean of `known`, and only
-    counted once that is settled: it could teach little, and would void what audits said of the plans drawn up so far.
-    """
-    if len(sightings.steps) == table.steps:
-        table.add_run(sightings.gram)
-    elif known.full_runs < SETTLED:
-        table.add_block(sightings.steps, sightings.gram, known.mean)
-    else:
-        table.runs += 1
+def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: TrajectoryTable) -> None:
+    """Add what a finished trajectory showed to each of `tables`; a skipping one is completed from the mean of `known`,
+    and only counted once that is settled: it could teach little, and would void what audits said of the plans drawn up
+    so far. Waits for the device once."""
+    gram = sightings.gram
+    for table in tables:
+        if len(sightings.steps) == table.steps:
+            table.add_run(gram)
+        elif known.full_runs < SETTLED:
+            table.add_block(sightings.steps, gram, known.mean)
+        else:
+            table.runs += 1
 
 
-def learn_misses(table: TrajectoryTable, plan: Plan, sightings: Sightings, mean: Floats) -> None:
+def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, mean: Floats) -> None:
     """Add by how much the predictions of a walked plan missed, against what was expected of them."""
     for step, error in sightings.misses(plan):
         expected = foreseen_error(plan, mean, step)
-        if expected > 0:
+        for table in tables if expected > 0 else ():
             table.add_miss(step, error / expected)
 
 

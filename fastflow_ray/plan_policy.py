@@ -124,18 +124,19 @@ class PlanPolicy:
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
         where nothing is known."""
-        for table in self._tables:
-            if self._source.weight or len(seen.steps) == table.steps:
-                learn(table, seen, known=self._source)
+        knows = bool(self._source.weight)
+        if knows or len(seen.steps) == self._known.steps:
+            learn(self._tables, seen, known=self._source)
+            for table in self._tables:
                 table.evaluations += len(seen.steps)
-            if self._source.weight:
-                learn_misses(table, walked, seen, self._mean)
+        if knows:
+            learn_misses(self._tables, walked, seen, self._mean)
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, and growth."""
         growth = measured_growth(plan, walked, full, self._dsigma)
+        learn(self._tables, full, known=self._source)
         for table in self._tables:
-            learn(table, full, known=self._source)
             table.add_growth(*growth)
             table.audit_evaluations += table.steps
 

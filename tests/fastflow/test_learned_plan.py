@@ -188,7 +188,7 @@ def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
     misses = dict(seen.misses(plan))
     assert misses == {step: pytest.approx(foreseen_error(plan, MEAN, step), rel=1e-3) for step in (4, 8)}
     table = TrajectoryTable.empty(STEPS, "g")
-    learn_misses(table, plan, seen, MEAN)
+    learn_misses([table], plan, seen, MEAN)
     assert table.miss_count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
     assert table.miss_log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
 
