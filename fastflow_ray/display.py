@@ -178,12 +178,13 @@ def job_card(record: JobRecord) -> Table:
 def workers_table(services: Sequence[Service]) -> Table:
     """One row per worker, by model."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("model", "worker", "GPU", "state", "job", "beats", "heard of"):
-        table.add_column(heading, no_wrap=heading == "job")
+    for heading in ("model", "worker", "GPU", "state", "makes", "publishes", "beats", "heard of"):
+        table.add_column(heading, no_wrap=heading in ("makes", "publishes"))
     for service in services:
         for card in service.workers:
-            told = (card.gpu, card.state, card.job_id or "", str(card.beats), f"{card.silent_s:.0f} s ago")
-            table.add_row(service.model, *(_on_one_line(text) for text in (card.worker, *told)))
+            told = (card.worker, card.gpu, card.state, card.job_id or "", card.publishing or "")
+            heard = (str(card.beats), f"{card.silent_s:.0f} s ago")
+            table.add_row(service.model, *map(_on_one_line, told), *heard)
     return table
 
 

@@ -15,7 +15,8 @@ from fastflow_ray.errors import StatisticsMismatch, StatisticsUnavailable
 from workers.config import WorkerConfig
 from workers.metrics import RayMeter
 from workers.node_drain import node_is_draining
-from workers.worker import WorkerStatus, open_worker
+from workers.status import WorkerStatus
+from workers.worker import open_worker
 
 log = logging.getLogger(__name__)
 

@@ -35,14 +35,17 @@ class LeaseKeeper:
         beat_s: float = BEAT_S,
         stall_s: float = STALL_S,
         clock: Callable[[], float] = time.monotonic,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`draining` is set when this worker has to leave; it outlives the attempt."""
+        """`draining` is set when this worker has to leave; it outlives the attempt. `on_beat` hears of every beat that
+        reached the queue."""
         self._queue = queue
         self._claim = claim
         self._draining = draining
         self._beat_s = beat_s
         self._stall_s = stall_s
         self._clock = clock
+        self._on_beat = on_beat
         self._progress = Progress()
         self._moved_s = clock()
         self._sampling_since_s: float | None = None
@@ -121,3 +124,4 @@ class LeaseKeeper:
             self._reachable = False
         else:
             self._reachable = True
+            self._on_beat()

@@ -47,6 +47,10 @@ class Rota:
         self.held = next(iter(self._queues))
         self.switches = 0
 
+    def awake(self) -> list[JobQueue]:
+        """Those whose jobs it takes."""
+        return [*self._queues.values()]
+
     def queues(self) -> list[JobQueue]:
         """To be asked for a job in this order; raises QueueUnavailable."""
         if len(self._queues) == 1:

@@ -71,10 +71,11 @@ class Runner:
         beat_s: float,
         stall_s: float,
         on_end: Callable[[Claim, Ending], None],
+        on_beat: Callable[[], None],
     ) -> None:
         """`draining` is set when the worker has to leave: a job that is not nearly done is then given back.
 
-        `on_end` hears of every attempt's end, once, on the thread where it ended.
+        `on_end` hears of every attempt's end, once, on the thread where it ended; `on_beat` of every heartbeat.
         """
         self._publisher = publisher
         self._stand = stand
@@ -87,6 +88,7 @@ class Runner:
         self._beat_s = beat_s
         self._stall_s = stall_s
         self._on_end = on_end
+        self._on_beat = on_beat
         self._checkpoints = Checkpoints(publisher.store, draining)
 
     def run(self, queue: JobQueue, claim: Claim) -> Ending | None:
@@ -98,7 +100,7 @@ class Runner:
         self._meter.began(claim.waited_s)
         if (known := self._feed.fresh()) is not None:
             self._fastflow.adopt(known)
-        lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s).start()
+        lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s, on_beat=self._on_beat).start()
         attempt = Attempt(queue, claim, lease, self._checkpoints.of(queue.name, claim))
         ending = self._chapter(attempt, self._make if not claim.crashes else self._make_alone)
         if ending and ending.fate is not Fate.SUCCEEDED and ending.reason != DeviceLost.code:

@@ -22,6 +22,10 @@ class Timesheet:
         self._clock = clock
         self._since_s = clock()
 
+    def begin(self) -> None:
+        """What was before is not counted."""
+        self._lap()
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """Inside, the device has work."""
@@ -31,6 +35,17 @@ class Timesheet:
         finally:
             self.busy_s += (seconds := self._lap())
             self._meter.was_busy(seconds)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside, there is no job to be had."""
+        self.count_idle()
+        began_s = self._since_s
+        try:
+            yield
+        finally:
+            self.count_idle()
+            self._meter.waited(self._since_s - began_s)
 
     def count_idle(self) -> None:
         """Up to now it had none."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from itertools import count
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import DeviceLost, QueueUnavailable, Retryable, StorageFailed
+from fastflow_ray.errors import DeviceLost, StorageFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
@@ -21,45 +17,20 @@ from fastflow_ray.queue.worker_card import WorkerCard
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
+from workers.card_keeper import CardKeeper
 from workers.checkpoints import sweep
 from workers.config import WorkerConfig
 from workers.ending import Ending
+from workers.intake import Intake
 from workers.lane import Lane, PublishingLane
 from workers.meter import Meter
 from workers.rota import Rota
 from workers.runner import Runner
 from workers.stand import Stand
+from workers.status import WorkerState, WorkerStatus
 from workers.timesheet import Timesheet
 
-log = logging.getLogger(__name__)
-
 LOADING_S = 900.0  # a worker that loads says nothing for so long
-WAIT_S = 1.0  # for a job, before looking whether to leave
-LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
-
-
-class WorkerState(StrEnum):
-    """What a worker is doing."""
-
-    LOADING = "loading"
-    IDLE = "idle"
-    BUSY = "busy"  # makes a video, or publishes one
-    DRAINING = "draining"  # takes no more jobs, and leaves
-
-
-@dataclass(frozen=True)
-class WorkerStatus:
-    """A worker at one moment."""
-
-    name: str
-    model: str  # the one it holds
-    state: WorkerState
-    job_id: str | None  # whose video it makes
-    publishing: str | None  # the job whose video it publishes meanwhile
-    busy_s: float  # in which the device made videos, since the first model was loaded
-    idle_s: float  # in which it did not
-    switches: int  # jobs that wanted another model than the one loaded
-    feed_failures: int  # attempts to reach the fleet's statistics in vain
 
 
 def load_engine(model: str) -> Engine:
@@ -92,9 +63,13 @@ class Worker:
         self._lane = lane or PublishingLane()
         self._timesheet = Timesheet(meter)
         self._draining = threading.Event()
-        self._store_failed = threading.Event()
         self._feed = ArmFeed(sink, config.name)
+        self._cards = CardKeeper(self._queues.values(), self._card, config.lease_s, config.beat_s)
+        self._intake = Intake(
+            config, self._rota, store, meter, self._timesheet, self._draining, on_look=self._cards.heard_of
+        )
         self._state = WorkerState.LOADING
+        self._device = ""
         self._making: Claim | None = None  # the one that has the device
         self._hands: dict[Claim, None] = {}  # all that are under way
 
@@ -106,7 +81,7 @@ class Worker:
         try:
             runner = self._prepare()
             for _ in count() if jobs is None else range(jobs):
-                found = self._next_claim()
+                found = self._intake.next_claim()
                 if found is None:
                     return
                 ending = self._run(runner, *found)
@@ -118,6 +93,7 @@ class Worker:
     def drain(self) -> None:
         """Leave soon: take no more jobs, give back the one in hand at its next step, publish what is made."""
         self._draining.set()
+        self._cards.heard_of()
 
     def status(self) -> WorkerStatus:
         """What it is doing."""
@@ -140,15 +116,19 @@ class Worker:
             return WorkerState.DRAINING
         return WorkerState.BUSY if self._state is WorkerState.IDLE and publishing else self._state
 
+    def _card(self) -> WorkerCard:
+        now = self.status()
+        return WorkerCard(now.name, self._device, now.state, now.job_id, now.publishing)
+
     def _prepare(self) -> Runner:
         self._store.check()
-        self._sign_in("loading", LOADING_S)
+        self._cards.show(LOADING_S)
         engine = self._stand.engine(self._rota.held, on_step=lambda report: None)
-        self._sign_in("idle", self._config.lease_s, engine.versions.get("device", ""))
         for model, queue in self._queues.items():
             sweep(self._store, model, queue)
-        self._timesheet = Timesheet(self._meter)
-        self._state = WorkerState.IDLE
+        self._timesheet.begin()
+        self._device, self._state = engine.versions.get("device", ""), WorkerState.IDLE
+        self._cards.start()
         return Runner(
             Publisher(self._store),
             self._stand,
@@ -161,6 +141,7 @@ class Worker:
             self._config.beat_s,
             self._config.stall_s,
             on_end=self._ended,
+            on_beat=self._cards.heard_of,
         )
 
     def _leave(self) -> None:
@@ -169,86 +150,23 @@ class Worker:
             leaving.callback(self._store.close)
             for queue in self._queues.values():
                 leaving.callback(queue.close)
-                leaving.callback(self._sign_off, queue)
+            leaving.callback(self._cards.close)
             leaving.callback(self._feed.close)
             leaving.callback(self._lane.close)  # the last comes first: publishing still needs all the others
 
-    def _sign_in(self, state: str, ttl_s: float, device: str = "") -> None:
-        for queue in self._queues.values():
-            with suppress(QueueUnavailable):  # the card only tells people; the first claim lays one down too
-                queue.sign_in(WorkerCard(self._config.name, device, state), ttl_s)
-
-    def _sign_off(self, queue: JobQueue) -> None:
-        with suppress(QueueUnavailable):
-            queue.sign_off(self._config.name)
-
     def _run(self, runner: Runner, queue: JobQueue, claim: Claim) -> Ending | None:
         self._hands[claim], self._making, self._state = None, claim, WorkerState.BUSY
+        self._cards.heard_of()
         ending = runner.run(queue, claim)
         self._making, self._state = None, WorkerState.IDLE
+        self._cards.heard_of()
         return ending
 
     def _ended(self, claim: Claim, ending: Ending) -> None:
         del self._hands[claim]
+        self._cards.heard_of()
         if ending.reason == StorageFailed.code:
-            self._store_failed.set()
-
-    def _next_claim(self) -> tuple[JobQueue, Claim] | None:
-        """Wait for a job, and tell whose queue it is from; None: it is time to leave."""
-        failures = 0
-        while not self._draining.is_set():
-            if self._store_failed.is_set():
-                self._await_store()
-                continue
-            try:
-                if found := self._claim():
-                    return found
-                self._wait_for_a_job()
-                failures = 0
-            except QueueUnavailable as error:
-                failures += 1
-                self._back_off(failures, error)
-        return None
-
-    def _claim(self) -> tuple[JobQueue, Claim] | None:
-        for queue in self._rota.queues():
-            if claim := queue.claim(self._config.name, self._config.lease_s):
-                if self._rota.took(queue.name):
-                    self._meter.switched()
-                return queue, claim
-        return None
-
-    def _wait_for_a_job(self) -> None:
-        with self._waiting():
-            for queue in self._queues.values():
-                queue.wait(WAIT_S / len(self._queues))
-
-    def _await_store(self) -> None:
-        """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters."""
-        failures = 0
-        while not self._draining.is_set():
-            try:
-                self._store.check()
-                return self._store_failed.clear()
-            except StorageFailed as error:
-                failures += 1
-                self._back_off(failures, error)
-        return None
-
-    def _back_off(self, failures: int, error: Retryable) -> None:
-        backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
-        log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
-        with self._waiting():
-            self._draining.wait(backoff_s)
-
-    @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        since_s = time.monotonic()
-        try:
-            yield
-        finally:
-            self._meter.waited(time.monotonic() - since_s)
-            self._timesheet.count_idle()
+            self._intake.store_failed()
 
 
 def open_worker(config: WorkerConfig, sink: ObservationSink, meter: Meter) -> Worker:

@@ -159,8 +159,8 @@ class JobQueue(Protocol):
         """Queue a dead job again with fresh attempts; False: it is not dead."""
 
     def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
-        """Lay down a worker's card for so long. Every claim and every heartbeat of the worker keeps it for a lease
-        more, and lays one down, with less on it, if there is none."""
+        """Lay down a worker's card for so long, in place of the one before; its beats are counted here. Every claim and
+        every heartbeat of the worker keeps it for a lease more, and lays down an empty one if there is none."""
 
     def sign_off(self, worker: str) -> None:
         """Take the card away."""

@@ -69,9 +69,7 @@ class MemoryQueue:
             for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= now_s]:
                 self._state.make_ready(due)
             job = self._state.next_ready()
-            known = self._card_of(worker)
-            state, job_id = ("busy", job.new.job_id) if job else ("idle", None)
-            self._state.heard_of(replace(known, state=state, job_id=job_id), lease_s)
+            self._state.heard_of(self._card_of(worker), lease_s)
             if job is None:
                 return None
             job.paid = self._state.turns.pay(job.lane, job.tenant, job.cost)
@@ -103,8 +101,7 @@ class MemoryQueue:
             job.progress = progress or job.progress
             job.lease_s, job.until_s = claim.lease_s, self._clock() + claim.lease_s
             known = self._card_of(claim.worker)
-            busy = replace(known, state="busy", job_id=claim.job_id, beats=known.beats + 1)
-            self._state.heard_of(busy, claim.lease_s)
+            self._state.heard_of(replace(known, beats=known.beats + 1), claim.lease_s)
             return Verdict.CANCEL if job.cancel_requested else Verdict.MINE
 
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
@@ -221,7 +218,7 @@ class MemoryQueue:
     def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
         """Lay down a worker's card."""
         with self._state.changed:
-            self._state.heard_of(WorkerCard(card.worker, card.gpu, card.state), ttl_s)
+            self._state.heard_of(replace(card, beats=self._card_of(card.worker).beats), ttl_s)
 
     def sign_off(self, worker: str) -> None:
         """Take the card away."""

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class WorkerCard:
-    """A worker as the queue knows it; gone when it has not been heard of for as long as its card is good."""
+    """A worker as the queue knows it; gone when it has not been heard of for as long as its card is good.
+
+    A worker of several models shows the same on the queue of each, whichever of them it is at.
+    """
 
     worker: str
     gpu: str = ""  # what it computes on, in words
-    state: str = "idle"  # loading, idle or busy
-    job_id: str | None = None  # in hand
-    beats: int = 0  # heartbeats since it signed in
+    state: str = ""  # loading, idle, busy or draining; empty: it has only been heard of
+    job_id: str | None = None  # whose video it makes
+    publishing: str | None = None  # the job whose video it publishes meanwhile
+    beats: int = 0  # heartbeats, for jobs of this queue
     silent_s: float = field(default=0.0, compare=False)  # since it was last heard of, as of the reading
 
 

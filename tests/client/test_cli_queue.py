@@ -70,16 +70,16 @@ def test_workers_are_listed_with_what_they_do(
 ) -> None:
     words = ("--api", serve_api(None)) if over_http else ("--redis", fleet.redis_url)
     assert command("workers", *words).out == "no worker serves any model; `fastflow-ray up` starts some\n"
-    fleet.queue.sign_in(WorkerCard("w-0", "NVIDIA H100", "idle"), 60.0)
     job_id = on_fleet("submit", "a circle").out.strip()
     claim = fleet.queue.claim("w-0", 60.0)
     assert claim is not None
+    fleet.queue.sign_in(WorkerCard("w-0", "NVIDIA H100", "busy", job_id, publishing="job-0"), 60.0)
     fleet.queue.heartbeat(claim)
     header, row = command("workers", *words).out.splitlines()
-    assert header.split() == ["model", "worker", "GPU", "state", "job", "beats", "heard", "of"]
-    assert row.split()[:7] == ["shapes", "w-0", "NVIDIA", "H100", "busy", job_id, "1"]
+    assert header.split() == ["model", "worker", "GPU", "state", "makes", "publishes", "beats", "heard", "of"]
+    assert row.split()[:8] == ["shapes", "w-0", "NVIDIA", "H100", "busy", job_id, "job-0", "1"]
     (card,) = json.loads(command("workers", "--json", *words).out)["shapes"]
-    assert (card["worker"], card["state"], card["job_id"]) == ("w-0", "busy", job_id)
+    assert (card["worker"], card["state"], card["job_id"], card["publishing"]) == ("w-0", "busy", job_id, "job-0")
 
 
 def test_the_dead_are_queued_again_one_by_one_or_all(fleet: Fleet, on_fleet: Command) -> None:

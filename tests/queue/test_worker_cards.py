@@ -20,14 +20,23 @@ def test_a_card_follows_its_worker_through_a_job(queue: JobQueue) -> None:
     job_id = queue.submit(JOB).job_id
     claim = queue.claim("w-0", LEASE_S)
     assert claim is not None
-    assert queue.workers() == [WorkerCard("w-0", "cpu", "busy", job_id), WorkerCard("w-1", "NVIDIA H100", "idle")]
+    queue.sign_in(WorkerCard("w-0", "cpu", "busy", job_id), ttl_s=LEASE_S)
     queue.heartbeat(claim)
     queue.heartbeat(claim)
-    assert queue.workers()[0] == WorkerCard("w-0", "cpu", "busy", job_id, beats=2)
+    assert queue.workers() == [
+        WorkerCard("w-0", "cpu", "busy", job_id, beats=2), WorkerCard("w-1", "NVIDIA H100", "loading")
+    ]  # fmt: skip
     queue.complete(claim, {})
-    queue.claim("w-0", LEASE_S)
+    queue.sign_in(WorkerCard("w-0", "cpu", "idle"), ttl_s=LEASE_S)
     queue.sign_off("w-1")
     assert queue.workers() == [WorkerCard("w-0", "cpu", "idle", beats=2)]
+
+
+def test_a_card_tells_what_is_made_and_what_is_published(queue: JobQueue) -> None:
+    card = WorkerCard("w", "cpu", "busy", job_id="job-2", publishing="job-1")
+    queue.sign_in(card, ttl_s=LEASE_S)
+    assert queue.claim("w", LEASE_S) is None
+    assert queue.workers() == [card], "to be heard of changes nothing on it"
 
 
 def test_a_worker_that_is_not_heard_of_for_a_lease_is_gone(stage) -> None:

@@ -129,7 +129,7 @@ class FollowedRunner:
         self.runner = Runner(
             Publisher(store), Stand("worker", lambda model: engine, meter), self.lane, self.fastflow, feed, meter,
             Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
-            on_end=lambda claim, ending: self._endings.append((claim, ending)),
+            on_end=lambda claim, ending: self._endings.append((claim, ending)), on_beat=lambda: None,
         )  # fmt: skip
 
     def run(self, claim: Claim) -> Ending:

@@ -15,7 +15,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine, StepReport
 from workers.ending import Fate
 from workers.lane import PublishingLane
-from workers.worker import WorkerState
+from workers.status import WorkerState
 
 
 @pytest.fixture
@@ -51,6 +51,18 @@ def test_the_next_video_is_made_while_one_is_published(slow_shop: Shop) -> None:
     wait_for(lambda: [slow_shop.state(job_id) for job_id in (first, second)] == [JobState.SUCCEEDED] * 2)
     wait_for(lambda: status().state is WorkerState.IDLE)
     assert (status().job_id, status().publishing) == (None, None)
+
+
+def test_its_card_tells_of_both_jobs(slow_shop: Shop) -> None:
+    first, second = slow_shop.submit(), slow_shop.submit(seed=8)
+    hands = lambda: [(card.job_id, card.publishing) for card in slow_shop.queue.workers()]  # noqa: E731
+    slow_shop.engine.interfere = lambda report, on_step: (
+        slow_shop.worker.status().publishing and wait_for(lambda: hands() == [(second, first)])
+    )
+    wait_for(lambda: decoded(slow_shop) == 2)
+    slow_shop.let_through.set()
+    wait_for(lambda: hands() == [(None, None)])
+    assert slow_shop.queue.workers()[0].state == WorkerState.IDLE
 
 
 def test_two_leases_and_no_third_and_both_are_kept(slow_shop: Shop) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from one_worker import Clock, WatchedStore
+from one_worker import LEASE_S, Clock, WatchedEngine, WatchedStore
 from shop import Sums
+from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import ModelLoadFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.models.loading import load_engine
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
@@ -30,6 +33,7 @@ class TwoQueues:
         self.broken: set[str] = set()
         self.engines: list[weakref.ref[object]] = []  # of every engine read
         self.alive: list[int] = []  # how many engines there were when one was read
+        self.interfere: Callable[[StepReport, OnStep], object] = lambda report, on_step: None
         self.sums = Sums()
         self._checkpoint = checkpoint
         config = WorkerConfig("w", ("a", "b"), "redis://unused", "file:///unused", beat_s=0.01)
@@ -43,7 +47,9 @@ class TwoQueues:
         engine = load_engine(str(self._checkpoint), device="cpu")
         engine.model = model
         self.engines.append(weakref.ref(engine))
-        return engine
+        watched = WatchedEngine(engine)
+        watched.interfere = lambda report, on_step: self.interfere(report, on_step)
+        return watched
 
     def submit(self, model: str, seed: int) -> str:
         fields = {"prompt": "a red circle", "model": model, "width": 32, "height": 16, "frames": 5, "steps": 4}
@@ -83,3 +89,20 @@ def test_a_model_that_cannot_be_read_costs_its_job_an_attempt_and_no_other_job(t
     assert two.state("a", kept) is JobState.SUCCEEDED
     assert two.state("b", lost) is JobState.DELAYED
     assert [ending.reason for ending in two.sums.endings if ending.reason] == ["model_load"]
+
+
+def test_its_card_lies_on_both_queues_all_through_a_long_job(two: TwoQueues) -> None:
+    job_id = two.submit("a", 1)
+    heard: list[str] = []
+
+    def go_on_for_three_leases(report: StepReport, on_step: OnStep) -> None:
+        if report.step == 2 and report.phase == "sample":
+            for _ in range(6):
+                two.clock.now_s += LEASE_S / 2
+                (card,) = wait_for(lambda: [card for card in two.queues["b"].workers() if not card.silent_s])
+                heard.append(f"{card.worker} {card.state} {card.job_id}")
+
+    two.interfere = go_on_for_three_leases
+    two.worker.run(jobs=1)
+    assert heard == [f"w busy {job_id}"] * 6
+    assert [queue.workers() for queue in two.queues.values()] == [[], []]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue.worker_card import WorkerCard
 from workers.ending import Fate
-from workers.worker import WorkerState
+from workers.status import WorkerState
 
 
 @pytest.fixture
@@ -39,14 +40,11 @@ def test_it_loads_once_and_runs_job_after_job(shop: Shop) -> None:
 
 
 def test_its_card_says_what_it_is_and_goes_when_it_leaves(shop: Shop) -> None:
-    seen: list[WorkerCard] = []
-    shop.engine.interfere = lambda *_: seen.extend(shop.queue.workers())
     job_id = shop.submit()
+    busy = WorkerCard("worker-1", shop.engine.versions["device"], WorkerState.BUSY, job_id)
+    at_work = lambda *_: wait_for(lambda: [replace(card, beats=0) for card in shop.queue.workers()] == [busy])  # noqa: E731
+    shop.engine.interfere = at_work
     shop.worker.run(jobs=1)
-    card = seen[0]
-    assert (card.worker, card.gpu, card.state, card.job_id) == (
-        "worker-1", shop.engine.versions["device"], WorkerState.BUSY, job_id,
-    )  # fmt: skip
     assert shop.queue.workers() == []
 
 

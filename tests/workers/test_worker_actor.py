@@ -29,7 +29,7 @@ from workers import node_drain
 from workers.actor import ActorSink, spawn_worker
 from workers.config import WorkerConfig
 from workers.node_drain import node_is_draining
-from workers.worker import WorkerState
+from workers.status import WorkerState
 
 NAMESPACE = "test-workers"
 EXPORTED = {

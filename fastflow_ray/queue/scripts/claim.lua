@@ -47,7 +47,7 @@ end
 
 local id, lane, tenant
 if not paused() then id, lane, tenant = next_ready() end
-heard_of(worker, lease_ms, id and 'busy' or 'idle', id or '')
+heard_of(worker, lease_ms)
 if not id then
   redis.call('DEL', wake)  -- nobody waits: old tokens mean nothing
   return false

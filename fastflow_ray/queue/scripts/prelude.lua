@@ -185,9 +185,9 @@ local function shown(id)
 end
 
 -- A worker was heard of: its card is good for one lease more.
-local function heard_of(worker, lease_ms, state, id)
+local function heard_of(worker, lease_ms)
   local card = cards .. worker
-  redis.call('HSET', card, 'state', state, 'job', id, 'lease_ms', lease_ms)
+  redis.call('HSET', card, 'lease_ms', lease_ms)
   redis.call('PEXPIRE', card, lease_ms)
   redis.call('ZADD', workers, integer(now_ms + tonumber(lease_ms)), worker)
 end

@@ -1,6 +1,5 @@
--- A worker lays down its card, good for so long unless it is heard of.
-local worker, gpu, state, ttl_ms = unpack(ARGV)
+-- A worker lays down its card, good for so long unless it is heard of. Its beats are counted on.
+local worker, gpu, state, job, publishing, ttl_ms = unpack(ARGV)
 
-redis.call('DEL', cards .. worker)
-redis.call('HSET', cards .. worker, 'gpu', gpu, 'beats', 0)
-heard_of(worker, ttl_ms, state, '')
+redis.call('HSET', cards .. worker, 'gpu', gpu, 'state', state, 'job', job, 'publishing', publishing)
+heard_of(worker, ttl_ms)

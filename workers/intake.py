@@ -1,0 +1,101 @@
+"""Where a worker's next job comes from: its queues in turn, and patience while there is no job, no queue, no store.
+
+Knows queues and the store's health; what becomes of a claimed job is no concern of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from fastflow_ray.errors import QueueUnavailable, Retryable, StorageFailed
+from fastflow_ray.queue.contract import Claim, JobQueue
+from fastflow_ray.storage import Store
+from workers.config import WorkerConfig
+from workers.meter import Meter
+from workers.rota import Rota
+from workers.timesheet import Timesheet
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 1.0  # for a job, before looking whether to leave
+LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
+
+
+class Intake:
+    """Of one worker; for the worker's thread, but for `store_failed`."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        rota: Rota,
+        store: Store,
+        meter: Meter,
+        timesheet: Timesheet,
+        draining: threading.Event,
+        on_look: Callable[[], None],
+    ) -> None:
+        """`draining` is set when the worker takes no more jobs; `on_look` hears of every look for one in vain."""
+        self._config = config
+        self._rota = rota
+        self._store = store
+        self._meter = meter
+        self._timesheet = timesheet
+        self._draining = draining
+        self._on_look = on_look
+        self._store_failed = threading.Event()
+
+    def store_failed(self) -> None:
+        """Take no job until the store has proven that it keeps what it is given; from any thread."""
+        self._store_failed.set()
+
+    def next_claim(self) -> tuple[JobQueue, Claim] | None:
+        """Wait for a job, and tell whose queue it is from; None: it is time to leave."""
+        failures = 0
+        while not self._draining.is_set():
+            if self._store_failed.is_set():
+                self._await_store()
+                continue
+            try:
+                if found := self._claim():
+                    return found
+                self._wait_for_a_job()
+                failures = 0
+            except QueueUnavailable as error:
+                failures += 1
+                self._back_off(failures, error)
+        return None
+
+    def _claim(self) -> tuple[JobQueue, Claim] | None:
+        for queue in self._rota.queues():
+            if claim := queue.claim(self._config.name, self._config.lease_s):
+                if self._rota.took(queue.name):
+                    self._meter.switched()
+                return queue, claim
+        return None
+
+    def _wait_for_a_job(self) -> None:
+        self._on_look()
+        queues = self._rota.awake()
+        with self._timesheet.waiting():
+            for queue in queues:
+                queue.wait(WAIT_S / len(queues))
+
+    def _await_store(self) -> None:
+        """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters."""
+        failures = 0
+        while not self._draining.is_set():
+            try:
+                self._store.check()
+                return self._store_failed.clear()
+            except StorageFailed as error:
+                failures += 1
+                self._back_off(failures, error)
+        return None
+
+    def _back_off(self, failures: int, error: Retryable) -> None:
+        backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
+        log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
+        with self._timesheet.waiting():
+            self._draining.wait(backoff_s)

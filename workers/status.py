@@ -1,0 +1,30 @@
+"""A worker at one moment, as it tells whoever asks. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing."""
+
+    LOADING = "loading"
+    IDLE = "idle"
+    BUSY = "busy"  # makes a video, or publishes one
+    DRAINING = "draining"  # takes no more jobs, and leaves
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """A worker at one moment."""
+
+    name: str
+    model: str  # the one it holds
+    state: WorkerState
+    job_id: str | None  # whose video it makes
+    publishing: str | None  # the job whose video it publishes meanwhile
+    busy_s: float  # in which the device made videos, since the first model was loaded
+    idle_s: float  # in which it did not
+    switches: int  # jobs that wanted another model than the one loaded
+    feed_failures: int  # attempts to reach the fleet's statistics in vain
