@@ -17,7 +17,7 @@ from rich.text import Text
 
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
-from fastflow_ray.queue.worker_card import Service
+from fastflow_ray.queue.worker_card import RESTING, Service
 
 BAR_CELLS = 24
 PROMPT_CELLS = 34
@@ -186,6 +186,14 @@ def workers_table(services: Sequence[Service]) -> Table:
             heard = (str(card.beats), f"{card.silent_s:.0f} s ago")
             table.add_row(service.model, *map(_on_one_line, told), *heard)
     return table
+
+
+def rests(services: Sequence[Service]) -> Iterator[str]:
+    """Which worker leaves which model to others for a while, and why; a line each."""
+    for service in services:
+        for card in service.workers:
+            if card.state == RESTING:
+                yield _on_one_line(f"{card.worker} rests {service.model}: {card.why}")
 
 
 def silence(record: JobRecord) -> str | None:

@@ -22,18 +22,18 @@ class CardKeeper:
     def __init__(
         self,
         queues: Iterable[JobQueue],
-        card: Callable[[], WorkerCard],
+        card: Callable[[str], WorkerCard],
         lease_s: float,
         beat_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`card` is what to show now, asked from any thread."""
+        """`card` is what to show now on the queue of that name, asked from any thread."""
         self._queues = list(queues)
         self._card = card
         self._lease_s = lease_s
         self._beat_s = beat_s
         self._clock = clock
-        self._shown: WorkerCard | None = None
+        self._shown: list[WorkerCard] = []
         self._shown_s = clock()
         self._news = threading.Event()
         self._over = threading.Event()
@@ -41,10 +41,10 @@ class CardKeeper:
 
     def show(self, good_s: float) -> None:
         """Lay the card down everywhere, here and now, good for so long."""
-        self._shown, self._shown_s = self._card(), self._clock()
-        for queue in self._queues:
+        self._shown, self._shown_s = self._cards(), self._clock()
+        for queue, card in zip(self._queues, self._shown, strict=True):
             with suppress(QueueUnavailable):  # the next sign of life lays it down too
-                queue.sign_in(self._shown, good_s)
+                queue.sign_in(card, good_s)
 
     def start(self) -> None:
         """Keep it from now on, good for a lease after every sign of life."""
@@ -61,12 +61,15 @@ class CardKeeper:
         self._news.set()
         if self._thread.is_alive():
             self._thread.join()
-        for queue in self._queues:
+        for queue, card in zip(self._queues, self._cards(), strict=True):
             with suppress(QueueUnavailable):
-                queue.sign_off(self._card().worker)
+                queue.sign_off(card.worker)
 
     def _keep(self) -> None:
         while self._news.wait() and not self._over.is_set():
             self._news.clear()
-            if self._card() != self._shown or self._clock() - self._shown_s >= self._beat_s:
+            if self._cards() != self._shown or self._clock() - self._shown_s >= self._beat_s:
                 self.show(self._lease_s)
+
+    def _cards(self) -> list[WorkerCard]:
+        return [self._card(queue.name) for queue in self._queues]

@@ -15,6 +15,7 @@ from fastflow_ray.errors import (
     FastFlowError,
     InvalidInput,
     LeaseLost,
+    ModelLoadFailed,
     Permanent,
     QueueUnavailable,
     StorageFailed,
@@ -36,7 +37,7 @@ class Fate(StrEnum):
     RETRIED = "retried"  # failed; the queue will try again
     DEAD = "dead"  # failed for good
     CANCELLED = "cancelled"
-    RELEASED = "released"  # given back, as this worker leaves
+    RELEASED = "released"  # given back, as this worker leaves or cannot read the model
     LOST = "lost"  # somebody else has the job
     UNKNOWN = "unknown"  # the queue could not be told; the lease runs out and another attempt settles it
 
@@ -91,7 +92,7 @@ def _tell(queue: JobQueue, publisher: Publisher, claim: Claim, error: Exception,
         case LeaseLost():
             _discard(publisher, claim)
             return Fate.LOST
-        case Draining():
+        case Draining() | ModelLoadFailed():
             released = patiently(lambda: queue.release(claim), claim.lease_s)
             return Fate.RELEASED if released else Fate.LOST
         case _:

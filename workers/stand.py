@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from fastflow_ray.errors import ModelLoadFailed, UnknownModel
 from fastflow_ray.models.engine import Engine, OnStep, StepReport
 from workers.meter import Meter
 
@@ -20,13 +21,13 @@ class Stand:
         self._worker = worker
         self._load = load
         self._meter = meter
-        self._name = ""
+        self.holds = ""  # this model; empty: none
         self._engine: Engine | None = None
 
     def engine(self, model: str, on_step: OnStep) -> Engine:
-        """The model's engine, read first if another stands there; raises ModelLoadFailed, UnknownModel, and whatever
-        `on_step` raises."""
-        if self._engine is None or self._name != model:
+        """The model's engine, read first if another stands there; raises ModelLoadFailed, and whatever `on_step`
+        raises."""
+        if self._engine is None or self.holds != model:
             on_step(StepReport("load"))
             self._clear()
             self._engine = self._read(model)
@@ -40,15 +41,18 @@ class Stand:
     def _clear(self) -> None:
         """Both at once may be more than the device holds."""
         if self._engine is not None:
-            log.info("<- worker %s puts %s away", self._worker, self._name)
-            self._engine = None
+            log.info("<- worker %s puts %s away", self._worker, self.holds)
+            self._engine, self.holds = None, ""
             gc.collect()
 
     def _read(self, model: str) -> Engine:
         began_s = time.monotonic()
         log.info("-> worker %s loads %s", self._worker, model)
-        engine = self._load(model)
-        self._name = model
+        try:
+            engine = self._load(model)
+        except UnknownModel as error:  # to a job of that model's queue it is the same: not its fault, and not here
+            raise ModelLoadFailed(str(error)) from error
+        self.holds = model
         self._meter.loaded(time.monotonic() - began_s)
         log.info("<- worker %s has loaded %s@%s", self._worker, engine.model, engine.revision)
         return engine

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from itertools import count
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import DeviceLost, StorageFailed
+from fastflow_ray.errors import DeviceLost, ModelLoadFailed, StorageFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim, JobQueue
-from fastflow_ray.queue.worker_card import WorkerCard
+from fastflow_ray.queue.worker_card import RESTING, WorkerCard
 from fastflow_ray.storage import Store, open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.arm_feed import ArmFeed
@@ -29,6 +29,8 @@ from workers.runner import Runner
 from workers.stand import Stand
 from workers.status import WorkerState, WorkerStatus
 from workers.timesheet import Timesheet
+
+log = logging.getLogger(__name__)
 
 LOADING_S = 900.0  # a worker that loads says nothing for so long
 
@@ -76,17 +78,16 @@ class Worker:
     def run(self, jobs: int | None = None) -> None:
         """Work until `drain` is called, or until `jobs` are done.
 
-        Raises ModelLoadFailed, UnknownModel or StorageFailed if it cannot even begin, DeviceLost if it cannot go on.
+        Raises StorageFailed if it cannot even begin, ModelLoadFailed once it can read none of its models, DeviceLost if
+        it cannot go on.
         """
         try:
-            runner = self._prepare()
-            for _ in count() if jobs is None else range(jobs):
+            runner, done = self._prepare(), 0
+            while jobs is None or done < jobs:
                 found = self._intake.next_claim()
                 if found is None:
                     return
-                ending = self._run(runner, *found)
-                if ending and ending.reason == DeviceLost.code:
-                    raise DeviceLost(ending.message)
+                done += self._run(runner, *found)
         finally:
             self._leave()
 
@@ -116,18 +117,19 @@ class Worker:
             return WorkerState.DRAINING
         return WorkerState.BUSY if self._state is WorkerState.IDLE and publishing else self._state
 
-    def _card(self) -> WorkerCard:
-        now = self.status()
-        return WorkerCard(now.name, self._device, now.state, now.job_id, now.publishing)
+    def _card(self, model: str) -> WorkerCard:
+        now, why = self.status(), self._rota.resting(model)
+        state = RESTING if why else now.state.value
+        return WorkerCard(now.name, self._device, state, now.job_id, now.publishing, why)
 
     def _prepare(self) -> Runner:
         self._store.check()
         self._cards.show(LOADING_S)
-        engine = self._stand.engine(self._rota.held, on_step=lambda report: None)
+        self._read_first()
         for model, queue in self._queues.items():
             sweep(self._store, model, queue)
         self._timesheet.begin()
-        self._device, self._state = engine.versions.get("device", ""), WorkerState.IDLE
+        self._state = WorkerState.IDLE
         self._cards.start()
         return Runner(
             Publisher(self._store),
@@ -154,13 +156,39 @@ class Worker:
             leaving.callback(self._feed.close)
             leaving.callback(self._lane.close)  # the last comes first: publishing still needs all the others
 
-    def _run(self, runner: Runner, queue: JobQueue, claim: Claim) -> Ending | None:
+    def _read_first(self) -> None:
+        """The first model that can be read."""
+        for model in self._queues:
+            try:
+                self._device = self._stand.engine(model, on_step=lambda report: None).versions.get("device", "")
+                return self._rota.loaded(model)
+            except ModelLoadFailed as error:
+                self._rest(model, str(error))
+        return None
+
+    def _run(self, runner: Runner, queue: JobQueue, claim: Claim) -> bool:
+        """One attempt; False if it came to nothing because the model cannot be read here, and the job went back."""
         self._hands[claim], self._making, self._state = None, claim, WorkerState.BUSY
         self._cards.heard_of()
         ending = runner.run(queue, claim)
         self._making, self._state = None, WorkerState.IDLE
         self._cards.heard_of()
-        return ending
+        if ending and ending.reason == DeviceLost.code:
+            raise DeviceLost(ending.message)
+        if ending and ending.reason == ModelLoadFailed.code:
+            self._rest(queue.name, ending.message)
+            return False
+        if self._stand.holds == queue.name:
+            self._rota.loaded(queue.name)
+        return True
+
+    def _rest(self, model: str, why: str) -> None:
+        """Leave a model that cannot be read to others, for a while; raises ModelLoadFailed if that goes for all."""
+        rest_s = self._rota.rest(model, why)
+        if reasons := self._rota.hopeless():
+            raise ModelLoadFailed(reasons)
+        log.warning("! worker %s rests %s for %.0f s: %s", self._config.name, model, rest_s, why)
+        self._cards.heard_of()
 
     def _ended(self, claim: Claim, ending: Ending) -> None:
         del self._hands[claim]

@@ -15,7 +15,7 @@ from fastflow_ray.cli.options import connect, job_fields
 from fastflow_ray.cli.output import console, print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
-from fastflow_ray.display import job_card, job_line, jobs_table, workers_table
+from fastflow_ray.display import job_card, job_line, jobs_table, rests, workers_table
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
@@ -103,13 +103,15 @@ def status(
 def workers(
     json: given.AsJson = False, redis: given.RedisUrl = None, store: given.StoreUrl = None, api: given.ApiUrl = None
 ) -> None:
-    """List the workers by model: what each computes on, what it does, when it was last heard of."""
+    """List the workers by model: what each computes on, what it does, which models it rests, when it was heard of."""
     with connect(redis, store, api) as fleet:
         services = fleet.services()
     if json:
         print_json({service.model: [asdict(card) for card in service.workers] for service in services})
     elif any(service.workers for service in services):
         console().print(workers_table(services))
+        for line in rests(services):
+            print(line)
     else:
         print("no worker serves any model; `fastflow-ray up` starts some")
 

@@ -29,7 +29,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
                  zset    kept              ready id → place: (255 - priority)·2^40 + seq
     l:<lane>     zset    kept              tenants with ready jobs, below their cap → virtual time
     v:<lane>     zset    kept, ≤ 10,000    other tenants whose virtual time is ahead of the lane's clock → that time
-    w:<worker>   hash    one lease         a worker's card: gpu, state, job, publishing, beats
+    w:<worker>   hash    one lease         a worker's card: gpu, state, job, publishing, why, beats
     statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
     sequences    hash    kept              statistics store: worker → last sequence merged
 """

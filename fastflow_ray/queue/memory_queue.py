@@ -218,7 +218,8 @@ class MemoryQueue:
     def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
         """Lay down a worker's card."""
         with self._state.changed:
-            self._state.heard_of(replace(card, beats=self._card_of(card.worker).beats), ttl_s)
+            beats = self._card_of(card.worker).beats
+            self._state.heard_of(replace(card, why=card.why[:MESSAGE_LIMIT], beats=beats), ttl_s)
 
     def sign_off(self, worker: str) -> None:
         """Take the card away."""

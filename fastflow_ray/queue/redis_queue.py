@@ -131,8 +131,8 @@ class RedisQueue:
 
     def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
         """Lay down a worker's card."""
-        hands = (card.job_id or "", card.publishing or "")
-        self._run("sign_in", card.worker, card.gpu, card.state, *hands, _ms(ttl_s))
+        told = (card.gpu, card.state, card.job_id or "", card.publishing or "", card.why[:MESSAGE_LIMIT])
+        self._run("sign_in", card.worker, *told, _ms(ttl_s))
 
     def sign_off(self, worker: str) -> None:
         """Take the card away."""
@@ -188,6 +188,7 @@ def _card(worker: str, stored: dict[str, str], silent_ms: int) -> WorkerCard:
         stored.get("state", ""),
         stored.get("job") or None,
         stored.get("publishing") or None,
+        stored.get("why", ""),
         whole_number(stored.get("beats")),
         silent_ms / 1000,
     )

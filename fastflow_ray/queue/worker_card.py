@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+RESTING = "resting"  # the state of a worker that takes no job of this queue for a while
+
 
 @dataclass(frozen=True)
 class WorkerCard:
     """A worker as the queue knows it; gone when it has not been heard of for as long as its card is good.
 
-    A worker of several models shows the same on the queue of each, whichever of them it is at.
+    A worker of several models shows the same on the queue of each, whichever of them it is at, but for those it rests.
     """
 
     worker: str
     gpu: str = ""  # what it computes on, in words
-    state: str = ""  # loading, idle, busy or draining; empty: it has only been heard of
+    state: str = ""  # loading, idle, busy, draining or resting; empty: it has only been heard of
     job_id: str | None = None  # whose video it makes
     publishing: str | None = None  # the job whose video it publishes meanwhile
+    why: str = ""  # it rests
     beats: int = 0  # heartbeats, for jobs of this queue
     silent_s: float = field(default=0.0, compare=False)  # since it was last heard of, as of the reading
 
@@ -36,4 +39,6 @@ class Service:
             return f"the queue of {self.model} is paused: {self.paused}"
         if not self.workers:
             return f"no worker serves {self.model} now; its jobs wait until one comes"
+        if all(card.state == RESTING for card in self.workers):
+            return f"no worker can load {self.model} now; its jobs wait until one can: {self.workers[0].why}"
         return None

@@ -14,7 +14,7 @@ import redis
 from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue.worker_card import WorkerCard
+from fastflow_ray.queue.worker_card import RESTING, WorkerCard
 
 Command = Callable[..., Answer]
 
@@ -78,7 +78,9 @@ def test_workers_are_listed_with_what_they_do(
     header, row = command("workers", *words).out.splitlines()
     assert header.split() == ["model", "worker", "GPU", "state", "makes", "publishes", "beats", "heard", "of"]
     assert row.split()[:8] == ["shapes", "w-0", "NVIDIA", "H100", "busy", job_id, "job-0", "1"]
-    (card,) = json.loads(command("workers", "--json", *words).out)["shapes"]
+    fleet.queue.sign_in(WorkerCard("w-1", state=RESTING, why="no weights;\nfetch them"), 60.0)
+    assert command("workers", *words).out.splitlines()[-1] == "w-1 rests shapes: no weights; fetch them"
+    card, _ = json.loads(command("workers", "--json", *words).out)["shapes"]
     assert (card["worker"], card["state"], card["job_id"], card["publishing"]) == ("w-0", "busy", job_id, "job-0")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue
-from fastflow_ray.queue.worker_card import Service, WorkerCard
+from fastflow_ray.queue.limits import MESSAGE_LIMIT
+from fastflow_ray.queue.worker_card import RESTING, Service, WorkerCard
 
 JOB = VideoJob(prompt="a small red circle", seed=7)
 LEASE_S = 60.0
@@ -114,3 +117,15 @@ def test_what_stands_between_a_job_and_a_worker() -> None:
     assert Service("shapes", []).obstacle() == "no worker serves shapes now; its jobs wait until one comes"
     paused = Service("shapes", [WorkerCard("w")], "new driver")
     assert paused.obstacle() == "the queue of shapes is paused: new driver"
+
+
+def test_a_model_that_all_its_workers_rest_says_why() -> None:
+    resting, able = WorkerCard("w-0", state=RESTING, why="no weights; fetch them"), WorkerCard("w-1", state="busy")
+    assert Service("shapes", [resting, able]).obstacle() is None
+    said = Service("shapes", [resting, replace(resting, worker="w-1")]).obstacle()
+    assert said == "no worker can load shapes now; its jobs wait until one can: no weights; fetch them"
+
+
+def test_a_card_keeps_why_its_worker_rests(queue: JobQueue) -> None:
+    queue.sign_in(WorkerCard("w", "cpu", RESTING, why="x" * 2000), ttl_s=LEASE_S)
+    assert queue.workers() == [WorkerCard("w", "cpu", RESTING, why="x" * MESSAGE_LIMIT)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from one_worker import OneWorker
+from two_queues import TwoQueues
 
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.models.loading import load_engine
@@ -24,3 +25,8 @@ def one(small_engine: Engine, tmp_path: Path) -> Iterator[OneWorker]:
     yield worker
     worker.lane.close()
     assert worker.feed.close()
+
+
+@pytest.fixture
+def two(small_checkpoint: Path, tmp_path: Path) -> TwoQueues:
+    return TwoQueues(small_checkpoint, tmp_path / "store")

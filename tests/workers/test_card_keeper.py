@@ -24,7 +24,7 @@ class Desk:
         self.clock = Clock()
         self.queues = [MemoryQueue(name, QueueLimits(), self.clock) for name in ("a", "b")]
         self.card = WorkerCard("w", "cpu", "idle")
-        self.keeper = CardKeeper(self.queues, lambda: self.card, LEASE_S, BEAT_S, self.clock)
+        self.keeper = CardKeeper(self.queues, lambda model: self.card, LEASE_S, BEAT_S, self.clock)
 
     def shown(self) -> list[list[WorkerCard]]:
         return [list(queue.workers()) for queue in self.queues]

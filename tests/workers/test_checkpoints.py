@@ -12,7 +12,7 @@ import pytest
 from one_worker import STEPS, Clock, FollowedRunner, OneWorker, at
 from waiting import wait_for
 
-from fastflow_ray.errors import ModelLoadFailed, OutOfMemory, StorageFailed
+from fastflow_ray.errors import OutOfMemory, Retryable, StorageFailed
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.limits import QueueLimits
@@ -299,7 +299,7 @@ def test_a_job_that_is_over_leaves_no_checkpoint(one: OneWorker, end: str, fate:
     job_id = one.submit(max_attempts=1)
     drain_at(one, 5)
     assert saved(one)
-    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(ModelLoadFailed("no weights"))}[end]
+    act = {"cancel": lambda: one.queue.cancel(job_id), "bury": lambda: _raise(Retryable("no luck"))}[end]
     one.engine.interfere = at("sample", 7, act)
     assert finish_elsewhere(one).fate is fate
     assert not saved(one)
@@ -308,7 +308,7 @@ def test_a_job_that_is_over_leaves_no_checkpoint(one: OneWorker, end: str, fate:
 def test_a_job_that_failed_after_it_had_gone_on_begins_anew(one: OneWorker) -> None:
     job_id = one.submit()
     drain_at(one, 5)
-    one.engine.interfere = at("sample", 7, lambda: _raise(ModelLoadFailed("no weights")))
+    one.engine.interfere = at("sample", 7, lambda: _raise(Retryable("no luck")))
     assert finish_elsewhere(one).fate is Fate.RETRIED
     assert not saved(one), "it may have been the checkpoint's fault"
     one.engine.interfere = lambda report, on_step: None

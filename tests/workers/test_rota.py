@@ -7,7 +7,7 @@ import pytest
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
-from workers.rota import LONGEST_TURN, PATIENCE_S, Line, Rota, order
+from workers.rota import FIRST_REST_S, LONGEST_REST_S, LONGEST_TURN, PATIENCE_S, Line, Rota, order
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,48 @@ def test_with_one_model_no_queue_is_asked_for_its_depth() -> None:
 
     queue = Shy("a", QueueLimits())
     assert Rota({"a": queue}).queues() == [queue]
+
+
+class Bedroom:
+    """The rota of three empty queues, and its clock."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.rota = Rota({model: MemoryQueue(model, QueueLimits()) for model in ("a", "b", "c")}, lambda: self.now_s)
+
+    def awake(self) -> str:
+        return "".join(queue.name for queue in self.rota.awake())
+
+
+def test_a_model_at_rest_is_not_asked_for_jobs() -> None:
+    bedroom = Bedroom()
+    bedroom.rota.took("b")
+    assert bedroom.rota.rest("b", "no weights") == FIRST_REST_S
+    assert bedroom.rota.held == "", "the one before had to go for it"
+    assert (bedroom.awake(), bedroom.rota.resting("b"), bedroom.rota.resting("a")) == ("ac", "no weights", "")
+    assert [queue.name for queue in bedroom.rota.queues()] == ["a", "c"]
+    bedroom.now_s += FIRST_REST_S
+    assert (bedroom.awake(), bedroom.rota.resting("b")) == ("abc", "")
+
+
+def test_rests_grow_up_to_a_bound_until_the_model_is_read() -> None:
+    bedroom = Bedroom()
+    rests_s = [bedroom.rota.rest("b", "no weights") for _ in range(2000)]
+    assert rests_s[:6] == [30.0, 60.0, 120.0, 240.0, 480.0, LONGEST_REST_S]
+    assert set(rests_s[6:]) == {LONGEST_REST_S}
+    bedroom.rota.loaded("b")
+    assert (bedroom.awake(), bedroom.rota.held) == ("abc", "b")
+    assert bedroom.rota.rest("b", "no weights") == FIRST_REST_S
+
+
+def test_it_is_hopeless_once_no_model_could_be_read_when_last_tried() -> None:
+    bedroom = Bedroom()
+    for model in ("a", "b"):
+        bedroom.rota.rest(model, f"no {model}")
+        assert not bedroom.rota.hopeless()
+    bedroom.now_s += LONGEST_REST_S
+    bedroom.rota.loaded("a")
+    bedroom.rota.rest("c", "no c")
+    assert not bedroom.rota.hopeless()
+    bedroom.rota.rest("a", "no a")
+    assert bedroom.rota.hopeless() == "no b; no c; no a", "whether or not the first rests are over"

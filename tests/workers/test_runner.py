@@ -22,7 +22,6 @@ from fastflow_ray.errors import (
     InvalidInput,
     InvalidOutput,
     JobCancelled,
-    ModelLoadFailed,
     OutOfMemory,
     StorageFailed,
 )
@@ -220,7 +219,6 @@ def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one:
     [
         (DeviceLost("the device is lost; go on elsewhere"), JobState.DELAYED, "device_lost"),
         (StorageFailed("the disk is full; make room"), JobState.DELAYED, "storage"),
-        (ModelLoadFailed("no weights; fetch them"), JobState.DELAYED, "model_load"),
         (ZeroDivisionError("a defect"), JobState.DELAYED, "internal"),
         (InvalidInput("the size is wrong; use another"), JobState.DEAD, "invalid_input"),
         (InvalidOutput("NaN; try another seed"), JobState.DEAD, "invalid_output"),
