@@ -27,7 +27,7 @@ from fastflow_ray.settings import Settings
 Model = Annotated[str, typer.Option(help="Whose queue.")]
 MaxRunning = Annotated[int | None, typer.Option(help="So many of its jobs at a time; 0 stops it. Default: no limit.")]
 MaxQueued = Annotated[int | None, typer.Option(help="So many of its jobs may wait. Default: no limit.")]
-Reason = Annotated[str, typer.Option(help="Shown to all whose jobs wait.")]
+Reason = Annotated[str, typer.Argument(help="Shown to all whose jobs wait.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Operate a queue.")
 

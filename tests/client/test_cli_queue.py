@@ -47,10 +47,12 @@ def bury(fleet: Fleet, on_fleet: Command) -> str:
 
 
 def test_a_paused_queue_says_why_to_those_who_wait(fleet: Fleet, on_fleet: Command) -> None:
-    assert on_fleet("queue", "pause", "--reason", "new driver").code == 0
+    assert on_fleet("queue", "pause", "new driver").code == 0
     job_id = on_fleet("submit", "a circle").out.strip()
     assert on_fleet("status", job_id).err == "the queue of shapes is paused: new driver\n"
     assert fleet.queue.claim("w", 60.0) is None
+    assert on_fleet("queue", "pause").code == 0
+    assert on_fleet("status", job_id).err == "the queue of shapes is paused: by its operator\n"
     assert on_fleet("queue", "resume").code == 0
     assert fleet.queue.claim("w", 60.0) is not None
     assert on_fleet("status", job_id).err == ""
