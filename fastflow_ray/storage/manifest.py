@@ -24,6 +24,7 @@ from fastflow_ray.acceleration import Acceleration, Preset
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import Wish, pace_fields
 
+SCHEMA_VERSION: Literal[1] = 1
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -149,7 +150,7 @@ class Outcome(_Value):
 class Manifest(Outcome):
     """A published result. `model_dump(mode="json")` is what a queue keeps, `to_json` what a store keeps."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     files: Annotated[dict[str, StoredFile], Field(min_length=1)]  # video, thumbnail, …
 
     @model_validator(mode="after")

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -126,34 +125,6 @@ def test_a_damaged_upload_is_never_published(odd: OddS3, make_outcome: MakeOutco
     assert publisher.publish(make_outcome(2), make_files(2)).fence == 2
 
 
-class FlippingManifests(FolderStore):
-    """A disk that flips a bit of so many manifests that are put on it."""
-
-    def __init__(self, root: Path, flips: int) -> None:
-        super().__init__(root)
-        self.flips = flips
-
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        return super().put_if_absent(key, self._flipped(data), content_type)
-
-    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
-        super().put_bytes(key, self._flipped(data), content_type)
-
-    def _flipped(self, data: bytes) -> bytes:
-        self.flips -= 1
-        return data.replace(b"{", b"[", 1) if self.flips >= 0 else data
-
-
-def test_a_manifest_that_arrives_damaged_is_put_again(
-    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
-) -> None:
-    publisher = Publisher(FlippingManifests(tmp_path / "store", flips=2))
-    manifest = publisher.publish(make_outcome(1), make_files(1))
-    assert Publisher(FolderStore(tmp_path / "store")).find("job-1") == manifest
-    with pytest.raises(StorageFailed, match="is not what was uploaded"):
-        Publisher(FlippingManifests(tmp_path / "other", flips=99)).publish(make_outcome(1), make_files(1))
-
-
 def test_a_manifest_whose_answer_was_lost_is_still_ours(
     odd: OddS3, make_outcome: MakeOutcome, make_files: MakeFiles
 ) -> None:
@@ -175,41 +146,6 @@ def test_a_server_without_conditions_still_publishes_once(
     store.check()
     first = Publisher(store).publish(make_outcome(1), make_files(1))
     assert Publisher(store).publish(make_outcome(2), make_files(2)) == first
-
-
-def damaged(manifest: Manifest, **changes: Any) -> bytes:
-    return json.dumps(manifest.model_dump(mode="json") | changes).encode()
-
-
-def test_a_damaged_manifest_is_never_trusted(tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles) -> None:
-    store = FolderStore(tmp_path / "store")
-    publisher = Publisher(store)
-    manifest = publisher.publish(make_outcome(), make_files())
-    elsewhere = manifest.model_dump(mode="json")["files"]["video"] | {"key": "jobs/other/1/video.mp4"}
-    for data in (
-        b"",
-        manifest.to_json()[:-20],
-        damaged(manifest, schema_version=2),
-        damaged(manifest, unheard_of=1),
-        damaged(manifest, job_id="job-2"),
-        damaged(manifest, fence=2),
-        damaged(manifest, files={}),
-        damaged(manifest, files={"video": elsewhere}),
-    ):
-        store.put_bytes("jobs/job-1/result.json", data, "application/json")
-        for operation in (publisher.find, lambda job: publisher.publish(make_outcome(), make_files())):
-            with pytest.raises(StorageFailed, match=r"jobs/job-1/result.json .* cannot be trusted: .*; delete it"):
-                operation("job-1")
-        with pytest.raises(StorageFailed):
-            publisher.discard("job-1", 1)
-
-
-def test_another_jobs_manifest_is_not_ours(tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles) -> None:
-    store = FolderStore(tmp_path / "store")
-    other = Publisher(store).publish(make_outcome(job_id="job-2"), make_files())
-    store.put_bytes("jobs/job-1/result.json", other.to_json(), "application/json")
-    with pytest.raises(StorageFailed, match="it tells of job job-2"):
-        Publisher(store).find("job-1")
 
 
 def test_a_result_whose_file_is_gone_is_no_result(

@@ -449,6 +449,25 @@ def test_a_leaving_worker_finishes_what_is_nearly_done(one: OneWorker) -> None:
     assert one.run().fate is Fate.SUCCEEDED
 
 
+def test_a_manifest_that_was_cut_off_costs_a_job_nothing_but_the_work(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.store.put_bytes(f"jobs/{job_id}/result.json", b'{"schema_version": 1', "application/json")
+    assert one.run().fate is Fate.SUCCEEDED
+    made = manifest(one, job_id)
+    assert one.record(job_id).result == made.model_dump(mode="json")
+    assert {key for key in one.objects() if not key.endswith(".json")} == {file.key for file in made.files.values()}
+
+
+def test_a_manifest_of_a_newer_version_is_left_to_workers_that_can_read_it(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.store.put_bytes(f"jobs/{job_id}/result.json", b'{"schema_version": 2}', "application/json")
+    ending = one.run()
+    assert (ending.fate, ending.reason) == (Fate.RETRIED, "storage")
+    assert "its version is 2, and this program reads 1; upgrade, or delete it" in ending.message
+    assert one.objects() == [f"jobs/{job_id}/result.json"]
+    assert not one.engine.reports, "nothing was made"
+
+
 def test_a_completion_waits_for_the_queue_to_come_back(one: OneWorker) -> None:
     job_id = one.submit()
     one.store.after_manifest = lambda: setattr(one.queue, "unreachable", 2)

@@ -1,0 +1,135 @@
+"""Where a job's manifest stands: under the first of its names whose text is legible. Knows no file of a result.
+
+A text that is no JSON any more, cut off or with a bit flipped, is nobody's result; who comes next puts his own under
+the next name. A name is written once, and a damaged one is written over with the first legible text alone: so all who
+look, at any moment, find the same manifest. A legible text that is no manifest of this job is neither believed nor
+passed over, for it may be the result that a later version of this program published.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+
+from fastflow_ray.errors import StorageFailed
+from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.manifest import SCHEMA_VERSION, Manifest, job_folder
+
+log = logging.getLogger(__name__)
+
+NAMES = ("result.json", "result-2.json", "result-3.json", "result-4.json")
+TRIES = 3  # to read a damaged text the same way twice, and to write one so that it arrives
+JSON = "application/json"
+
+
+class ManifestShelf:
+    """The manifests of one store; every method may raise StorageFailed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, job_id: str) -> Manifest | None:
+        """The job's manifest; None if there is none that is legible, and room for one."""
+        damaged: list[str] = []
+        for key in _keys(job_id):
+            text = self._read(key)
+            if text is None:
+                return None
+            if _object(text) is not None:
+                manifest = self._manifest(job_id, key, text)
+                for other in damaged:
+                    self._mend(other, text)
+                return manifest
+            log.warning("! %s in %s is damaged and passed over", key, self._store.url)
+            damaged.append(key)
+        raise self._distrust(damaged[0], "it is damaged, and so is whatever was put beside it", "check the store")
+
+    def put(self, manifest: Manifest) -> None:
+        """Unless there is one; `find` tells whose it is that stands there then."""
+        text = manifest.to_json()
+        for key in _keys(manifest.job_id):
+            if self._store.put_if_absent(key, text, JSON):
+                if self._arrived(key, manifest, text):
+                    return
+            elif _object(self._read(key) or b"") is not None:
+                return
+
+    def _read(self, key: str) -> bytes | None:
+        """A damaged text is read again: only if it is the same twice, it stands there like that."""
+        text = self._store.get_bytes(key)
+        for _ in range(TRIES):
+            if text is None or _object(text) is not None:
+                return text
+            before, text = text, self._store.get_bytes(key)
+            if text == before:
+                return text
+        raise StorageFailed(f"{key} in {self._store.url} reads differently each time; check the network")
+
+    def _arrived(self, key: str, manifest: Manifest, text: bytes) -> bool:
+        """Whether a legible manifest stands there. A mistake in ours is put right: nobody passes over what is legible,
+        and so nobody else writes there."""
+        for _ in range(TRIES):
+            stored = self._read(key)
+            if stored is None or _object(stored) is None:
+                return False
+            if stored == text or _fence_of(stored) not in (None, manifest.fence):  # ours was damaged, and is mended
+                return True
+            self._store.put_bytes(key, text, JSON)
+        raise self._not_written(key)
+
+    def _mend(self, key: str, text: bytes) -> None:
+        """For whoever looks under the first name alone, and should the text that was found be damaged too one day."""
+        for _ in range(TRIES):
+            self._store.put_bytes(key, text, JSON)
+            if self._store.get_bytes(key) == text:
+                log.info("<- %s in %s is whole again", key, self._store.url)
+                return
+        raise self._not_written(key)
+
+    def _manifest(self, job_id: str, key: str, text: bytes) -> Manifest:
+        if (version := (_object(text) or {}).get("schema_version")) != SCHEMA_VERSION:
+            raise self._distrust(key, f"its version is {version!r}, and this program reads {SCHEMA_VERSION}", "upgrade")
+        try:
+            manifest = Manifest.model_validate_json(text)
+        except ValidationError as error:
+            raise self._distrust(key, f"it is not a manifest ({error.error_count()} errors)", "upgrade") from error
+        if manifest.job_id != job_id:
+            raise self._distrust(key, f"it tells of job {manifest.job_id}", "move it to its place")
+        return manifest
+
+    def _distrust(self, key: str, what: str, remedy: str) -> StorageFailed:
+        return StorageFailed(
+            f"{key} in {self._store.url} cannot be trusted: {what}; {remedy}, or delete it to let the job run again"
+        )
+
+    def _not_written(self, key: str) -> StorageFailed:
+        return StorageFailed(f"{key} in {self._store.url} is not what was uploaded; check the store, then try again")
+
+
+def manifest_key(job_id: str) -> str:
+    """The first of its names; raises InvalidInput for what is no job id."""
+    return next(iter(_keys(job_id)))
+
+
+def _keys(job_id: str) -> list[str]:
+    return [job_folder(job_id) + name for name in NAMES]
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    """None: it is no JSON object, and so damaged."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _fence_of(text: bytes) -> int | None:
+    """None: it is not a manifest."""
+    try:
+        return Manifest.model_validate_json(text).fence
+    except ValidationError:
+        return None

@@ -1,0 +1,174 @@
+"""A manifest that cannot be read is nobody's result, and one that cannot be understood is not passed over."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastflow_ray.errors import StorageFailed
+from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.folder import FolderStore
+from fastflow_ray.storage.manifest_shelf import NAMES
+from fastflow_ray.storage.publication import Manifest, Outcome, Publisher
+
+MakeOutcome = Callable[..., Outcome]
+MakeFiles = Callable[..., dict[str, tuple[Path, str]]]
+ATTEMPTS = 6
+KEY = "jobs/job-1/result.json"
+JSON = "application/json"
+
+
+def changed(manifest: Manifest, **changes: Any) -> bytes:
+    return json.dumps(manifest.model_dump(mode="json") | changes).encode()
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"schema_version": 1, "job_id": "jo'])
+def test_a_damaged_manifest_is_passed_over_and_mended(
+    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Publisher(store)
+    store.put_bytes(KEY, text, JSON)
+    assert publisher.find("job-1") is None
+    assert f"! {KEY} in {store.url} is damaged and passed over" in caplog.text
+    manifest = publisher.publish(make_outcome(2), make_files(2))
+    assert manifest.fence == 2
+    assert publisher.publish(make_outcome(3), make_files(3)) == publisher.find("job-1") == manifest
+    assert store.get_bytes(KEY) == manifest.to_json(), "whoever looks there finds the same"
+
+
+def test_of_many_attempts_beside_a_damaged_manifest_one_is_the_result(
+    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store.put_bytes(KEY, b"{", JSON)
+    start = threading.Barrier(ATTEMPTS)
+    files = {fence: make_files(fence) for fence in range(1, ATTEMPTS + 1)}
+
+    def attempt(fence: int) -> Manifest:
+        start.wait(timeout=20)
+        return Publisher(store).publish(make_outcome(fence), files[fence])
+
+    with ThreadPoolExecutor(ATTEMPTS) as pool:
+        results = list(pool.map(attempt, files))
+    winner = results[0]
+    assert all(result == winner for result in results)
+    assert store.get_bytes(KEY) == winner.to_json()
+    kept = {key for key in store.list("jobs/") if not key.endswith(".json")}
+    assert kept == {file.key for file in winner.files.values()}
+
+
+class SlowDisk(FolderStore):
+    """A disk that damages the first manifest put on it; `meanwhile` happens before its owner may look."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        if self.meanwhile is None:
+            return super().put_if_absent(key, data, content_type)
+        put, act, self.meanwhile = super().put_if_absent(key, data[:-9], content_type), self.meanwhile, None
+        act()
+        return put
+
+
+def test_who_put_a_damaged_manifest_bows_to_who_came_meanwhile(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = SlowDisk(tmp_path / "store")
+    results: list[Manifest] = []
+    store.meanwhile = lambda: results.append(Publisher(store).publish(make_outcome(2), make_files(2)))
+    assert Publisher(store).publish(make_outcome(1), make_files(1)) == results[0]
+    assert (results[0].fence, store.get_bytes(KEY)) == (2, results[0].to_json())
+    assert not list(store.list("jobs/job-1/1/")), "his files are gone"
+
+
+def test_what_is_legible_and_no_manifest_of_this_job_is_neither_believed_nor_passed_over(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    publisher = Publisher(store)
+    manifest = publisher.publish(make_outcome(), make_files())
+    elsewhere = manifest.model_dump(mode="json")["files"]["video"] | {"key": "jobs/other/1/video.mp4"}
+    foreign = {
+        changed(manifest, schema_version=2): "its version is 2, and this program reads 1; upgrade",
+        changed(manifest, unheard_of=1): "it is not a manifest",
+        changed(manifest, fence=2): "it is not a manifest",
+        changed(manifest, files={}): "it is not a manifest",
+        changed(manifest, files={"video": elsewhere}): "it is not a manifest",
+        manifest.to_json().replace(b"job-1", b"job-2"): "it tells of job job-2",
+    }
+    for text, why in foreign.items():
+        store.put_bytes(KEY, text, JSON)
+        for operation in (
+            lambda: publisher.find("job-1"),
+            lambda: publisher.publish(make_outcome(5), make_files(5)),
+            lambda: publisher.discard("job-1", 1),
+        ):
+            with pytest.raises(StorageFailed, match=f"{KEY} in .* cannot be trusted: {why}.*, or delete it to let"):
+                operation()
+        assert store.get_bytes(KEY) == text
+        assert set(store.list("jobs/")) == {KEY, *(file.key for file in manifest.files.values())}
+
+
+class BadLine(FolderStore):
+    """A store at the end of a line that cuts off so many manifests on their way here."""
+
+    cuts: tuple[int, ...] = ()
+
+    def get_bytes(self, key: str) -> bytes | None:
+        text = super().get_bytes(key)
+        if text is None or not key.endswith(".json") or not self.cuts:
+            return text
+        cut, *rest = self.cuts
+        self.cuts = tuple(rest)
+        return text[:-cut]
+
+
+def test_a_manifest_damaged_on_the_way_here_is_read_again(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = BadLine(tmp_path / "store")
+    manifest = Publisher(store).publish(make_outcome(), make_files())
+    store.cuts = (5, 6)
+    assert Publisher(store).find("job-1") == manifest
+    store.cuts = (5, 6, 7, 8)
+    with pytest.raises(StorageFailed, match=f"{KEY} in .* reads differently each time"):
+        Publisher(store).publish(make_outcome(2), make_files(2))
+    assert [key for key in store.list("jobs/") if key.endswith(".json")] == [KEY]
+
+
+class FlippingManifests(FolderStore):
+    """A disk that flips a bit of so many manifests that are put on it; legible or not."""
+
+    def __init__(self, root: Path, flips: int, old: bytes) -> None:
+        super().__init__(root)
+        self.flips, self.old = flips, old
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        return super().put_if_absent(key, self._flipped(data), content_type)
+
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        super().put_bytes(key, self._flipped(data), content_type)
+
+    def _flipped(self, data: bytes) -> bytes:
+        self.flips -= 1
+        return data.replace(self.old, bytes([self.old[0] ^ 1]) + self.old[1:], 1) if self.flips >= 0 else data
+
+
+@pytest.mark.parametrize("old", [b"{", b"job-1"])
+def test_a_manifest_that_arrives_damaged_is_put_again(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles, old: bytes
+) -> None:
+    publisher = Publisher(FlippingManifests(tmp_path / "store", 2, old))
+    manifest = publisher.publish(make_outcome(1), make_files(1))
+    assert Publisher(FolderStore(tmp_path / "store")).find("job-1") == manifest
+    assert (tmp_path / "store" / KEY).read_bytes() == manifest.to_json()
+    with pytest.raises(
+        StorageFailed, match=r"is not what was uploaded|is damaged, and so is whatever was put beside it"
+    ):
+        Publisher(FlippingManifests(tmp_path / "other", 99, old)).publish(make_outcome(1), make_files(1))
+    assert len(list((tmp_path / "other" / "jobs" / "job-1").glob("*.json"))) <= len(NAMES)
