@@ -129,12 +129,12 @@ class Job:
         record = self.status()
         if record.state not in TERMINAL:
             raise InvalidInput(f"job {self.id} is {record.state}, there is no {kind} yet; wait for it first")
-        files = (succeeded(record).result or {}).get("files", {})
-        if kind not in files:
-            raise InvalidInput(f"job {self.id} has no {kind}; it has: {', '.join(sorted(files))}")
+        digests = _digests(succeeded(record))
+        if kind not in digests:
+            raise InvalidInput(f"job {self.id} has no {kind}; it has: {', '.join(sorted(digests))}")
         with replacing(Path(path)) as sibling:
             found = _save(self._transport.read(record, kind), sibling)
-            if found != files[kind]["sha256"]:
+            if found != digests[kind]:
                 raise StorageFailed(f"the {kind} of job {self.id} arrived damaged: sha256 {found[:12]}…; try again")
         return Path(path)
 
@@ -157,6 +157,16 @@ def is_http(url: str) -> bool:
 
 def _unknown(job_id: str) -> UnknownJob:
     return UnknownJob(f"there is no job {job_id[:80]!r}, or its record has expired; `fastflow-ray list` shows the jobs")
+
+
+def _digests(record: JobRecord) -> dict[str, str]:
+    """What files its result has, by kind, and the sha256 of each; raises StorageFailed if that cannot be told."""
+    try:
+        return {kind: str(file["sha256"]) for kind, file in (record.result or {})["files"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise StorageFailed(
+            f"the result of job {record.job_id} is damaged; look at its result.json in the store"
+        ) from None
 
 
 def _transport(url: str, store_url: str | None, api_key: str | None) -> Transport:

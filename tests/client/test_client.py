@@ -223,6 +223,17 @@ def test_nobody_there(url: str) -> None:
         client.submit("a circle")
 
 
+@pytest.mark.parametrize("result", [{}, {"files": ["video"]}, {"files": {"video": "v.mp4"}}, {"files": {"video": {}}}])
+def test_a_damaged_result_is_no_file(
+    fleet: Fleet, tmp_path: Path, closed_after: ClosedAfter, result: dict[str, object]
+) -> None:
+    job = closed_after(Client(fleet.redis_url, fleet.store_url)).submit("a circle")
+    assert fleet.queue.complete(fleet.claim(), result)
+    with pytest.raises(StorageFailed, match=f"the result of job {job.id} is damaged; look at its result.json"):
+        job.download(tmp_path / "circle.mp4")
+    assert not list(tmp_path.glob("circle*"))
+
+
 def test_a_store_is_needed_only_for_files(fleet: Fleet, tmp_path: Path, closed_after: ClosedAfter) -> None:
     job = closed_after(Client(fleet.redis_url)).submit("a circle")
     fleet.work()
