@@ -69,7 +69,7 @@ class GpuWorker:
         sink: ObservationSink = Ledger()
         if config.statistics_actor:
             sink = ActorSink(config.statistics_actor, config.namespace)
-        self._worker = open_worker(config, sink, RayMeter(config.models[0]))
+        self._worker = open_worker(config, sink, RayMeter())
 
     async def run(self) -> None:
         """Work until drained, then leave the node: the actor ends, and with it the hold on the GPU."""

@@ -71,7 +71,7 @@ class Intake:
         for queue in self._rota.queues():
             if claim := queue.claim(self._config.name, self._config.lease_s):
                 if self._rota.took(queue.name):
-                    self._meter.switched()
+                    self._meter.switched(queue.name)
                 return queue, claim
         return None
 

@@ -8,50 +8,50 @@ from workers.ending import Ending
 
 
 class Meter(Protocol):
-    """The sums behind dashboards and alerts."""
+    """The sums behind dashboards and alerts, each of the model that was at work."""
 
-    def began(self, waited_s: float) -> None:
+    def began(self, model: str, waited_s: float) -> None:
         """A job was claimed that had been ready for so long."""
 
-    def ended(self, ending: Ending) -> None:
+    def ended(self, model: str, ending: Ending) -> None:
         """Its attempt is over."""
 
-    def loaded(self, seconds: float) -> None:
+    def loaded(self, model: str, seconds: float) -> None:
         """The model has been read."""
 
-    def switched(self) -> None:
-        """A job wanted another model than the one loaded."""
+    def switched(self, model: str) -> None:
+        """A job wanted this model, and another was loaded."""
 
-    def was_busy(self, seconds: float) -> None:
+    def was_busy(self, model: str, seconds: float) -> None:
         """So long the device had work."""
 
-    def was_idle(self, seconds: float) -> None:
+    def was_idle(self, model: str, seconds: float) -> None:
         """So long it had none."""
 
-    def waited(self, seconds: float) -> None:
+    def waited(self, model: str, seconds: float) -> None:
         """So long of that there was no job to be had."""
 
 
 class NoMeter:
     """For a worker that nobody watches."""
 
-    def began(self, waited_s: float) -> None:
+    def began(self, model: str, waited_s: float) -> None:
         """Not counted."""
 
-    def ended(self, ending: Ending) -> None:
+    def ended(self, model: str, ending: Ending) -> None:
         """Not counted."""
 
-    def loaded(self, seconds: float) -> None:
+    def loaded(self, model: str, seconds: float) -> None:
         """Not counted."""
 
-    def switched(self) -> None:
+    def switched(self, model: str) -> None:
         """Not counted."""
 
-    def was_busy(self, seconds: float) -> None:
+    def was_busy(self, model: str, seconds: float) -> None:
         """Not counted."""
 
-    def was_idle(self, seconds: float) -> None:
+    def was_idle(self, model: str, seconds: float) -> None:
         """Not counted."""
 
-    def waited(self, seconds: float) -> None:
+    def waited(self, model: str, seconds: float) -> None:
         """Not counted."""

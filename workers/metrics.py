@@ -16,10 +16,9 @@ UPLOAD_FAILED = "storage"  # the code of StorageFailed
 
 
 class RayMeter:
-    """A `Meter` on Ray's metrics, for the workers of one model."""
+    """A `Meter` on Ray's metrics."""
 
-    def __init__(self, model: str) -> None:
-        self._model = {"model": model}
+    def __init__(self) -> None:
         self._started = _counter("jobs_started", "Attempts begun")
         self._finished = _counter("jobs_finished", "Attempts ended, by what became of them", "outcome", "reason")
         self._lease_lost = _counter("lease_lost", "Attempts whose job was given to somebody else")
@@ -34,7 +33,7 @@ class RayMeter:
         self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
         self._steps = _counter("steps", "Steps of the grids walked")
         self._skipped = _counter("skipped_steps", "Steps of them without the network")
-        self._switches = _counter("model_switches", "Times a job wanted another model than the one loaded")
+        self._switches = _counter("model_switches", "Times a job wanted this model and another was loaded")
         self._busy_s = _counter("gpu_busy_seconds", "Seconds in which the device made a video, from text to pixels")
         self._idle_s = _counter("gpu_idle_seconds", "Seconds in which it did not")
         self._waiting_s = _counter("gpu_waiting_seconds", "Idle seconds in which there was no job to be had")
@@ -43,55 +42,55 @@ class RayMeter:
         )
         self._cancels = _histogram("cancel_latency_seconds", "From the wish to the end, of cancelled attempts", SOON_S)
 
-    def began(self, waited_s: float) -> None:
+    def began(self, model: str, waited_s: float) -> None:
         """A job was claimed that had been ready for so long."""
-        self._add(self._started, 1)
-        self._add(self._queue_s, waited_s)
-        self._queue_waits.observe(waited_s, self._model)
+        self._add(self._started, model, 1)
+        self._add(self._queue_s, model, waited_s)
+        self._queue_waits.observe(waited_s, {"model": model})
 
-    def ended(self, ending: Ending) -> None:
+    def ended(self, model: str, ending: Ending) -> None:
         """Its attempt is over."""
-        self._add(self._finished, 1, outcome=ending.fate.value, reason=ending.reason)
-        self._add(self._lease_lost, ending.fate is Fate.LOST)
-        self._add(self._uploaded_bytes, ending.published_bytes)
-        self._add(self._uploads_failed, ending.reason == UPLOAD_FAILED)
+        self._add(self._finished, model, 1, outcome=ending.fate.value, reason=ending.reason)
+        self._add(self._lease_lost, model, ending.fate is Fate.LOST)
+        self._add(self._uploaded_bytes, model, ending.published_bytes)
+        self._add(self._uploads_failed, model, ending.reason == UPLOAD_FAILED)
         for phase, seconds in ending.phase_s.items():
-            self._add(self._phase_s, seconds, phase=phase)
+            self._add(self._phase_s, model, seconds, phase=phase)
         if ending.fate is Fate.SUCCEEDED:
-            self._add(self._duration_s, ending.duration_s)
-            self._durations.observe(ending.duration_s, self._model)
+            self._add(self._duration_s, model, ending.duration_s)
+            self._durations.observe(ending.duration_s, {"model": model})
         if ending.cancel_s is not None:
-            self._add(self._cancel_s, ending.cancel_s)
-            self._cancels.observe(ending.cancel_s, self._model)
+            self._add(self._cancel_s, model, ending.cancel_s)
+            self._cancels.observe(ending.cancel_s, {"model": model})
         if done := ending.evaluations:
-            self._add(self._nfe, done.nfe)
-            self._add(self._baseline_nfe, done.baseline_nfe)
-            self._add(self._steps, done.made + done.skipped)
-            self._add(self._skipped, done.skipped)
+            self._add(self._nfe, model, done.nfe)
+            self._add(self._baseline_nfe, model, done.baseline_nfe)
+            self._add(self._steps, model, done.made + done.skipped)
+            self._add(self._skipped, model, done.skipped)
 
-    def loaded(self, seconds: float) -> None:
+    def loaded(self, model: str, seconds: float) -> None:
         """The model has been read."""
-        self._add(self._phase_s, seconds, phase="load")
+        self._add(self._phase_s, model, seconds, phase="load")
 
-    def switched(self) -> None:
-        """A job wanted another model than the one loaded."""
-        self._add(self._switches, 1)
+    def switched(self, model: str) -> None:
+        """A job wanted this model, and another was loaded."""
+        self._add(self._switches, model, 1)
 
-    def was_busy(self, seconds: float) -> None:
+    def was_busy(self, model: str, seconds: float) -> None:
         """So long the device had work."""
-        self._add(self._busy_s, seconds)
+        self._add(self._busy_s, model, seconds)
 
-    def was_idle(self, seconds: float) -> None:
+    def was_idle(self, model: str, seconds: float) -> None:
         """So long it had none."""
-        self._add(self._idle_s, seconds)
+        self._add(self._idle_s, model, seconds)
 
-    def waited(self, seconds: float) -> None:
+    def waited(self, model: str, seconds: float) -> None:
         """So long of that there was no job to be had."""
-        self._add(self._waiting_s, seconds)
+        self._add(self._waiting_s, model, seconds)
 
-    def _add(self, counter: Counter, amount: float, **tags: str) -> None:
+    def _add(self, counter: Counter, model: str, amount: float, **tags: str) -> None:
         if amount > 0:  # Ray refuses to count nothing
-            counter.inc(amount, self._model | tags)
+            counter.inc(amount, {"model": model} | tags)
 
 
 def _counter(name: str, description: str, *tags: str) -> Counter:

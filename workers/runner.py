@@ -97,7 +97,7 @@ class Runner:
         Returns how the attempt ended, or None if the lane has the video and will end it.
         """
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
-        self._meter.began(claim.waited_s)
+        self._meter.began(queue.name, claim.waited_s)
         if (known := self._feed.fresh()) is not None:
             self._fastflow.adopt(known)
         lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s, on_beat=self._on_beat).start()
@@ -124,7 +124,7 @@ class Runner:
                 attempt.lease.stop()
             attempt.teach(not attempt.saved.is_carried_on)
             ending = replace(ending, duration_s=time.monotonic() - attempt.began_s)
-            self._meter.ended(ending)
+            self._meter.ended(attempt.queue.name, ending)
             _log_ending(attempt, ending)
             self._on_end(attempt.claim, ending)
         return ending
@@ -134,7 +134,7 @@ class Runner:
             return self._complete(attempt, published)
         engine = self._stand.engine(attempt.queue.name, attempt.on_step)
         try:
-            with self._timesheet.working():
+            with self._timesheet.working(attempt.queue.name):
                 video = make_video(attempt.claim, engine, self._fastflow, attempt.on_step, attempt.saved)
         finally:
             attempt.teach = self._feed.hold(self._fastflow.take_delta())  # a failed job teaches too

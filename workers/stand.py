@@ -53,6 +53,6 @@ class Stand:
         except UnknownModel as error:  # to a job of that model's queue it is the same: not its fault, and not here
             raise ModelLoadFailed(str(error)) from error
         self.holds = model
-        self._meter.loaded(time.monotonic() - began_s)
+        self._meter.loaded(model, time.monotonic() - began_s)
         log.info("<- worker %s has loaded %s@%s", self._worker, engine.model, engine.revision)
         return engine

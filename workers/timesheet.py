@@ -1,7 +1,8 @@
 """When the device had work, told to a meter. Knows no job.
 
 It works from the moment a video is begun, text encoding first, until it is decoded. All other time is idle: between
-two videos it claims, looks into the store and hands over; with nothing to do it waits; and it changes its model.
+two videos it claims, looks into the store and hands over; with nothing to do it waits; and it changes its model, which
+counts for the new one.
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ class Timesheet:
         self._meter = meter
         self._clock = clock
         self._since_s = clock()
+        self._model = ""  # what it last worked with
 
-    def begin(self) -> None:
-        """What was before is not counted."""
+    def begin(self, model: str) -> None:
+        """It is ready to work with this model; what was before is not counted."""
+        self._model = model
         self._lap()
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Inside, the device has work."""
+    def working(self, model: str) -> Iterator[None]:
+        """Inside, the device has work, and it is for this model."""
+        self._model = model
         self.count_idle()
         try:
             yield
         finally:
             self.busy_s += (seconds := self._lap())
-            self._meter.was_busy(seconds)
+            self._meter.was_busy(self._model, seconds)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -45,12 +49,12 @@ class Timesheet:
             yield
         finally:
             self.count_idle()
-            self._meter.waited(self._since_s - began_s)
+            self._meter.waited(self._model, self._since_s - began_s)
 
     def count_idle(self) -> None:
         """Up to now it had none."""
         self.idle_s += (seconds := self._lap())
-        self._meter.was_idle(seconds)
+        self._meter.was_idle(self._model, seconds)
 
     def _lap(self) -> float:
         before_s, self._since_s = self._since_s, self._clock()

@@ -128,7 +128,7 @@ class Worker:
         self._read_first()
         for model, queue in self._queues.items():
             sweep(self._store, model, queue)
-        self._timesheet.begin()
+        self._timesheet.begin(self._rota.held)
         self._state = WorkerState.IDLE
         self._cards.start()
         return Runner(

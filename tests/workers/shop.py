@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from pathlib import Path
 
 from one_worker import LEASE_S, Clock, WatchedEngine, WatchedQueue, WatchedStore
@@ -24,26 +25,34 @@ class Sums:
         self.endings: list[Ending] = []
         self.load_s = self.busy_s = self.idle_s = self.waiting_s = 0.0
         self.switches = 0
+        self.models: dict[str, list[str]] = defaultdict(list)  # figure → whose it was, each time
 
-    def began(self, waited_s: float) -> None:
+    def began(self, model: str, waited_s: float) -> None:
+        self.models["began"].append(model)
         self.waits_s.append(waited_s)
 
-    def ended(self, ending: Ending) -> None:
+    def ended(self, model: str, ending: Ending) -> None:
+        self.models["ended"].append(model)
         self.endings.append(ending)
 
-    def loaded(self, seconds: float) -> None:
+    def loaded(self, model: str, seconds: float) -> None:
+        self.models["loaded"].append(model)
         self.load_s += seconds
 
-    def switched(self) -> None:
+    def switched(self, model: str) -> None:
+        self.models["switched"].append(model)
         self.switches += 1
 
-    def waited(self, seconds: float) -> None:
+    def waited(self, model: str, seconds: float) -> None:
+        self.models["waited"].append(model)
         self.waiting_s += seconds
 
-    def was_busy(self, seconds: float) -> None:
+    def was_busy(self, model: str, seconds: float) -> None:
+        self.models["was_busy"].append(model)
         self.busy_s += seconds
 
-    def was_idle(self, seconds: float) -> None:
+    def was_idle(self, model: str, seconds: float) -> None:
+        self.models["was_idle"].append(model)
         self.idle_s += seconds
 
 

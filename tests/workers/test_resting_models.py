@@ -84,7 +84,7 @@ def test_its_card_tells_what_it_rests_and_why(two: TwoQueues) -> None:
 
 
 def test_what_it_rests_it_neither_claims_nor_waits_for_until_it_tries_again(
-    two: TwoQueues, monkeypatch: pytest.MonkeyPatch
+    two: TwoQueues, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     two.broken.add("b")
     two.worker._rota._clock = two.clock
@@ -101,7 +101,7 @@ def test_what_it_rests_it_neither_claims_nor_waits_for_until_it_tries_again(
         assert asked == ["claim"]
         assert waits == [WAIT_S] * len(waits), "all of the time is for the queue that is awake"
         two.clock.now_s += FIRST_REST_S
-        wait_for(lambda: two.loads.count("b") == 2)
+        wait_for(lambda: "rests b for 60 s" in caplog.text)
         two.clock.now_s += FIRST_REST_S
         before = len(waits)
         wait_for(lambda: len(waits) >= before + 3)

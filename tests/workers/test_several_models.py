@@ -17,6 +17,9 @@ def test_it_stays_with_its_model_and_then_changes_once(two: TwoQueues) -> None:
     assert [two.state(*job) for job in jobs] == [JobState.SUCCEEDED] * 4
     assert two.loads == ["a", "b"]
     assert two.alive == [0, 0], "the one before was gone when the next was read"
+    of = two.sums.models
+    assert of["began"] == of["ended"] == of["was_busy"] == ["a", "a", "b", "b"]
+    assert (of["loaded"], of["switched"], of["was_idle"][-1]) == (["a", "b"], ["b"], "b")
     assert (two.worker.status().model, two.worker.status().switches, two.sums.switches) == ("b", 1, 1)
     for model, job_id in jobs:
         record = two.queues[model].get(job_id)

@@ -14,12 +14,12 @@ def test_work_is_busy_even_if_it_fails_and_all_else_is_idle() -> None:
     sums, clock = Sums(), Clock()
     sheet = Timesheet(sums, clock)
     clock.now_s += 2.0
-    with sheet.working():
+    with sheet.working("a"):
         clock.now_s += 10.0
     clock.now_s += 0.5
     sheet.count_idle()
     clock.now_s += 0.5
-    with suppress(ZeroDivisionError), sheet.working():
+    with suppress(ZeroDivisionError), sheet.working("a"):
         clock.now_s += 5.0
         raise ZeroDivisionError
     assert (sheet.busy_s, sheet.idle_s) == (sums.busy_s, sums.idle_s) == (15.0, 3.0)
@@ -29,7 +29,7 @@ def test_to_wait_for_a_job_is_idle_and_counted_beside() -> None:
     sums, clock = Sums(), Clock()
     sheet = Timesheet(sums, clock)
     clock.now_s += 2.0
-    sheet.begin()
+    sheet.begin("a")
     with sheet.waiting():
         clock.now_s += 1.0
     clock.now_s += 0.5

@@ -29,17 +29,19 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], float]:
 
 
 def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
-    meter = RayMeter("small")
-    meter.loaded(30.0)
-    meter.was_idle(2.0)
-    meter.began(waited_s=4.0)
-    meter.ended(Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345))
-    meter.ended(Ending(Fate.LOST, "worker_lost", duration_s=1.0))
-    meter.ended(Ending(Fate.RETRIED, "storage", duration_s=1.0))
-    meter.ended(Ending(Fate.CANCELLED, "cancelled", duration_s=1.0, cancel_s=0.4))
-    meter.was_busy(11.0)
-    meter.waited(1.5)
-    meter.switched()
+    meter = RayMeter()
+    meter.loaded("small", 30.0)
+    meter.was_idle("small", 2.0)
+    meter.began("small", waited_s=4.0)
+    meter.ended(
+        "small", Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345)
+    )
+    meter.ended("small", Ending(Fate.LOST, "worker_lost", duration_s=1.0))
+    meter.ended("small", Ending(Fate.RETRIED, "storage", duration_s=1.0))
+    meter.ended("small", Ending(Fate.CANCELLED, "cancelled", duration_s=1.0, cancel_s=0.4))
+    meter.was_busy("small", 11.0)
+    meter.waited("small", 1.5)
+    meter.switched("small")
     assert sums == {
         ("fastflow_job_phase_seconds", "small", "load"): 30.0,
         ("fastflow_gpu_idle_seconds", "small"): 2.0,
@@ -72,5 +74,12 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
 
 
 def test_nothing_is_no_figure(sums: dict[tuple[str, ...], float]) -> None:
-    RayMeter("small").was_idle(0.0)
+    RayMeter().was_idle("small", 0.0)
     assert not sums
+
+
+def test_the_figures_of_two_models_are_kept_apart(sums: dict[tuple[str, ...], float]) -> None:
+    meter = RayMeter()
+    for model, busy_s in (("small", 1.0), ("large", 30.0), ("small", 2.0)):
+        meter.was_busy(model, busy_s)
+    assert sums == {("fastflow_gpu_busy_seconds", "small"): 3.0, ("fastflow_gpu_busy_seconds", "large"): 30.0}
