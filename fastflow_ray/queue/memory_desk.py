@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.books import Books
 from fastflow_ray.queue.event import Event
-from fastflow_ray.queue.memory_state import MemoryJob, MemoryState
+from fastflow_ray.queue.memory_job import MemoryJob
+from fastflow_ray.queue.memory_state import MemoryState
 from fastflow_ray.queue.share import Share
 from fastflow_ray.queue.submission import check_reason, check_tenant
 

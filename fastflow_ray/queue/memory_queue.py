@@ -8,20 +8,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import dropwhile, islice
 from random import Random
 from typing import Any
 
-from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Claim, Expired, JobRecord, Progress, QueueDepth, Verdict
 from fastflow_ray.queue.desk import QueueDesk
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
+from fastflow_ray.queue.memory_admission import admit
 from fastflow_ray.queue.memory_desk import MemoryDesk
-from fastflow_ray.queue.memory_state import WAITING, MemoryJob, MemoryState
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full, too_late
+from fastflow_ray.queue.memory_job import MemoryJob
+from fastflow_ray.queue.memory_state import WAITING, MemoryState
+from fastflow_ray.queue.submission import conflict, no_such_cursor, settle
 from fastflow_ray.queue.worker_card import WorkerCard
 
 
@@ -50,7 +50,7 @@ class MemoryQueue:
                 if known.new.digest != new.digest:
                     raise conflict(idempotency_key)
                 return known.record(self._clock())
-            self._refuse(new.job)
+            admit(self._state, self.name, new.job)
             stored = self._state.jobs[new.job_id] = MemoryJob(new, cost, self._clock())
             self._state.submitted += 1
             self._state.set_deadline(stored)
@@ -64,25 +64,12 @@ class MemoryQueue:
     def claim(self, worker: str, lease_s: float) -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
         with self._state.changed:
-            now_s = self._clock()
             self._state.end_overdue()
-            for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= now_s]:
+            for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= self._clock()]:
                 self._state.make_ready(due)
+            self._state.cards.heard_of(worker, lease_s)
             job = self._state.next_ready()
-            self._state.heard_of(self._card_of(worker), lease_s)
-            if job is None:
-                return None
-            job.paid = self._state.turns.pay(job.lane, job.tenant, job.cost)
-            waited_s = max(0.0, now_s - job.until_s)
-            self._state.last_fence = job.fence = max(self._state.last_fence + 1, int(now_s * 1e6))
-            self._state.longest_lease_s = max(self._state.longest_lease_s, lease_s)
-            job.attempts += 1
-            job.heartbeats, job.worker, job.claimed_s, job.lease_s = 0, worker, now_s, lease_s
-            job.error, job.progress = None, Progress()
-            self._state.move(job, JobState.RUNNING, now_s + lease_s)
-            return Claim(
-                job.new.job_id, job.new.payload, job.attempts, job.crashes, job.fence, worker, lease_s, waited_s
-            )
+            return self._state.begin(job, worker, lease_s) if job else None
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something becomes ready or due."""
@@ -100,8 +87,7 @@ class MemoryQueue:
             job.heartbeats += 1
             job.progress = progress or job.progress
             job.lease_s, job.until_s = claim.lease_s, self._clock() + claim.lease_s
-            known = self._card_of(claim.worker)
-            self._state.heard_of(replace(known, beats=known.beats + 1), claim.lease_s)
+            self._state.cards.heard_of(claim.worker, claim.lease_s, beats=1)
             return Verdict.CANCEL if job.cancel_requested else Verdict.MINE
 
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
@@ -218,20 +204,17 @@ class MemoryQueue:
     def sign_in(self, card: WorkerCard, ttl_s: float) -> None:
         """Lay down a worker's card."""
         with self._state.changed:
-            beats = self._card_of(card.worker).beats
-            self._state.heard_of(replace(card, why=card.why[:MESSAGE_LIMIT], beats=beats), ttl_s)
+            self._state.cards.lay_down(card, ttl_s)
 
     def sign_off(self, worker: str) -> None:
         """Take the card away."""
         with self._state.changed:
-            self._state.cards.pop(worker, None)
+            self._state.cards.take_away(worker)
 
     def workers(self) -> Sequence[WorkerCard]:
         """The cards that are still good."""
         with self._state.changed:
-            now_s = self._clock()
-            held = sorted(self._state.cards.items())
-            return [replace(card, silent_s=now_s - since_s) for _, (card, since_s, until_s) in held if until_s > now_s]
+            return self._state.cards.good()
 
     def depth(self) -> QueueDepth:
         """Jobs on the books by state."""
@@ -246,18 +229,3 @@ class MemoryQueue:
 
     def close(self) -> None:
         """There is nothing to let go."""
-
-    def _card_of(self, worker: str) -> WorkerCard:
-        card, _, until_s = self._state.cards.get(worker, (WorkerCard(worker), 0.0, 0.0))
-        return card if until_s > self._clock() else WorkerCard(worker)
-
-    def _refuse(self, job: VideoJob) -> None:
-        waiting = [other.tenant for other in self._state.jobs.values() if other.state in WAITING]
-        wait_s = self._state.predicted_wait_s(job.lane or Lane.STANDARD, job.tenant)
-        if len(waiting) >= self._limits.max_queued:
-            raise full(self.name, self._limits.max_queued, wait_s)
-        most = self._state.turns.allowed(job.tenant).max_queued
-        if most is not None and waiting.count(job.tenant) >= most:
-            raise tenant_full(job.tenant, most, wait_s)
-        if job.deadline_s is not None and not job.delay_s and wait_s is not None and wait_s >= job.deadline_s:
-            raise too_late(job, wait_s)

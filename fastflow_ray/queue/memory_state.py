@@ -1,77 +1,24 @@
-"""What the in-memory twin keeps and how it changes: the prelude of the scripts, said once more. Not thread-safe by
+"""What the in-memory twin keeps and how it changes: `scripts/prelude/`, said once more. Not thread-safe by
 itself: whoever calls holds `changed`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from threading import Condition
-from typing import Any
 
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, JobState
-from fastflow_ray.queue.contract import Claim, JobRecord, Progress
+from fastflow_ray.queue.contract import Claim, Progress
 from fastflow_ray.queue.event import Event
 from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.queue.memory_cards import MemoryCards
+from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_turns import FairTurns
-from fastflow_ray.queue.submission import Submission
-from fastflow_ray.queue.worker_card import WorkerCard
 
 EVENTS = 10_000
 WAITING = frozenset({JobState.QUEUED, JobState.DELAYED})
-
-
-@dataclass
-class MemoryJob:
-    """What the Redis queue keeps in a hash and in the scores of its sorted sets."""
-
-    new: Submission
-    cost: float
-    created_s: float
-    state: JobState = JobState.QUEUED
-    until_s: float = 0.0  # ready since (queued), due (delayed), lease deadline (running), end of the record (terminal)
-    seq: int = 0
-    paid: float = 0.0  # of its tenant's turns, by the last claim
-    attempts: int = 0
-    crashes: int = 0
-    fence: int = 0
-    heartbeats: int = 0
-    claimed_s: float | None = None
-    finished_s: float | None = None
-    worker: str | None = None
-    progress: Progress = field(default_factory=Progress)
-    result: dict[str, Any] | None = None
-    error: dict[str, str] | None = None
-    cancel_requested: bool = False
-    cancel_asked_s: float | None = None
-    lease_s: float = 0.0
-    deadline_s: float = math.inf  # when no attempt may begin any more
-
-    @property
-    def tenant(self) -> str:
-        return self.new.job.tenant
-
-    @property
-    def lane(self) -> Lane:
-        return self.new.job.lane or Lane.STANDARD
-
-    @property
-    def place(self) -> tuple[int, int]:
-        return (-self.new.job.priority, self.seq)
-
-    def record(self, now_s: float) -> JobRecord:
-        """As `RedisQueue` shows it."""
-        runs, left_s = self.state is JobState.RUNNING, self.until_s - now_s
-        failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
-        return JobRecord(
-            self.new.job_id, self.state, self.new.payload, self.tenant, self.attempts, self.crashes,
-            self.created_s, self.claimed_s, self.finished_s, self.worker, self.progress, self.result,
-            self.error if failed else None, self.cancel_requested, self.cancel_asked_s,
-            max(0.0, self.lease_s - left_s) if runs else None, max(0.0, left_s) if runs else None,
-        )  # fmt: skip
 
 
 class MemoryState:
@@ -84,7 +31,7 @@ class MemoryState:
         self.jobs: dict[str, MemoryJob] = {}  # in order of submission
         self.turns = FairTurns()
         self.paused: str | None = None
-        self.cards: dict[str, tuple[WorkerCard, float, float]] = {}  # worker → card, when heard of, good until
+        self.cards = MemoryCards(clock)
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
@@ -118,6 +65,20 @@ class MemoryState:
                 return min((job for job in here if job.tenant == tenant), key=lambda job: job.place)
         return None
 
+    def begin(self, job: MemoryJob, worker: str, lease_s: float) -> Claim:
+        """An attempt at a ready job."""
+        now_s = self.clock()
+        waited_s = max(0.0, now_s - job.until_s)
+        job.paid = self.turns.pay(job.lane, job.tenant, job.cost)
+        self.last_fence = job.fence = max(self.last_fence + 1, int(now_s * 1e6))
+        self.longest_lease_s = max(self.longest_lease_s, lease_s)
+        job.attempts += 1
+        job.heartbeats, job.worker, job.claimed_s, job.lease_s = 0, worker, now_s, lease_s
+        job.error, job.progress = None, Progress()
+        self.move(job, JobState.RUNNING, now_s + lease_s)
+        new = job.new
+        return Claim(new.job_id, new.payload, job.attempts, job.crashes, job.fence, worker, lease_s, waited_s)
+
     def take_place(self, job: MemoryJob) -> None:
         """The last of its tenant and priority."""
         self._last_seq += 1
@@ -140,22 +101,6 @@ class MemoryState:
         attempt_s = self.clock() - (job.claimed_s or 0.0)
         self.attempt_s = attempt_s if self.attempt_s is None else self.attempt_s + (attempt_s - self.attempt_s) / 8
 
-    def predicted_wait_s(self, lane: Lane, tenant: str) -> float | None:
-        """How long a new job of that seat would wait; None: nothing is known."""
-        running = sum(1 for _ in self.within(JobState.RUNNING))
-        if self.attempt_s is None or not running:
-            return None
-        ahead = 0.0
-        for each in Lane:
-            ready = Counter(job.tenant for job in self.within(JobState.QUEUED) if job.lane is each)
-            if each is lane:
-                weight = self.turns.weight_of(tenant)
-                weights = sum(self.turns.weight_of(other) for other in {*ready, tenant})
-                ahead += min(ready.total(), (ready[tenant] + 1) * weights / weight - 1)
-                break
-            ahead += ready.total()
-        return ahead * self.attempt_s / running
-
     def move(self, job: MemoryJob, state: JobState, until_s: float) -> JobState:
         """Every transition goes through here."""
         job.state, job.until_s = state, until_s
@@ -163,10 +108,6 @@ class MemoryState:
         event_id = f"{int(self.clock() * 1000)}-{self._last_event}"
         self.events.append(Event(event_id, job.new.job_id, state, job.attempts, job.worker or ""))
         return state
-
-    def heard_of(self, card: WorkerCard, good_s: float) -> None:
-        """The worker's card is good for so long."""
-        self.cards[card.worker] = (card, self.clock(), self.clock() + good_s)
 
     def make_ready(self, job: MemoryJob) -> JobState:
         """Queue it, and wake who waits."""

@@ -1,4 +1,4 @@
-"""Fair turns of the in-memory twin: the rule of `scripts/prelude.lua`, said once more and more simply.
+"""Fair turns of the in-memory twin: the rule of `scripts/prelude/turns.lua`, said once more and more simply.
 
 The scripts keep tenants in sorted sets to find the next one in a moment; here all are looked at.
 """

@@ -11,6 +11,7 @@ from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.queue.keys import PREFIXES, SHARED_KEYS
 
 FOLDER = Path(__file__).parent / "scripts"
+PRELUDE = ("records", "turns", "moves", "leases", "sweeping")  # in this order: each uses those before it
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Script:
 
 @cache
 def load_script(name: str) -> Script:
-    """`scripts/<name>.lua` behind the shared prelude, with the keys of keys.py bound to local names."""
+    """`scripts/<name>.lua` behind what all share, `scripts/prelude/`, with the keys of keys.py bound to local names."""
     keys = f"local {', '.join([*SHARED_KEYS, *PREFIXES])} = unpack(KEYS)"
     lanes = f"local LANES = {{{', '.join(repr(lane.value) for lane in Lane)}}}"
-    prelude, move = ((FOLDER / f"{file}.lua").read_text() for file in ("prelude", name))
-    source = "\n".join([keys, lanes, prelude, move])
+    files = [*(f"prelude/{part}" for part in PRELUDE), name]
+    source = "\n".join([keys, lanes, *((FOLDER / f"{file}.lua").read_text() for file in files)])
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -1,0 +1,62 @@
+"""A job of the in-memory twin: what the Redis queue keeps in a hash and in the scores of its sorted sets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastflow_ray.jobs.lane import Lane
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.submission import Submission
+
+
+@dataclass
+class MemoryJob:
+    """One of them; whoever changes it holds the state's `changed`."""
+
+    new: Submission
+    cost: float
+    created_s: float
+    state: JobState = JobState.QUEUED
+    until_s: float = 0.0  # ready since (queued), due (delayed), lease deadline (running), end of the record (terminal)
+    seq: int = 0
+    paid: float = 0.0  # of its tenant's turns, by the last claim
+    attempts: int = 0
+    crashes: int = 0
+    fence: int = 0
+    heartbeats: int = 0
+    claimed_s: float | None = None
+    finished_s: float | None = None
+    worker: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    result: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    cancel_requested: bool = False
+    cancel_asked_s: float | None = None
+    lease_s: float = 0.0
+    deadline_s: float = math.inf  # when no attempt may begin any more
+
+    @property
+    def tenant(self) -> str:
+        return self.new.job.tenant
+
+    @property
+    def lane(self) -> Lane:
+        return self.new.job.lane or Lane.STANDARD
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return (-self.new.job.priority, self.seq)
+
+    def record(self, now_s: float) -> JobRecord:
+        """As `RedisQueue` shows it."""
+        runs, left_s = self.state is JobState.RUNNING, self.until_s - now_s
+        failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
+        return JobRecord(
+            self.new.job_id, self.state, self.new.payload, self.tenant, self.attempts, self.crashes,
+            self.created_s, self.claimed_s, self.finished_s, self.worker, self.progress, self.result,
+            self.error if failed else None, self.cancel_requested, self.cancel_asked_s,
+            max(0.0, self.lease_s - left_s) if runs else None, max(0.0, left_s) if runs else None,
+        )  # fmt: skip
