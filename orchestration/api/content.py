@@ -5,11 +5,13 @@ Knows the store's contract and the manifest; a client names a job and a variant,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from fastapi.responses import FileResponse, RedirectResponse, Response
+from pydantic import ValidationError
 
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
@@ -27,7 +29,8 @@ class Variant(StrEnum):
 
 
 def content_answer(record: JobRecord, variant: Variant, store: Store) -> Response:
-    """The file, in pieces and by ranges, or a redirection to it; raises Refusal 404 when there is none."""
+    """The file, in pieces and by ranges, or a redirection to it; raises Refusal 404 when there is none, 500 when the
+    record of it is damaged."""
     file = _file_of(record, variant)
     if store.size(file.key) is None:
         raise Refusal(404, "gone", f"the {variant} of {record.job_id} is no longer in the store", "video_id")
@@ -43,9 +46,17 @@ def _file_of(record: JobRecord, variant: Variant) -> StoredFile:
     if record.state is not JobState.SUCCEEDED:
         what = "has failed and has no content" if record.state in TERMINAL else "is not ready yet; poll its status"
         raise Refusal(404, "no_content", f"video {record.job_id} {what}", "video_id")
-    files = Manifest.model_validate(record.result).files
+    files = _files(record)
     if variant not in files:
         raise Refusal(
             404, "no_content", f"video {record.job_id} has no {variant}; it has {', '.join(files)}", "variant"
         )
     return files[variant]
+
+
+def _files(record: JobRecord) -> Mapping[str, StoredFile]:
+    try:
+        return Manifest.model_validate(record.result).files
+    except ValidationError:
+        message = f"the result of video {record.job_id} is damaged; its result.json in the store may be whole"
+        raise Refusal(500, "damaged", message, "video_id") from None

@@ -125,7 +125,9 @@ def _acceleration(record: JobRecord, job: VideoJob) -> dict[str, Any]:
         return {**asked, **done, "expected_fidelity_db": None, "audit": None}
     result = record.result
     told = {name: result.get(name) for name in ("expected_fidelity_db", "snapshot", "audit")}  # older ones lack some
-    return {**asked, "mode": result["acceleration"], **result["evaluations"], **told}
+    evaluations = result.get("evaluations")
+    done = evaluations if isinstance(evaluations, dict) else {}  # of a damaged one is shown what is left
+    return {**asked, "mode": result.get("acceleration", asked["mode"]), **done, **told}
 
 
 def _whole(time_s: float | None) -> int | None:

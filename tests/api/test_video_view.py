@@ -1,6 +1,8 @@
 """A record as clients read it, state by state."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,9 @@ from fastflow_ray.jobs.payload import write_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.storage import open_store
+from orchestration.api.content import Variant, content_answer
+from orchestration.api.errors import Refusal
 from orchestration.api.video_view import poll_after_ms, video_view
 
 QUEUED = JobRecord(
@@ -54,6 +59,17 @@ def test_a_result_of_before_plans_were_written_down_is_shown_all_the_same():
     view = video_view(replace(RUNNING, state=JobState.SUCCEEDED, result=old), "shapes")
     assert (view["acceleration"]["mode"], view["acceleration"]["made"]) == ("fastflow", 20)
     assert view["acceleration"]["expected_fidelity_db"] is view["acceleration"]["snapshot"] is None
+
+
+@pytest.mark.parametrize("damaged", [{}, {"evaluations": "many"}, {"files": 3}])
+def test_of_a_damaged_result_is_shown_what_is_left(damaged: dict[str, Any], tmp_path: Path):
+    """A list of videos must not fail for one of them."""
+    record = replace(RUNNING, state=JobState.SUCCEEDED, result=damaged)
+    view = video_view(record, "shapes")
+    assert (view["status"], view["acceleration"]["mode"], view["manifest"]) == ("completed", "auto", damaged)
+    with pytest.raises(Refusal, match="is damaged") as refusal:
+        content_answer(record, Variant.VIDEO, open_store(tmp_path.as_uri()))
+    assert refusal.value.status == 500
 
 
 def test_a_running_video_is_never_at_100_percent():
