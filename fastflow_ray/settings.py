@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, STALL_S
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, STALL_S
 
 PREFIX = "FASTFLOW_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -35,6 +35,7 @@ class Settings(BaseModel):
     beat_s: Seconds = BEAT_S
     grace_s: Seconds = GRACE_S
     stall_s: Seconds = STALL_S
+    max_crashes: Annotated[int, Field(ge=1)] = MAX_CRASHES  # more where machines often vanish, and jobs with them
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:
@@ -59,6 +60,7 @@ _WANTED = {
     "redis_url": "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
     "store_url": "must begin with file:// or s3://",
     "api_url": "must begin with http:// or https://",
+    "max_crashes": "must be a whole number of workers, 1 or more",
 }
 
 

@@ -19,7 +19,7 @@ from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet, join_cluster
-from orchestration.fleet_plan import TIMES, FleetPlan
+from orchestration.fleet_plan import SETTINGS, FleetPlan
 
 log = logging.getLogger("orchestration")
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
         asked = _parser(settings).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-        limits, times = Limits(asked.floor, asked.ceiling), settings.model_dump(include=TIMES)
-        _keep(asked.address, FleetPlan(asked.model, asked.redis, asked.store, limits, **times))
+        limits, more = Limits(asked.floor, asked.ceiling), settings.model_dump(include=SETTINGS)
+        _keep(asked.address, FleetPlan(asked.model, asked.redis, asked.store, limits, **more))
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

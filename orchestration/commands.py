@@ -18,7 +18,7 @@ from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
-from orchestration.fleet_plan import TIMES, FleetPlan
+from orchestration.fleet_plan import SETTINGS, FleetPlan
 from orchestration.local_fleet import LocalFleet
 
 LOOK_S = 1.0
@@ -49,8 +49,8 @@ def up(
     """
     screen, limits = Console(), _limits(workers, floor, ceiling)
     log_to(screen)
-    times = Settings.from_environment().model_dump(include=TIMES)
-    local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **times)
+    settings = Settings.from_environment().model_dump(include=SETTINGS)
+    local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **settings)
     with announced(screen, _raising(limits)) as note, local as fleet:
         try:
             # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, STALL_S
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, STALL_S
 from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from workers.config import WorkerConfig
 
 NAMESPACE = "fastflow"  # Ray's; all fleets of one cluster share it
-TIMES = {"lease_s", "beat_s", "grace_s", "stall_s"}  # the fields that are settings too
+SETTINGS = {"lease_s", "beat_s", "grace_s", "stall_s", "max_crashes"}  # the fields that are settings too
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class FleetPlan:
     beat_s: float = BEAT_S
     grace_s: float = GRACE_S
     stall_s: float = STALL_S
+    max_crashes: int = MAX_CRASHES  # workers that may die on a job before it counts as what killed them
 
     def check(self) -> None:
         """Raise InvalidInput unless queue and store have URLs one can make something of; asks neither."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue import open_queue
@@ -27,7 +28,7 @@ class LocalFleet:
     Raises QueueUnavailable or StorageFailed if it could not work, FleetUnavailable if it does not come up.
 
     It runs a Valkey in `data`/valkey unless it is given a Redis, and keeps videos in `data`/store unless it is given a
-    store. `times` are the seconds of a FleetPlan, such as `lease_s`.
+    store. `settings` are fields of a FleetPlan, such as `lease_s`.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class LocalFleet:
         redis_url: str | None = None,
         store_url: str | None = None,
         dashboard_port: int | None = None,
-        **times: float,
+        **settings: Any,
     ) -> None:
         self._data = data.resolve()
         self._limits = limits
@@ -46,7 +47,7 @@ class LocalFleet:
         self._redis_url = redis_url
         self._store_url = store_url or (self._data / "store").as_uri()
         self._dashboard_port = dashboard_port
-        self._times = times
+        self._settings = settings
         self._running = ExitStack()
         self.logs: Path | None = None
         _check_gpus(limits.ceiling)
@@ -54,7 +55,7 @@ class LocalFleet:
     def __enter__(self) -> Fleet:
         with ExitStack() as starting:
             redis_url = self._redis_url or starting.enter_context(KeptValkey(self._data / "valkey")).url
-            plan = FleetPlan(self._model, redis_url, self._store_url, self._limits, **self._times)
+            plan = FleetPlan(self._model, redis_url, self._store_url, self._limits, **self._settings)
             _check_places(plan)
             self.logs = starting.enter_context(own_ray(self._limits.ceiling, self._dashboard_port))
             fleet = Fleet(plan)

@@ -26,7 +26,7 @@ class SupervisorActor:
 
     def __init__(self, plan: FleetPlan) -> None:
         self._plan = plan
-        queue = open_queue(plan.redis_url, plan.model)
+        queue = open_queue(plan.redis_url, plan.model, max_crashes=plan.max_crashes)
         reaper = Reaper(queue, plan.grace_s)
         self._supervisor = Supervisor(queue, RayPool(plan), plan.limits, reaper, plan.worker_prefix)
         self._metrics = FleetMetrics(plan.model)

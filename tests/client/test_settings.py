@@ -34,6 +34,7 @@ def test_every_field_has_its_variable() -> None:
         "FASTFLOW_BEAT_S": "0.5",
         "FASTFLOW_GRACE_S": "2",
         "FASTFLOW_STALL_S": "7",
+        "FASTFLOW_MAX_CRASHES": "5",
     }
     read = Settings.from_environment(given).model_dump()
     assert {f"FASTFLOW_{field.upper()}": str(value) for field, value in read.items()} == {
@@ -61,6 +62,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("FASTFLOW_LEASE_S", "a minute", "must be a number of seconds above 0"),
         ("FASTFLOW_GRACE_S", "0", "must be a number of seconds above 0"),
         ("FASTFLOW_STALL_S", "inf", "must be a number of seconds above 0"),
+        ("FASTFLOW_MAX_CRASHES", "0", "must be a whole number of workers, 1 or more"),
         ("FASTFLOW_LEASE_S", "nan", "must be a number of seconds above 0"),
         ("FASTFLOW_BEAT_S", "60", "FASTFLOW_BEAT_S=60 is not below FASTFLOW_LEASE_S=60"),
     ],
