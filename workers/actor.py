@@ -16,7 +16,6 @@ from workers.config import WorkerConfig
 from workers.metrics import RayMeter
 from workers.node_drain import node_is_draining
 from workers.status import WorkerStatus
-from workers.worker import open_worker
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +64,8 @@ class GpuWorker:
     """The actor's methods. Whoever creates it calls `run` once; it is gone when `run` ends."""
 
     def __init__(self, config: WorkerConfig) -> None:
+        from workers.worker import open_worker  # and with it torch, which the supervisor has no use for
+
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         sink: ObservationSink = Ledger()
         if config.statistics_actor:

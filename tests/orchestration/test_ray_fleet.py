@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -202,6 +203,18 @@ def test_each_worker_sees_a_gpu_of_its_own_and_the_caretakers_hold_none(steady_f
     workers = [ray.get_actor(name, NAMESPACE) for name in workers_of(steady_fleet)]
     assert [visible(worker) for worker in workers] == [",".join(held(worker)) for worker in workers]
     assert len({visible(worker) for worker in workers} & {str(gpu) for gpu in range(4)}) == 2
+
+
+def test_the_caretakers_go_without_what_runs_a_model(steady_fleet: Fleet) -> None:
+    """They start in a second instead of four, and a node that only looks after a fleet has memory left."""
+
+    def has_torch(actor: Any) -> bool:
+        return bool(ray.get(actor.__ray_call__.remote(lambda _: "torch" in sys.modules)))
+
+    workers = workers_of(steady_fleet)
+    assert all(has_torch(ray.get_actor(name, NAMESPACE)) for name in workers)
+    assert not has_torch(steady_fleet.supervisor), "though it has read what these workers say of themselves"
+    assert not has_torch(steady_fleet.statistics)
 
 
 def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int) -> None:
