@@ -2,7 +2,7 @@
 
 However this process ends, SIGKILL included, Linux ends what it started: Ray and Valkey are tied to it. (After a SIGKILL
 two agents of Ray's look for their raylet for another minute, and its folder of logs stays in /tmp until the next
-fleet is raised.)
+fleet is raised, or the next worker started.)
 """
 
 from __future__ import annotations

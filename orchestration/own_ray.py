@@ -14,7 +14,7 @@ import ray._private.worker as rays_driver
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.fleet_plan import NAMESPACE
 from orchestration.held_interrupt import held_interrupt
-from orchestration.scratch_folder import ScratchFolder
+from workers.scratch_folder import ScratchFolder
 
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 100 * 2**20  # only texts travel through Ray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from fastflow_ray.account import account_of, numbers_of
 from fastflow_ray.jobs.payload import digest
@@ -14,6 +14,7 @@ from fastflow_ray.media.video import write_video
 from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.storage.publication import AskedPace, Manifest, Outcome, Publisher
+from workers.scratch_folder import ScratchFolder
 from workers.video import Video
 
 
@@ -24,10 +25,10 @@ def publish_video(
 
     `on_step` may end it before the upload begins. Raises StorageFailed.
     """
-    with TemporaryDirectory(prefix="fastflow-") as folder:
+    with ScratchFolder(Path(gettempdir())) as folder:
         on_step(StepReport("encode"))
         began_s = time.perf_counter()
-        files = _encode(video, Path(folder))
+        files = _encode(video, folder)
         encoded_s = time.perf_counter()
         phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
         on_step(StepReport("upload"))

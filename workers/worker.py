@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import gettempdir
 
 from fastflow_ray.bandit.sink import ObservationSink
 from fastflow_ray.errors import DeviceLost, ModelLoadFailed, StorageFailed
@@ -26,6 +28,7 @@ from workers.lane import Lane, PublishingLane
 from workers.meter import Meter
 from workers.rota import Rota
 from workers.runner import Runner
+from workers.scratch_folder import sweep_scratch
 from workers.stand import Stand
 from workers.status import WorkerState, WorkerStatus
 from workers.timesheet import Timesheet
@@ -128,6 +131,7 @@ class Worker:
         self._read_first()
         for model, queue in self._queues.items():
             sweep(self._store, model, queue)
+        sweep_scratch(Path(gettempdir()))
         self._timesheet.begin(self._rota.held)
         self._state = WorkerState.IDLE
         self._cards.start()

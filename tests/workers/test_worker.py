@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue.worker_card import WorkerCard
 from workers.ending import Fate
+from workers.scratch_folder import OWNER, ScratchFolder
 from workers.status import WorkerState
 
 
@@ -37,6 +39,19 @@ def test_it_loads_once_and_runs_job_after_job(shop: Shop) -> None:
     assert [ending.fate for ending in shop.sums.endings] == [Fate.SUCCEEDED] * 3
     (key,) = shop.ledger.statistics.tables
     assert shop.ledger.statistics.runs(key) == 3, "the feed delivered before the worker left"
+
+
+def test_it_begins_with_what_killed_ones_left_in_the_temporary_folder(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, mine = tmp_path / "fastflow-left", ScratchFolder(tmp_path)
+    left.mkdir()
+    (left / OWNER).touch()
+    shop.worker.run(jobs=0)
+    assert not left.exists()
+    assert mine.path.exists()
+    mine.remove()
 
 
 def test_its_card_says_what_it_is_and_goes_when_it_leaves(shop: Shop) -> None:

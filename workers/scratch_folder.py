@@ -1,4 +1,7 @@
-"""A folder that goes when its process does: what a killed process left, the next one removes. Knows no Ray."""
+"""A folder that goes when its process does: what a killed process left, the next one removes. Knows no job and no Ray.
+
+Containers may share the parent: a lock means the same to all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,33 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 PREFIX = "fastflow-"
 OWNER = "owner"  # a file; whoever made the folder holds its lock, which the kernel lets go when that process ends
 
 
 class ScratchFolder:
-    """Made at `path`, in `parent`, once the folders there that nobody owns any more are gone."""
+    """Made at `path`, in `parent`, once the folders there that nobody owns any more are gone.
+
+    A context manager that yields the path, and removes it.
+    """
 
     def __init__(self, parent: Path) -> None:
-        _sweep(parent)
+        sweep_scratch(parent)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         unowned = self.path / f"{OWNER}.new"
         self._lock = unowned.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         unowned.rename(self.path / OWNER)  # only now: another process must not find it without its lock
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
 
     def remove(self) -> None:
         """With all that is in it."""
@@ -35,7 +50,7 @@ class ScratchFolder:
         self._lock.close()
 
 
-def _sweep(parent: Path) -> None:
+def sweep_scratch(parent: Path) -> None:
     """Remove our user's folders whose owner has ended. A lock tells better than a process's number, which another may
     have by now, and which means nothing in another container that shares the parent."""
     for folder in parent.glob(f"{PREFIX}*"):

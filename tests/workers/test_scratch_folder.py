@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestration.scratch_folder import ScratchFolder
+from workers.scratch_folder import ScratchFolder
 
 HOLD = """
 import sys
 from pathlib import Path
-from orchestration.scratch_folder import ScratchFolder
+from workers.scratch_folder import ScratchFolder
 scratch = ScratchFolder(Path(sys.argv[1]))
 (scratch.path / "log").write_text("x")
 print(scratch.path, flush=True)
