@@ -1,8 +1,10 @@
-"""Worker processes that hang or die on a job: it is taken from them, and buried after the second."""
+"""Worker processes that hang or die on a job: it is taken from them, given to another, and buried after the second."""
 
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.reaper import Reaper
 
-# A worker whose network, from its fifth call on, never answers or ends the process, as a kernel might.
+# A worker that works, or whose network, from its fifth call on, never answers or ends the process, as a kernel might.
 COMMAND = """
 import os, sys, time
 from fastflow_ray.models import loading
@@ -30,7 +32,7 @@ def load_broken(model):
 
     def fail(module, inputs):
         calls.append(1)
-        while len(calls) >= 5:
+        while sys.argv[-1] != "works" and len(calls) >= 5:
             os._exit(1) if sys.argv[-1] == "dies" else time.sleep(1)
 
     engine.pipe.transformer.register_forward_pre_hook(fail)
@@ -56,8 +58,8 @@ def queue(redis_url: str) -> Iterator[JobQueue]:
 
 
 @contextmanager
-def broken_worker(how: str, redis_url: str, store: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that "hangs" or "dies" in the middle of a job."""
+def worker_that(how: str, redis_url: str, store: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that "hangs" or "dies" in the middle of a job, or "works"."""
     times = {"FASTFLOW_LEASE_S": "2", "FASTFLOW_BEAT_S": "0.2", "FASTFLOW_STALL_S": "3", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", COMMAND, "--redis", redis_url, "--store", store.as_uri(), how]
     with subprocess.Popen(command, env=os.environ | times) as worker:
@@ -73,24 +75,49 @@ def record(queue: JobQueue, job_id: str) -> JobRecord:
     return found
 
 
+def reaped(reaper: Reaper, queue: JobQueue, job_id: str) -> JobState:
+    """The job's state after a look of the reaper's."""
+    reaper.tick()
+    return record(queue, job_id).state
+
+
 def test_a_job_that_one_worker_hangs_on_and_another_dies_of_is_poison(
     queue: JobQueue, redis_url: str, tmp_path: Path
 ) -> None:
     reaper, job_id = Reaper(queue, grace_s=1.0), queue.submit(JOB).job_id
-
-    def reaped(*states: JobState) -> bool:
-        reaper.tick()
-        return record(queue, job_id).state in states
-
-    with broken_worker("hangs", redis_url, tmp_path / "store") as hung:
+    with worker_that("hangs", redis_url, tmp_path / "store") as hung:
         wait_for(lambda: record(queue, job_id).progress.step == 2, timeout_s=240)
-        wait_for(lambda: reaped(JobState.QUEUED), timeout_s=60)
+        wait_for(lambda: reaped(reaper, queue, job_id) is JobState.QUEUED, timeout_s=60)
         assert hung.poll() is None, "its process was alive, and beat no more"
         assert record(queue, job_id).crashes == 1
-    with broken_worker("dies", redis_url, tmp_path / "store") as dead:
+    with worker_that("dies", redis_url, tmp_path / "store") as dead:
         dead.wait(240)
-        wait_for(lambda: reaped(JobState.DEAD), timeout_s=60)
+        wait_for(lambda: reaped(reaper, queue, job_id) is JobState.DEAD, timeout_s=60)
     ended = record(queue, job_id)
     assert ended.crashes == 2
     assert ended.error is not None
     assert ended.error["code"] == "worker_lost"
+
+
+def catches(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Whether it has a handler for the signal."""
+    found = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+    return found is not None and bool(int(found[1], 16) & 1 << number - 1)
+
+
+def test_a_second_interrupt_ends_a_worker_at_once_and_another_does_its_job(
+    queue: JobQueue, redis_url: str, tmp_path: Path
+) -> None:
+    reaper, job_id = Reaper(queue, grace_s=1.0), queue.submit(JOB).job_id
+    with worker_that("hangs", redis_url, tmp_path / "store") as hung:
+        wait_for(lambda: record(queue, job_id).progress.step == 2, timeout_s=240)
+        hung.send_signal(signal.SIGINT)
+        wait_for(lambda: not catches(hung, signal.SIGINT), timeout_s=60)
+        assert hung.poll() is None, "it is polite, and waits for a step that never ends"
+        hung.send_signal(signal.SIGINT)
+        assert hung.wait(60) == -signal.SIGINT
+    assert record(queue, job_id).state is JobState.RUNNING, "it had no time to give it back"
+    wait_for(lambda: reaped(reaper, queue, job_id) is JobState.QUEUED, timeout_s=60)
+    with worker_that("works", redis_url, tmp_path / "store"):
+        wait_for(lambda: record(queue, job_id).state is JobState.SUCCEEDED, timeout_s=240)
+    assert (record(queue, job_id).attempts, record(queue, job_id).crashes) == (2, 1)
