@@ -61,7 +61,7 @@ class ActorSink:
 
 
 class GpuWorker:
-    """The actor's methods. Whoever creates it calls `run` once; it is gone when `run` ends."""
+    """The actor's methods. It begins to work by itself, and is gone when that ends."""
 
     def __init__(self, config: WorkerConfig) -> None:
         from workers.worker import open_worker  # and with it torch, which the supervisor has no use for
@@ -71,6 +71,9 @@ class GpuWorker:
         if config.statistics_actor:
             sink = ActorSink(config.statistics_actor, config.namespace)
         self._worker = open_worker(config, sink, RayMeter())
+        # Said by whoever makes it, this would be lost if he died before the actor is there to hear it; the actor would
+        # then keep its name and its GPU, and never do anything.
+        ray.get_runtime_context().current_actor.run.remote()
 
     async def run(self) -> None:
         """Work until drained, then leave the node: the actor ends, and with it the hold on the GPU."""
@@ -103,6 +106,4 @@ def spawn_worker(config: WorkerConfig) -> Any:
     Raises ValueError if there is an actor of this name.
     """
     options = OPTIONS | {"name": config.name, "namespace": config.namespace}
-    handle = ray.remote(**options)(GpuWorker).remote(config)
-    handle.run.remote()
-    return handle
+    return ray.remote(**options)(GpuWorker).remote(config)

@@ -17,6 +17,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"  # read when Ray is imported
 
 import ray
 from ray._private import state
+from ray.exceptions import WorkerCrashedError
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
@@ -118,6 +119,22 @@ def test_two_workers_share_a_queue_and_what_they_learn_and_leave_when_asked(
         worker.drain.remote()
     wait_for(lambda: is_gone("worker-0") and is_gone("worker-1"))
     wait_for(lambda: free() >= free_gpus)
+
+
+def test_a_worker_works_though_its_maker_died_before_it_was_there(
+    statistics: Any, redis_url: str, tmp_path: Path, closed_after: ClosedAfter
+) -> None:
+    @ray.remote(num_cpus=0, max_retries=0)
+    def make_and_die(config: WorkerConfig) -> None:
+        spawn_worker(config)
+        os._exit(1)
+
+    queue = closed_after(open_queue(redis_url, "small"))
+    job_id = queue.submit(SHORT).job_id
+    with pytest.raises(WorkerCrashedError):
+        ray.get(make_and_die.remote(config("worker-o", redis_url, tmp_path)))
+    wait_for(lambda: (record := queue.get(job_id)) and record.state is JobState.SUCCEEDED, timeout_s=100)
+    ray.kill(ray.get_actor("worker-o", NAMESPACE))
 
 
 def test_a_worker_that_cannot_load_its_model_is_gone(ray_here: None, redis_url: str, tmp_path: Path) -> None:
