@@ -14,7 +14,7 @@ from mutants import NO_FENCE, mistake
 from stage import Stage
 from waiting import wait_for
 
-from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.reaper import Reaper
 from fastflow_ray.storage import Store, open_store
@@ -24,9 +24,11 @@ IN_FLIGHT_S = 0.1  # what was sent before the signal has reached the server by t
 
 def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
     """Freeze one who is in the middle of a job, and answer the job."""
-    there = set(crew.names())
-    busy = [r for r in stage.queue.list(limit=1_000) if r.state == "running" and r.worker in there and r.progress.step]
+    there, jobs = set(crew.names()), stage.queue.list(limit=1_000)
+    busy = [job for job in jobs if job.state == "running" and job.worker in there and job.progress.step]
     if not busy:
+        if all(job.state in TERMINAL for job in jobs):  # they were done before enough of them were frozen
+            stage.submit(len(there))
         return None
     chosen = stage.rng.choice(busy)
     crew.freeze(chosen.worker or "")
