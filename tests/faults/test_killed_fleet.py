@@ -1,7 +1,8 @@
 """A whole fleet on a real Ray: any of its processes may be killed, and nobody has to do anything about it.
 
-FASTFLOW_FLEET_JOBS (200) and FASTFLOW_FLEET_KILL_EVERY_S (2) fit it to the machine: a killed worker needs seven seconds
-of a core, most of them to import torch and diffusers, before it works again.
+FASTFLOW_FLEET_JOBS (200) and FASTFLOW_FLEET_KILL_EVERY_S fit it to the machine: a killed worker needs eight seconds of
+a core, most of them to import torch and diffusers, before it works again. So there is a kill every two seconds where
+four cores are, and fewer where cores are fewer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from orchestration.fleet import Fleet
 from orchestration.local_fleet import LocalFleet
 
 JOBS = int(os.environ.get("FASTFLOW_FLEET_JOBS", "200"))
-KILL_EVERY_S = float(os.environ.get("FASTFLOW_FLEET_KILL_EVERY_S", "2"))
+CORE_S_PER_KILL = 6.8  # a quarter of the kills are of workers; half of it is left to those that live
+KILL_EVERY_S = float(os.environ.get("FASTFLOW_FLEET_KILL_EVERY_S", max(2.0, CORE_S_PER_KILL / (os.cpu_count() or 1))))
 WORKERS = 4
 KINDS = ("worker", "statistics", "supervisor", "server")
 SETTINGS = {"lease_s": 6.0, "beat_s": 1.0, "grace_s": 8.0, "max_crashes": 1_000}  # deaths are ours, not the jobs'
