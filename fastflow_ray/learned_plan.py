@@ -93,15 +93,16 @@ def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
 def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: TrajectoryTable) -> None:
     """Add what a finished trajectory showed to each of `tables`; a skipping one is completed from the mean of `known`,
     and only counted once that is settled: it could teach little, and would void what audits said of the plans drawn up
-    so far. Waits for the device once."""
-    gram = sightings.gram
+    so far. Waits for the device once, if at all."""
+    full, settled = len(sightings.steps) == known.steps, known.full_runs >= SETTLED
+    gram = sightings.gram if full or not settled else None
     for table in tables:
-        if len(sightings.steps) == table.steps:
-            table.add_run(gram)
-        elif known.full_runs < SETTLED:
-            table.add_block(sightings.steps, gram, known.mean)
-        else:
+        if gram is None:
             table.runs += 1
+        elif full:
+            table.add_run(gram)
+        else:
+            table.add_block(sightings.steps, gram, known.mean)
 
 
 def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, mean: Floats) -> None:
@@ -172,10 +173,11 @@ def _again(
 def _polynomial(sigmas: Floats, history: Sequence[int], steps: Sequence[int]) -> Floats:
     """Weights of the velocities of `history` at `steps`, (H, steps), on the polynomial in sigma of least degree that
     goes through them (Lagrange): held, along a line, along a parabola."""
-    at, known = sigmas[list(steps)], sigmas[list(history)]
-    others = [np.delete(known, place) for place in range(len(known))]
-    rows = [np.prod([(at - s) / (here - s) for s in rest], axis=0) for here, rest in zip(known, others, strict=True)]
-    return np.stack(np.broadcast_arrays(*rows, at)[:-1])
+    at, weights = sigmas[list(steps)], np.ones((len(history), len(steps)))
+    for row, here in zip(weights, history, strict=True):
+        for other in (step for step in history if step != here):
+            row *= (at - sigmas[other]) / (sigmas[here] - sigmas[other])
+    return weights
 
 
 def _way(weights: Floats, sigmas: Floats, history: Sequence[int], start: int, skipped: list[int]) -> Weights:

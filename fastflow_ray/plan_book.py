@@ -97,7 +97,8 @@ class PlanBook:
     @cached_property
     def fewest(self) -> int:
         """The least budget: two steps, and two at each restart."""
-        return len(evenly_spread(self._table.steps, 2, {0, *self._restarts}))
+        last = self._table.steps - 1
+        return len({0, 1, *self._restarts, *(min(step + 1, last) for step in self._restarts)})
 
     def offer(self, candidate: Candidate, evaluations: int) -> Offer:
         """The candidate's plan; raises InvalidInput for a budget that cannot be."""

@@ -43,7 +43,7 @@ class CardKeeper:
         """Lay the card down everywhere, here and now, good for so long."""
         self._shown, self._shown_s = self._cards(), self._clock()
         for queue, card in zip(self._queues, self._shown, strict=True):
-            with suppress(QueueUnavailable):  # the next sign of life lays it down too
+            with suppress(QueueUnavailable):  # it is laid down again with the next beat, or news
                 queue.sign_in(card, good_s)
 
     def start(self) -> None:

@@ -95,6 +95,7 @@ class Intake:
         return None
 
     def _back_off(self, failures: int, error: Retryable) -> None:
+        self._on_look()  # it lives, though what it needs does not answer
         backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
         log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
         with self._timesheet.waiting():

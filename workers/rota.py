@@ -88,8 +88,8 @@ class Rota:
 
     def took(self, model: str) -> bool:
         """A job of this model was claimed: whether that means to change the model."""
-        is_switch = model != self.held
-        self._turn = 1 if is_switch else self._turn + 1
+        is_switch = bool(self.held) and model != self.held
+        self._turn = self._turn + 1 if model == self.held else 1
         self.switches += is_switch
         self.held = model
         return is_switch

@@ -45,7 +45,7 @@ class Candidate:
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
-# "Which candidates are worth an audit".
+# "Which candidates are worth an audit"; of the last three, "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0),
     Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1),

@@ -32,10 +32,12 @@ def predicted_wait_s(state: MemoryState, lane: Lane, tenant: str) -> float | Non
     ahead = 0.0
     for each in Lane:
         ready = Counter(job.tenant for job in state.within(JobState.QUEUED) if job.lane is each)
+        seated = {other for other in ready if not state.at_cap(other)}  # the jobs of others cannot begin now
+        ready_here = sum(ready[other] for other in seated)
         if each is lane:
             weight = state.turns.weight_of(tenant)
-            weights = sum(state.turns.weight_of(other) for other in {*ready, tenant})
-            ahead += min(ready.total(), (ready[tenant] + 1) * weights / weight - 1)
+            weights = sum(state.turns.weight_of(other) for other in seated | {tenant})
+            ahead += min(ready_here, (ready[tenant] + 1) * weights / weight - 1)
             break
-        ahead += ready.total()
+        ahead += ready_here
     return ahead * state.attempt_s / running

@@ -57,7 +57,7 @@ class MemoryState:
         """What a claim takes."""
         if self.paused is not None:
             return None
-        ready = [job for job in self.within(JobState.QUEUED) if not self._at_cap(job.tenant)]
+        ready = [job for job in self.within(JobState.QUEUED) if not self.at_cap(job.tenant)]
         for lane in Lane:
             here = [job for job in ready if job.lane is lane]
             tenant = self.turns.first(lane, {job.tenant for job in here})
@@ -145,6 +145,6 @@ class MemoryState:
         self.forgotten += 1
         del self.jobs[job.new.job_id]
 
-    def _at_cap(self, tenant: str) -> bool:
+    def at_cap(self, tenant: str) -> bool:
         most = self.turns.allowed(tenant).max_running
         return most is not None and sum(job.tenant == tenant for job in self.within(JobState.RUNNING)) >= most

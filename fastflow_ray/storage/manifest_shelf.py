@@ -41,7 +41,7 @@ class ManifestShelf:
             if _object(text) is not None:
                 manifest = self._manifest(job_id, key, text)
                 for other in damaged:
-                    self._mend(other, text)
+                    self._try_to_mend(other, text)
                 return manifest
             log.warning("! %s in %s is damaged and passed over", key, self._store.url)
             damaged.append(key)
@@ -75,13 +75,20 @@ class ManifestShelf:
             stored = self._read(key)
             if stored is None or _object(stored) is None:
                 return False
-            if stored == text or _fence_of(stored) not in (None, manifest.fence):  # ours was damaged, and is mended
+            if stored == text or not _ours(stored, manifest):  # ours was damaged, and mended by who came meanwhile
                 return True
             self._store.put_bytes(key, text, JSON)
         raise self._not_written(key)
 
+    def _try_to_mend(self, key: str, text: bytes) -> None:
+        """For whoever looks under the first name alone, and should the text that was found be damaged too one day. A
+        store that lets nothing be overwritten keeps the damage, and the job its result."""
+        try:
+            self._mend(key, text)
+        except StorageFailed as error:
+            log.warning("! %s", error)
+
     def _mend(self, key: str, text: bytes) -> None:
-        """For whoever looks under the first name alone, and should the text that was found be damaged too one day."""
         for _ in range(TRIES):
             self._store.put_bytes(key, text, JSON)
             if self._store.get_bytes(key) == text:
@@ -127,9 +134,11 @@ def _object(text: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _fence_of(text: bytes) -> int | None:
-    """None: it is not a manifest."""
+def _ours(text: bytes, manifest: Manifest) -> bool:
+    """Whether the text, legible but not what we wrote, may be our manifest with a mistake in it, and nobody else's."""
+    if (_object(text) or {}).get("schema_version") != SCHEMA_VERSION:
+        return False
     try:
-        return Manifest.model_validate_json(text).fence
+        return Manifest.model_validate_json(text).fence == manifest.fence
     except ValidationError:
-        return None
+        return True

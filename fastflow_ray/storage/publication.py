@@ -22,6 +22,7 @@ from fastflow_ray.storage.manifest import (
     Outcome,
     StoredFile,
     attempt_folder,
+    job_folder,
 )
 from fastflow_ray.storage.manifest_shelf import ManifestShelf, manifest_key
 
@@ -45,8 +46,9 @@ class Publisher:
             size = self.store.size(file.key)
             if size != file.size:
                 what = f"{file.key} has {size or 'no'} bytes instead of {file.size}"
-                where = f"{manifest_key(job_id)} in {self.store.url}"
-                raise StorageFailed(f"{where} cannot be trusted: {what}; delete it to let the job run again")
+                where = f"the result of {job_id} in {self.store.url}"
+                remedy = f"delete each {job_folder(job_id)}result*.json to let the job run again"
+                raise StorageFailed(f"{where} cannot be trusted: {what}; {remedy}")
         return manifest
 
     def publish(self, outcome: Outcome, files: LocalFiles) -> Manifest:

@@ -151,6 +151,19 @@ def test_what_waits_behind_is_not_waited_for(stage) -> None:
         queue.submit(HURRIED.model_copy(update={"tenant": "greedy"}))
 
 
+def test_jobs_that_may_not_begin_are_not_waited_for(stage) -> None:
+    queue = stage.open()
+    teach(stage, queue)
+    stage.desk(queue).set_share("held", Share(max_running=0))
+    for _ in range(5):
+        queue.submit(JOB.model_copy(update={"tenant": "held", "lane": Lane.INTERACTIVE}))
+        queue.submit(JOB.model_copy(update={"tenant": "held"}))
+    queue.submit(JOB)
+    assert queue.submit(HURRIED).state is JobState.QUEUED  # one of 60 s is ahead
+    with pytest.raises(DeadlineTooTight):
+        queue.submit(HURRIED)
+
+
 @pytest.mark.parametrize("whose", ["queue", "tenant"])
 def test_a_full_queue_says_when_to_come_again(stage, whose: str) -> None:
     queue = stage.open(max_queued=5 if whose == "queue" else 100)

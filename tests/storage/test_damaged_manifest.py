@@ -62,6 +62,23 @@ def test_of_many_attempts_beside_a_damaged_manifest_one_is_the_result(
     assert kept == {file.key for file in winner.files.values()}
 
 
+class WriteOnce(FolderStore):
+    """A bucket under an object lock: what is there stays."""
+
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        raise StorageFailed(f"{key} is locked")
+
+
+def test_where_nothing_may_be_overwritten_a_job_keeps_its_result_beside_the_damage(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    FolderStore(tmp_path / "store").put_bytes(KEY, b"{", JSON)
+    publisher = Publisher(WriteOnce(tmp_path / "store"))
+    manifest = publisher.publish(make_outcome(2), make_files(2))
+    assert publisher.publish(make_outcome(3), make_files(3)) == publisher.find("job-1") == manifest
+    assert f"! {KEY} is locked" in caplog.text
+
+
 class SlowDisk(FolderStore):
     """A disk that damages the first manifest put on it; `meanwhile` happens before its owner may look."""
 
@@ -84,6 +101,16 @@ def test_who_put_a_damaged_manifest_bows_to_who_came_meanwhile(
     assert Publisher(store).publish(make_outcome(1), make_files(1)) == results[0]
     assert (results[0].fence, store.get_bytes(KEY)) == (2, results[0].to_json())
     assert not list(store.list("jobs/job-1/1/")), "his files are gone"
+
+
+def test_what_a_newer_version_put_in_place_of_a_damaged_manifest_is_not_written_over(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store, newer = SlowDisk(tmp_path / "store"), b'{"schema_version": 99, "job_id": "job-1"}'
+    store.meanwhile = lambda: store.put_bytes(KEY, newer, JSON)
+    with pytest.raises(StorageFailed, match="its version is 99"):
+        Publisher(store).publish(make_outcome(1), make_files(1))
+    assert store.get_bytes(KEY) == newer
 
 
 def test_what_is_legible_and_no_manifest_of_this_job_is_neither_believed_nor_passed_over(

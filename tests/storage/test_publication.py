@@ -154,7 +154,9 @@ def test_a_result_whose_file_is_gone_is_no_result(
     publisher = Publisher(store)
     publisher.publish(make_outcome(), make_files())
     store.delete_prefix("jobs/job-1/1/thumbnail.png")
-    with pytest.raises(StorageFailed, match=r"jobs/job-1/1/thumbnail.png has no bytes instead of \d+; delete it"):
+    with pytest.raises(
+        StorageFailed, match=r"jobs/job-1/1/thumbnail.png has no bytes instead of \d+; delete each jobs"
+    ):
         publisher.find("job-1")
 
 

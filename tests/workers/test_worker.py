@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from one_worker import LEASE_S
 from shop import Shop
 from waiting import wait_for
 
@@ -129,6 +130,8 @@ def test_a_store_that_keeps_nothing_costs_an_attempt_of_each_lease_and_no_job(
     wait_for(lambda: caplog.text.count("! worker worker-1 looks again in") >= 2)
     assert {ending.reason for ending in shop.sums.endings} == {"storage"}
     assert len(shop.sums.endings) <= 2, "the one that was published, and the one that was made meanwhile"
+    shop.clock.now_s += LEASE_S + 1
+    wait_for(lambda: [card.worker for card in shop.queue.workers()] == ["worker-1"])  # it lives, though it takes no job
     assert shop.state(ids[2]) is JobState.QUEUED
     for file in in_the_way:
         file.unlink()
