@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from fastflow_ray.storage.publication import Manifest, Outcome, Publisher
 
 MakeOutcome = Callable[..., Outcome]
 MakeFiles = Callable[..., dict[str, tuple[Path, str]]]
-ATTEMPTS = 6
 KEY = "jobs/job-1/result.json"
 JSON = "application/json"
 
@@ -40,26 +37,6 @@ def test_a_damaged_manifest_is_passed_over_and_mended(
     assert manifest.fence == 2
     assert publisher.publish(make_outcome(3), make_files(3)) == publisher.find("job-1") == manifest
     assert store.get_bytes(KEY) == manifest.to_json(), "whoever looks there finds the same"
-
-
-def test_of_many_attempts_beside_a_damaged_manifest_one_is_the_result(
-    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles
-) -> None:
-    store.put_bytes(KEY, b"{", JSON)
-    start = threading.Barrier(ATTEMPTS)
-    files = {fence: make_files(fence) for fence in range(1, ATTEMPTS + 1)}
-
-    def attempt(fence: int) -> Manifest:
-        start.wait(timeout=20)
-        return Publisher(store).publish(make_outcome(fence), files[fence])
-
-    with ThreadPoolExecutor(ATTEMPTS) as pool:
-        results = list(pool.map(attempt, files))
-    winner = results[0]
-    assert all(result == winner for result in results)
-    assert store.get_bytes(KEY) == winner.to_json()
-    kept = {key for key in store.list("jobs/") if not key.endswith(".json")}
-    assert kept == {file.key for file in winner.files.values()}
 
 
 class WriteOnce(FolderStore):

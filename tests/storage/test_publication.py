@@ -62,7 +62,12 @@ def test_the_same_attempt_may_publish_twice(store: Store, make_outcome: MakeOutc
     assert store.get_bytes(first.files["video"].key) == make_files(1)["video"][0].read_bytes()
 
 
-def test_of_many_attempts_one_is_the_result(store: Store, make_outcome: MakeOutcome, make_files: MakeFiles) -> None:
+@pytest.mark.parametrize("before", [{}, {"jobs/job-1/result.json": b"{"}], ids=["alone", "beside a damaged one"])
+def test_of_many_attempts_one_is_the_result(
+    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles, before: dict[str, bytes]
+) -> None:
+    for key, damaged in before.items():
+        store.put_bytes(key, damaged, "application/json")
     start = threading.Barrier(ATTEMPTS)
     files = {fence: make_files(fence) for fence in range(1, ATTEMPTS + 1)}
 
@@ -74,7 +79,10 @@ def test_of_many_attempts_one_is_the_result(store: Store, make_outcome: MakeOutc
         results = list(pool.map(attempt, files))
     winner = results[0]
     assert all(result == winner for result in results)
-    assert set(store.list("jobs/")) == {"jobs/job-1/result.json", *(file.key for file in winner.files.values())}
+    kept = set(store.list("jobs/"))
+    manifests = {"jobs/job-1/result.json", *(["jobs/job-1/result-2.json"] if before else [])}
+    assert kept == manifests | {file.key for file in winner.files.values()}
+    assert {store.get_bytes(key) for key in manifests} == {winner.to_json()}, "whoever looks there finds the same"
 
 
 def test_discard_takes_an_attempt_but_never_the_result(
