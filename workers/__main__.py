@@ -8,16 +8,19 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import FastFlowError
 from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.queue import open_queue
 from fastflow_ray.settings import Settings
 from workers.config import WorkerConfig
 from workers.meter import NoMeter
+from workers.reaper_thread import ReaperThread
 from workers.worker import Worker, open_worker
 
 
@@ -27,12 +30,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
         asked = _parser(settings).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-        worker = open_worker(_config(asked, settings), Ledger(), NoMeter())
-        _run(worker, jobs=1 if asked.once else None)
+        config = _config(asked, settings)
+        worker = open_worker(config, Ledger(), NoMeter())
+        with _reaping(config, settings):
+            _run(worker, jobs=1 if asked.once else None)
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+@contextmanager
+def _reaping(config: WorkerConfig, settings: Settings) -> Iterator[None]:
+    """What other workers lose is given back meanwhile, for here is no supervisor that would."""
+    with ExitStack() as leaving:
+        queues = [open_queue(config.redis_url, model, max_crashes=settings.max_crashes) for model in config.models]
+        for queue in queues:
+            leaving.callback(queue.close)
+        leaving.enter_context(ReaperThread(queues, settings.grace_s))
+        yield
 
 
 def _run(worker: Worker, jobs: int | None) -> None:
