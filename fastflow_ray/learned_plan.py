@@ -30,10 +30,15 @@ def every_step(steps: int) -> Plan:
     return Plan(steps, tuple(range(steps)), predict={}, integrate={})
 
 
+def needed_steps(steps: int, restarts: Collection[int]) -> set[int]:
+    """What every plan evaluates: the first step, those at `restarts`, and the ones after them."""
+    return {0} | {step for start in restarts for step in (start, start + 1) if step < steps}
+
+
 def evenly_spread(steps: int, evaluations: int, restarts: Collection[int] = ()) -> tuple[int, ...]:
-    """Evaluated steps of about equal distance. The first is evaluated, as are those at `restarts` and the ones after
-    them: each stretch between these is cut where cutting it once more helps the most."""
-    needed = sorted({0} | {step for start in restarts for step in (start, start + 1) if step < steps})
+    """Evaluated steps of about equal distance: each stretch between needed ones is cut where cutting it once more helps
+    the most."""
+    needed = sorted(needed_steps(steps, restarts))
     stretches = list(zip(needed, [*needed[1:], steps], strict=True))
     parts = [1] * len(stretches)
     for _ in range(min(evaluations, steps) - len(needed)):

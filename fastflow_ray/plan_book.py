@@ -20,7 +20,7 @@ from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.probing import Tried, next_rung
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error
+from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
@@ -97,8 +97,7 @@ class PlanBook:
     @cached_property
     def fewest(self) -> int:
         """The least budget: two steps, and two at each restart."""
-        last = self._table.steps - 1
-        return len({0, 1, *self._restarts, *(min(step + 1, last) for step in self._restarts)})
+        return len({1} | needed_steps(self._table.steps, self._restarts))
 
     def offer(self, candidate: Candidate, evaluations: int) -> Offer:
         """The candidate's plan; raises InvalidInput for a budget that cannot be."""
