@@ -23,6 +23,7 @@ from pydantic import (
 from fastflow_ray.acceleration import Acceleration, Preset
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import Wish, pace_fields
+from fastflow_ray.storage.seal import sealed
 
 SCHEMA_VERSION: Literal[1] = 1
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -167,5 +168,5 @@ class Manifest(Outcome):
         return sum(file.size for file in self.files.values())
 
     def to_json(self) -> bytes:
-        """UTF-8 JSON, indented for people."""
-        return self.model_dump_json(indent=2).encode()
+        """UTF-8 JSON, indented for people and sealed: see `storage.seal`."""
+        return sealed(self.model_dump(mode="json"))

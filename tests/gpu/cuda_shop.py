@@ -19,6 +19,7 @@ from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
 from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.manifest import Manifest
+from fastflow_ray.storage.publication import Publisher
 from workers.config import WorkerConfig
 from workers.meter import NoMeter
 from workers.worker import Worker
@@ -53,9 +54,9 @@ class CudaShop:
 
     def manifest(self, job_id: str) -> Manifest:
         """What was published."""
-        text = self.store.get_bytes(f"jobs/{job_id}/result.json")
-        assert text is not None
-        return Manifest.model_validate_json(text)
+        manifest = Publisher(self.store).find(job_id)
+        assert manifest is not None
+        return manifest
 
     def generate(
         self, spec: GenerationSpec, fastflow: FastFlow, on_step: OnStep, resume: Checkpoint | None = None

@@ -1,4 +1,4 @@
-"""A manifest that cannot be read is nobody's result, and one that cannot be understood is not passed over."""
+"""A manifest with a broken seal is nobody's result; a whole one is not passed over, be it understood or not."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.manifest_shelf import NAMES
 from fastflow_ray.storage.publication import Manifest, Outcome, Publisher
+from fastflow_ray.storage.seal import sealed, unsealed
 
 MakeOutcome = Callable[..., Outcome]
 MakeFiles = Callable[..., dict[str, tuple[Path, str]]]
@@ -22,10 +25,21 @@ JSON = "application/json"
 
 
 def changed(manifest: Manifest, **changes: Any) -> bytes:
-    return json.dumps(manifest.model_dump(mode="json") | changes).encode()
+    return sealed(manifest.model_dump(mode="json") | changes)
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"schema_version": 1, "job_id": "jo'])
+DAMAGED = [
+    b"",
+    b"[]",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"schema_version": 1, "job_id": "jo',
+    b'{"schema_version": 99}',
+    b'{"seal_sha256": "0"}',
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_manifest_is_passed_over_and_mended(
     store: Store, make_outcome: MakeOutcome, make_files: MakeFiles, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -37,6 +51,35 @@ def test_a_damaged_manifest_is_passed_over_and_mended(
     assert manifest.fence == 2
     assert publisher.publish(make_outcome(3), make_files(3)) == publisher.find("job-1") == manifest
     assert store.get_bytes(KEY) == manifest.to_json(), "whoever looks there finds the same"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # both only make values
+@given(st.data())
+def test_a_flipped_bit_never_changes_what_a_manifest_says(
+    tmp_path_factory: pytest.TempPathFactory, make_outcome: MakeOutcome, make_files: MakeFiles, data: st.DataObject
+) -> None:
+    store = FolderStore(tmp_path_factory.mktemp("store"))
+    manifest = Publisher(store).publish(make_outcome(prompt="a naïve circle", guidance=0.1 + 0.2), make_files())
+    text = bytearray(manifest.to_json())
+    bit = data.draw(st.integers(0, 8 * len(text) - 1))
+    text[bit // 8] ^= 1 << bit % 8
+    store.put_bytes(KEY, bytes(text), JSON)
+    assert Publisher(store).find("job-1") in (None, manifest)
+
+
+def test_json_laid_out_anew_is_whole(make_outcome: MakeOutcome) -> None:
+    fields = make_outcome(prompt="ein naïver Kreis", guidance=1e-7).model_dump(mode="json")
+    compact = json.dumps(dict(reversed(json.loads(sealed(fields)).items())), separators=(",", ":"))
+    assert unsealed(compact.encode()) == unsealed(sealed(fields)) == fields
+
+
+def test_a_manifest_of_before_there_were_seals_is_believed(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    manifest = Publisher(store).publish(make_outcome(), make_files())
+    store.put_bytes(KEY, manifest.model_dump_json().encode(), JSON)
+    assert Publisher(store).publish(make_outcome(2), make_files(2)) == manifest
 
 
 class WriteOnce(FolderStore):
@@ -83,14 +126,14 @@ def test_who_put_a_damaged_manifest_bows_to_who_came_meanwhile(
 def test_what_a_newer_version_put_in_place_of_a_damaged_manifest_is_not_written_over(
     tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
 ) -> None:
-    store, newer = SlowDisk(tmp_path / "store"), b'{"schema_version": 99, "job_id": "job-1"}'
+    store, newer = SlowDisk(tmp_path / "store"), sealed({"schema_version": 99, "job_id": "job-1"})
     store.meanwhile = lambda: store.put_bytes(KEY, newer, JSON)
     with pytest.raises(StorageFailed, match="its version is 99"):
         Publisher(store).publish(make_outcome(1), make_files(1))
     assert store.get_bytes(KEY) == newer
 
 
-def test_what_is_legible_and_no_manifest_of_this_job_is_neither_believed_nor_passed_over(
+def test_what_is_whole_and_no_manifest_of_this_job_is_neither_believed_nor_passed_over(
     tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
 ) -> None:
     store = FolderStore(tmp_path / "store")
@@ -103,7 +146,7 @@ def test_what_is_legible_and_no_manifest_of_this_job_is_neither_believed_nor_pas
         changed(manifest, fence=2): "it is not a manifest",
         changed(manifest, files={}): "it is not a manifest",
         changed(manifest, files={"video": elsewhere}): "it is not a manifest",
-        manifest.to_json().replace(b"job-1", b"job-2"): "it tells of job job-2",
+        sealed(json.loads(manifest.model_dump_json().replace("job-1", "job-2"))): "it tells of job job-2",
     }
     for text, why in foreign.items():
         store.put_bytes(KEY, text, JSON)
@@ -146,7 +189,7 @@ def test_a_manifest_damaged_on_the_way_here_is_read_again(
 
 
 class FlippingManifests(FolderStore):
-    """A disk that flips a bit of so many manifests that are put on it; legible or not."""
+    """A disk that flips a bit of so many manifests that are put on it, in its form or in what it says."""
 
     def __init__(self, root: Path, flips: int, old: bytes) -> None:
         super().__init__(root)

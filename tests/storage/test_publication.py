@@ -23,6 +23,7 @@ from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.publication import AskedPace, Audit, Manifest, Outcome, Publisher
+from fastflow_ray.storage.seal import unsealed
 
 MakeOutcome = Callable[..., Outcome]
 MakeFiles = Callable[..., dict[str, tuple[Path, str]]]
@@ -40,7 +41,7 @@ def test_a_published_result_is_what_was_made(store: Store, make_outcome: MakeOut
         assert stored.size == path.stat().st_size
         assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert publisher.find("job-1") == manifest
-    assert json.loads(store.get_bytes("jobs/job-1/result.json") or b"") == manifest.model_dump(mode="json")
+    assert unsealed(store.get_bytes("jobs/job-1/result.json") or b"") == manifest.model_dump(mode="json")
 
 
 def test_a_job_without_a_result_has_none(store: Store) -> None:
@@ -192,7 +193,7 @@ def test_a_manifest_of_before_plans_were_written_down_is_read(
 ) -> None:
     publisher = Publisher(FolderStore(tmp_path / "store"))
     published = publisher.publish(make_outcome(), make_files())
-    old = json.loads(published.to_json())
+    old = published.model_dump(mode="json")
     for name in ("pace", "plan", "snapshot", "expected_fidelity_db", "frames_sha256"):
         assert old.pop(name) is None
     del old["evaluations"]["added"]
