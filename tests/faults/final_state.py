@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
 from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.seal import unsealed
 
 PAGE = 1_000
 
@@ -50,10 +50,9 @@ def all_records(queue: JobQueue) -> list[JobRecord]:
 
 def published_of(store: Store, job_id: str) -> Published:
     """The manifest as it lies there, and the digests of the bytes under the keys it names."""
-    text = store.get_bytes(f"jobs/{job_id}/result.json")
-    if text is None:
+    manifest = unsealed(store.get_bytes(f"jobs/{job_id}/result.json") or b"")
+    if manifest is None:
         return Published(None)
-    manifest = json.loads(text)
     return Published(manifest, {file["key"]: _sha256(store, file["key"]) for file in manifest["files"].values()})
 
 

@@ -19,7 +19,7 @@ from fastflow_ray.queue.contract import Claim, JobRecord, Progress, Verdict
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
 from fastflow_ray.storage.folder import FolderStore
-from fastflow_ray.storage.publication import Publisher
+from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.ending import Ending
 from workers.lane import PublishingLane
@@ -171,6 +171,12 @@ class OneWorker:
         record = self.queue.get(job_id)
         assert record is not None
         return record
+
+    def manifest(self, job_id: str) -> Manifest:
+        """What was published."""
+        manifest = Publisher(self.store).find(job_id)
+        assert manifest is not None
+        return manifest
 
     def objects(self) -> list[str]:
         return sorted(self.store.list(""))

@@ -19,7 +19,6 @@ from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_queue import MemoryQueue
 from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.folder import FolderStore
-from fastflow_ray.storage.manifest import Manifest
 from workers import checkpoints
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Writer, is_due, sweep
@@ -34,12 +33,6 @@ class Killed(BaseException):
 
 def kill() -> None:
     raise Killed
-
-
-def manifest(one: OneWorker, job_id: str) -> Manifest:
-    text = one.store.get_bytes(f"jobs/{job_id}/result.json")
-    assert text is not None
-    return Manifest.model_validate_json(text)
 
 
 def saved(one: OneWorker) -> list[str]:
@@ -95,7 +88,7 @@ def test_a_job_of_a_leaving_worker_goes_on_elsewhere_to_the_same_video(one: OneW
     ending = finish_elsewhere(one)
     assert ending.fate is Fate.SUCCEEDED
     assert [report.step for report in one.engine.reports if report.phase == "sample"] == [0, *range(6, STEPS + 1)]
-    made, expected = manifest(one, job_id), manifest(one, uninterrupted)
+    made, expected = one.manifest(job_id), one.manifest(uninterrupted)
     assert made.files["video"].sha256 == expected.files["video"].sha256
     assert made.frames_sha256 == expected.frames_sha256
     assert made.evaluations == ending.evaluations == expected.evaluations, "counted once"
@@ -141,7 +134,7 @@ def test_a_killed_workers_job_goes_on_from_its_latest_checkpoint(one: OneWorker)
     claim = one.lose_the_lease()
     with elsewhere(one) as runner:
         assert runner.run(claim).fate is Fate.SUCCEEDED
-    made = manifest(one, job_id)
+    made = one.manifest(job_id)
     assert made.resumed_at_steps == (7,), "no more than the step under way was lost"
     assert made.evaluations.made == STEPS
     assert not saved(one)
@@ -157,7 +150,7 @@ def test_a_job_that_ran_out_of_memory_goes_on_frugally_from_its_checkpoint(one: 
     one.engine.interfere = run_out
     job_id = one.submit()
     assert one.run().fate is Fate.SUCCEEDED
-    made = manifest(one, job_id)
+    made = one.manifest(job_id)
     assert made.economies
     assert made.resumed_at_steps == (7,)
 
@@ -229,7 +222,7 @@ def test_a_damaged_checkpoint_is_ignored_with_one_line(
     spoil(*saved(one), one, change)
     caplog.clear()
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == ()
+    assert one.manifest(job_id).resumed_at_steps == ()
     (line,) = [record.getMessage() for record in caplog.records if record.name == "workers.checkpoints"]
     assert line.startswith(f"! {job_id} has a checkpoint that is ignored: {why}")
     assert not saved(one)
@@ -261,7 +254,7 @@ def test_a_foreign_checkpoint_is_ignored_with_one_line(
         setattr(one.engine, name, value)
     caplog.clear()
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == ()
+    assert one.manifest(job_id).resumed_at_steps == ()
     (line,) = [record.getMessage() for record in caplog.records if record.name == "workers.checkpoints"]
     assert line == f"! {job_id} has a checkpoint that is ignored: it was made for, or by, {why}"
 
@@ -272,7 +265,7 @@ def test_behind_a_bad_checkpoint_there_may_be_a_good_one(one: OneWorker) -> None
     (key,) = saved(one)
     one.store.put_bytes(key.replace("0000.", "9999."), b"torn", "application/octet-stream")
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == (5,)
+    assert one.manifest(job_id).resumed_at_steps == (5,)
     assert not saved(one)
 
 
@@ -290,7 +283,7 @@ def test_a_checkpoint_that_fits_the_job_but_not_the_pipeline_is_ignored_too(
     drain_at(one, 5)
     monkeypatch.undo()
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == ()
+    assert one.manifest(job_id).resumed_at_steps == ()
     assert "is ignored: it does not fit this generation: it is of another grid" in caplog.text
 
 
@@ -314,7 +307,7 @@ def test_a_job_that_failed_after_it_had_gone_on_begins_anew(one: OneWorker) -> N
     one.engine.interfere = lambda report, on_step: None
     one.clock.now_s += 1_000
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == ()
+    assert one.manifest(job_id).resumed_at_steps == ()
 
 
 def _raise(error: Exception) -> None:
@@ -342,7 +335,7 @@ def test_a_store_that_keeps_no_checkpoints_costs_none_of_the_job(
     monkeypatch.setattr(CheckpointRoom, "newest_first", refuse)
     monkeypatch.setattr(CheckpointRoom, "delete", refuse)
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    assert manifest(one, job_id).resumed_at_steps == ()
+    assert one.manifest(job_id).resumed_at_steps == ()
 
 
 def test_a_job_is_given_back_only_when_its_checkpoint_is_there(one: OneWorker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +379,7 @@ def test_an_audit_of_a_resumed_job_measures_the_whole_video(one: OneWorker) -> N
     job_id = one.submit(**AUTO | {"audit": True})
     drain_at(one, 5)
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
-    made = manifest(one, job_id)
+    made = one.manifest(job_id)
     assert made.audit is not None
     assert made.audit.full_nfe == 2 * STEPS
     assert made.resumed_at_steps == (5,)

@@ -33,14 +33,8 @@ from fastflow_ray.media.video import read_video
 from fastflow_ray.models.engine import Engine, Generation
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.recipe import Recipe
-from fastflow_ray.storage.manifest import Manifest
+from fastflow_ray.storage.seal import sealed
 from workers.ending import Fate
-
-
-def manifest(one: OneWorker, job_id: str) -> Manifest:
-    text = one.store.get_bytes(f"jobs/{job_id}/result.json")
-    assert text is not None
-    return Manifest.model_validate_json(text)
 
 
 def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
@@ -48,7 +42,7 @@ def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
     ending = one.run()
     assert ending.fate is Fate.SUCCEEDED
     assert set(ending.phase_s) == {"text_encode", "sample", "decode", "encode", "upload"}
-    record, made = one.record(job_id), manifest(one, job_id)
+    record, made = one.record(job_id), one.manifest(job_id)
     assert record.state is JobState.SUCCEEDED
     assert record.result == made.model_dump(mode="json")
     assert one.objects() == sorted([f"jobs/{job_id}/result.json", *(file.key for file in made.files.values())])
@@ -60,7 +54,7 @@ def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
 def test_the_published_file_is_the_video_that_was_made(one: OneWorker, tmp_path: Path) -> None:
     job_id = one.submit(guidance=1.0)
     one.run()
-    files = manifest(one, job_id).files
+    files = one.manifest(job_id).files
     assert {name: file.content_type for name, file in files.items()} == {
         "video": "video/mp4", "thumbnail": "image/png", "spritesheet": "image/png",
     }  # fmt: skip
@@ -90,7 +84,7 @@ def test_a_speedup_is_kept_and_the_result_tells_what_came_of_it(one: OneWorker) 
     ids = [one.submit(seed=seed, acceleration="auto", speedup=2.4, audit=seed == 8) for seed in (7, 8)]
     for _ in ids:
         one.run()
-    first, second = (manifest(one, job_id) for job_id in ids)
+    first, second = (one.manifest(job_id) for job_id in ids)
     assert (first.evaluations.planned, first.evaluations.skipped) == (STEPS, 0), "the first one is to learn from"
     done = second.evaluations
     assert (done.planned, done.added, done.made, done.skipped, done.nfe) == (5, 0, 5, 7, 10)
@@ -111,7 +105,7 @@ def test_the_result_alone_makes_the_same_frames_again(
         assert recipe.spec() == Recipe.read(one.record(job_id).result).spec(), "by way of the queue nothing is lost"
         again = small_engine.generate(recipe.spec(), FastFlow(), lambda report: None)
         assert frames_sha256(again.frames) == recipe.frames_sha256
-        assert again.trace.evaluated == list(manifest(one, job_id).evaluated_steps)
+        assert again.trace.evaluated == list(one.manifest(job_id).evaluated_steps)
     if "preset" not in pace and pace:
         assert again.trace.skipped > 0
 
@@ -120,7 +114,7 @@ def test_a_job_that_asks_for_nothing_gets_the_default_speedup(one: OneWorker) ->
     ids = [one.submit(seed=seed, acceleration="auto") for seed in range(3)]
     for job_id in ids:
         assert one.run().fate is Fate.SUCCEEDED
-        made = manifest(one, job_id)
+        made = one.manifest(job_id)
         assert made.model_dump(mode="json")["pace"] == {"speedup": 2.6}
         assert made.evaluations.made == made.evaluations.planned + made.evaluations.added
 
@@ -132,13 +126,13 @@ def test_what_the_trace_tells_is_published(one: OneWorker) -> None:
     one.engine.annotate = note
     job_id = one.submit(acceleration="auto", evaluations=STEPS)
     one.run()
-    made = manifest(one, job_id)
+    made = one.manifest(job_id)
     assert (made.expected_fidelity_db, made.snapshot) == (41.5, "3f2a")
     assert (made.evaluations.planned, made.evaluations.added, made.evaluations.made) == (STEPS - 1, 1, STEPS)
     one.engine.annotate = lambda made: setattr(made.trace, "expected_db", math.inf)
     job_id = one.submit(acceleration="auto", evaluations=STEPS)
     one.run()
-    assert manifest(one, job_id).expected_fidelity_db is None
+    assert one.manifest(job_id).expected_fidelity_db is None
 
 
 def test_acceleration_that_cannot_be_had_is_an_error_and_no_full_run(one: OneWorker, small_engine: Engine) -> None:
@@ -178,7 +172,7 @@ def test_an_audit_compares_the_same_seed_run_in_full(one: OneWorker) -> None:
     ids = [one.submit(seed=seed, audit=seed == 4) for seed in range(5)]
     for _ in ids:
         one.run()
-    made = manifest(one, ids[-1])
+    made = one.manifest(ids[-1])
     assert made.audit is not None
     assert made.audit.full_nfe == 2 * STEPS
     assert 0.0 < made.audit.ssim <= 1.0
@@ -196,7 +190,7 @@ def test_the_fleets_own_audit_is_published_and_never_goes_back(one: OneWorker) -
     for seed in range(6):
         job_id, before = one.submit(seed=seed, acceleration="auto", evaluations=5), len(one.queue.beats)
         one.run()
-        audit = manifest(one, job_id).audit
+        audit = one.manifest(job_id).audit
         nfe.append(audit.nfe if audit else 0)
         steps = [beat.step for beat in one.queue.beats[before:] if beat and beat.phase in ("sample", "audit")]
         assert steps == sorted(steps)
@@ -210,7 +204,7 @@ def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one:
     job_id = one.submit()
     claim = one.claim()
     one.run(replace(claim, payload=claim.payload.replace('"seed":7,', "")))
-    assert manifest(one, job_id).seed == seed_of(job_id)
+    assert one.manifest(job_id).seed == seed_of(job_id)
     assert seed_of(job_id) == seed_of(job_id) != seed_of("another")
 
 
@@ -281,11 +275,11 @@ def test_memory_that_does_not_suffice_gets_a_second_frugal_try_in_the_same_attem
     first, second = one.submit(), one.submit(seed=8, acceleration="off")
     assert one.run().fate is Fate.SUCCEEDED
     assert one.record(first).attempts == 1
-    assert manifest(one, first).economies == ("tiling",), "on a CPU there is no device to leave"
+    assert one.manifest(first).economies == ("tiling",), "on a CPU there is no device to leave"
     assert Recipe.read(one.record(first).result).economies == ("tiling",)
     one.engine.interfere = lambda report, on_step: None
     one.run()
-    assert manifest(one, second).economies == (), "the next job has all the room there is"
+    assert one.manifest(second).economies == (), "the next job has all the room there is"
 
 
 def test_memory_that_never_suffices_is_tried_twice_and_the_worker_lives(one: OneWorker) -> None:
@@ -392,7 +386,7 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     job_id, others = one.submit(), []
     one.store.after_manifest = lambda: others.append(one.lose_the_lease())
     assert one.run().fate is Fate.LOST
-    published = manifest(one, job_id)
+    published = one.manifest(job_id)
     one.engine.reports.clear()
     ending = one.run(others[0])
     assert (ending.fate, ending.evaluations, ending.phase_s) == (Fate.SUCCEEDED, None, {})
@@ -400,13 +394,13 @@ def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -
     assert not one.engine.reports
     assert one.record(job_id).result == published.model_dump(mode="json")
     assert published.fence < others[0].fence
-    assert manifest(one, job_id) == published
+    assert one.manifest(job_id) == published
 
 
 def test_a_key_used_again_when_the_queue_has_forgotten_it_finds_the_video_in_the_store(one: OneWorker) -> None:
     job_id = one.submit("monday", seed=None)
     one.run()
-    published = manifest(one, job_id)
+    published = one.manifest(job_id)
     one.clock.now_s += QueueLimits().result_ttl_s
     assert one.submit("monday", seed=None) == job_id
     one.engine.reports.clear()
@@ -418,7 +412,7 @@ def test_a_key_used_again_when_the_queue_has_forgotten_it_finds_the_video_in_the
 def test_a_forgotten_key_never_passes_off_its_old_video_as_another(one: OneWorker) -> None:
     job_id = one.submit("monday")
     one.run()
-    published = manifest(one, job_id)
+    published = one.manifest(job_id)
     one.clock.now_s += QueueLimits().result_ttl_s
     assert one.submit("monday", prompt="a blue square") == job_id
     assert one.run().fate is Fate.DEAD
@@ -427,7 +421,7 @@ def test_a_forgotten_key_never_passes_off_its_old_video_as_another(one: OneWorke
     assert record.error is not None
     assert record.error["code"] == "invalid_input"
     assert "use a new key for a new video" in record.error["message"]
-    assert manifest(one, job_id) == published
+    assert one.manifest(job_id) == published
 
 
 def test_a_leaving_worker_gives_the_job_back_and_the_attempt_does_not_count(one: OneWorker) -> None:
@@ -453,14 +447,14 @@ def test_a_manifest_that_was_cut_off_costs_a_job_nothing_but_the_work(one: OneWo
     job_id = one.submit()
     one.store.put_bytes(f"jobs/{job_id}/result.json", b'{"schema_version": 1', "application/json")
     assert one.run().fate is Fate.SUCCEEDED
-    made = manifest(one, job_id)
+    made = one.manifest(job_id)
     assert one.record(job_id).result == made.model_dump(mode="json")
     assert {key for key in one.objects() if not key.endswith(".json")} == {file.key for file in made.files.values()}
 
 
 def test_a_manifest_of_a_newer_version_is_left_to_workers_that_can_read_it(one: OneWorker) -> None:
     job_id = one.submit()
-    one.store.put_bytes(f"jobs/{job_id}/result.json", b'{"schema_version": 2}', "application/json")
+    one.store.put_bytes(f"jobs/{job_id}/result.json", sealed({"schema_version": 2}), "application/json")
     ending = one.run()
     assert (ending.fate, ending.reason) == (Fate.RETRIED, "storage")
     assert "its version is 2, and this program reads 1; upgrade, or delete it" in ending.message

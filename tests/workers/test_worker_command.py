@@ -22,7 +22,9 @@ from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.manifest import Manifest
+from fastflow_ray.storage.publication import Publisher
 from workers.__main__ import main
 
 # The command in a process of its own, with one model more in the catalogue than it comes with.
@@ -160,7 +162,8 @@ def process(checkpoint: Path, arguments: list[str], environment: dict[str, str])
 
 def published(store: Path, job_id: str) -> tuple[Manifest, bytes]:
     """What was made, and the film."""
-    made = Manifest.model_validate_json((store / "jobs" / job_id / "result.json").read_bytes())
+    made = Publisher(FolderStore(store)).find(job_id)
+    assert made is not None
     return made, (store / made.files["video"].key).read_bytes()
 
 
