@@ -165,7 +165,7 @@ class FastFlow:
             trace.nfe += other_trace.nfe
             return other, other_seen
 
-        trial = Trial(policy, seen, trace)
+        trial = Trial(policy.audits, seen, trace, policy.plan)
         if trial.is_due:
             _, (trace.audit_db, _) = trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
         policy.learn(seen, trace.plan or policy.plan)
@@ -205,7 +205,8 @@ class FastFlow:
             attachment.policy = plan_policy = self._plan_policy(key, sigmas, call, pace, restarts, begun)
             machine = PlanMachine(plan_policy.plan, plan_policy.learn, plan_policy.watch)
             plan_policy.tell(machine.trace)
-            attachment.trial = None if begun is not None else Trial(plan_policy, machine.sightings, machine.trace)
+            trial = Trial(plan_policy.audits, machine.sightings, machine.trace, plan_policy.plan)
+            attachment.trial = trial if begun is None else None
             return machine
 
         with attach(pipe, machine_for) as attachment:

@@ -41,7 +41,7 @@ class PlanBook:
 
     def __init__(self, table: TrajectoryTable, sigmas: Floats, restarts: Collection[int] = ()) -> None:
         """`sigmas`, shape (N + 1,), falls from 1 to 0; at the steps `restarts` another network takes over."""
-        self._table = table
+        self.table = table
         self._sigmas = sigmas
         self._restarts = restarts
         self._planners: dict[tuple[float, int, bool], Planner] = {}
@@ -50,12 +50,12 @@ class PlanBook:
     @property
     def knows(self) -> bool:
         """Whether anything has been learnt that a plan could be drawn up from."""
-        return self._table.weight > 0
+        return self.table.weight > 0
 
     def plan(self, evaluations: int) -> Plan:
         """The plan that is served at this budget; every step where nothing is known or nothing would be saved."""
-        if not self.knows or evaluations >= self._table.steps:
-            return every_step(self._table.steps)
+        if not self.knows or evaluations >= self.table.steps:
+            return every_step(self.table.steps)
         return self.offer(self.served(evaluations), evaluations).plan
 
     def served(self, evaluations: int) -> Candidate:
@@ -68,16 +68,16 @@ class PlanBook:
 
     def fidelity_db(self, candidate: Candidate, evaluations: int) -> float | None:
         """What a generation is expected to keep, on average; None before an audit."""
-        nearest = self._table.audits.nearest(candidate.name, boldness(self._table.steps, evaluations))
+        nearest = self.table.audits.nearest(candidate.name, boldness(self.table.steps, evaluations))
         return self.offer(candidate, evaluations).expected_db - nearest[0].mean_db if nearest else None
 
     def assured_db(self, evaluations: int, confidence: float) -> float:
         """What the next generation keeps with that probability at least, by audits at this very boldness; −inf while
         they are too few to tell."""
-        if evaluations >= self._table.steps:
+        if evaluations >= self.table.steps:
             return math.inf
         candidate = self.served(evaluations)
-        shortfalls = self._table.audits.at(candidate.name, boldness(self._table.steps, evaluations))
+        shortfalls = self.table.audits.at(candidate.name, boldness(self.table.steps, evaluations))
         bound_db = shortfalls.bound_db(confidence)
         return self.offer(candidate, evaluations).expected_db - bound_db if bound_db < math.inf else -math.inf
 
@@ -85,19 +85,19 @@ class PlanBook:
         """The fewest evaluations of which that fidelity has been shown to hold; all where none has."""
         boldest_first = sorted(self._ladder.values()) if self.knows else []
         holding = (budget for budget in boldest_first if self.assured_db(budget, confidence) >= fidelity_db)
-        return next(holding, self._table.steps)
+        return next(holding, self.table.steps)
 
     def probe(self, fidelity_db: float, confidence: float) -> int:
         """The budget that is worth an audit, on the way to the fewest evaluations that keep this fidelity."""
         if not self._ladder:
-            return self._table.steps
+            return self.table.steps
         tried = {rung: self._tried(rung, budget, fidelity_db) for rung, budget in self._ladder.items()}
         return self._ladder[next_rung(sorted(tried), tried, confidence)]
 
     @cached_property
     def fewest(self) -> int:
         """The least budget: two steps, and two at each restart."""
-        return len({1} | needed_steps(self._table.steps, self._restarts))
+        return len({1} | needed_steps(self.table.steps, self._restarts))
 
     def offer(self, candidate: Candidate, evaluations: int) -> Offer:
         """The candidate's plan; raises InvalidInput for a budget that cannot be."""
@@ -119,24 +119,24 @@ class PlanBook:
         plan = draw_up(
             self._evaluated(candidate, evaluations), candidate.integrator, self._mean, self._sigmas, self._restarts
         )
-        return Offer(candidate, plan, expected_db(expected_error(plan, self._table, self._dsigma)))
+        return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
 
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
-            return evenly_spread(self._table.steps, evaluations, self._restarts)
+            return evenly_spread(self.table.steps, evaluations, self._restarts)
         return self._planner(candidate.emphasis, evaluations).path(evaluations).evaluated
 
     def _planner(self, emphasis: float, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
-        steps = [*evenly_spread(self._table.steps, evaluations, self._restarts), self._table.steps]
-        longest = min(2 * int(np.diff(steps).max()), self._table.steps)  # the even spread, and room to do better
-        bold, frugal = longest > LONGEST, evaluations * FRUGAL < self._table.steps
-        key = (emphasis, evaluations if bold else self._table.steps, frugal)
+        steps = [*evenly_spread(self.table.steps, evaluations, self._restarts), self.table.steps]
+        longest = min(2 * int(np.diff(steps).max()), self.table.steps)  # the even spread, and room to do better
+        bold, frugal = longest > LONGEST, evaluations * FRUGAL < self.table.steps
+        key = (emphasis, evaluations if bold else self.table.steps, frugal)
         if key not in self._planners:
             self._planners[key] = Planner(
                 self._mean,
-                self._dsigma,
-                self._table.growth**emphasis,
+                self.dsigma,
+                self.table.growth**emphasis,
                 longest=longest if bold else LONGEST,
                 most=evaluations if bold else None,
                 frugal=frugal,
@@ -147,12 +147,12 @@ class PlanBook:
     @cached_property
     def _ladder(self) -> dict[int, int]:
         """The least bold budget of every boldness: for it all audits there may speak."""
-        steps = self._table.steps
+        steps = self.table.steps
         return {boldness(steps, budget): budget for budget in range(self.fewest, steps)}
 
     def _tried(self, rung: int, budget: int, fidelity_db: float) -> Tried:
         candidate = self.served(budget)
-        shortfalls = self._table.audits.at(candidate.name, rung)
+        shortfalls = self.table.audits.at(candidate.name, rung)
         if not shortfalls.audits:
             return Tried()
         allowed_db = self.offer(candidate, budget).expected_db - fidelity_db
@@ -161,8 +161,8 @@ class PlanBook:
 
     def _records(self, evaluations: int) -> dict[Candidate, Record]:
         """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""
-        at = self._table.audits.nearest_boldness(boldness(self._table.steps, evaluations))
-        cells = {name: cell for name, bucket, cell in self._table.audits.cells() if bucket == at}
+        at = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
+        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == at}
         return {
             candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_psnr_db)
             for candidate in CANDIDATES
@@ -171,8 +171,9 @@ class PlanBook:
 
     @cached_property
     def _mean(self) -> Floats:
-        return self._table.mean
+        return self.table.mean
 
     @cached_property
-    def _dsigma(self) -> Floats:
+    def dsigma(self) -> Floats:
+        """Shape (N,), negative."""
         return np.diff(self._sigmas)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
+from fastflow_ray.audit_policy import AuditPolicy
 from fastflow_ray.errors import InvalidOutput
 from fastflow_ray.learned_plan import every_step
-from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
@@ -33,14 +33,15 @@ LOST = Fidelity(psnr_db=0.0)
 class Trial:
     """One generation that has been made, and what is known of it."""
 
-    def __init__(self, policy: PlanPolicy, seen: Sightings, trace: Trace) -> None:
+    def __init__(self, policy: AuditPolicy, seen: Sightings, trace: Trace, planned: Plan) -> None:
+        """`planned` was walked where `trace` does not tell of another, altered on the way."""
         self.seen = seen  # of its trajectory
-        self._policy, self._trace = policy, trace
+        self._policy, self._trace, self._planned = policy, trace, planned
 
     @cached_property
     def is_due(self) -> bool:
         """Whether the fleet would learn enough from it to pay for it."""
-        return self._policy.audit_is_due(self.seen)
+        return self._policy.is_due(self.seen)
 
     def hold(
         self,
@@ -57,17 +58,17 @@ class Trial:
 
         Returns the full run's result and the fidelity of `made`. Raises whatever `walk` raises.
         """
-        reference = made
+        reference, walked = made, self._trace.plan or self._planned
         if self._trace.skipped:
             reference, full = walk(every_step(self._trace.steps))
-            self._policy.learn_full(full, self.seen, self._trace.plan or self._policy.plan)
+            self._policy.learn_full(full, self.seen, walked)
         fidelity = compare(made, reference)
-        measured = [(self._trace.plan or self._policy.plan, fidelity)]
+        measured = [(walked, fidelity)]
         for offer in self._policy.rivals() if self.is_due else []:
             known = next((known for plan, known in measured if plan == offer.plan), None)
             if known is None:  # not what was made, which the watch may have altered, nor another candidate's plan
                 measured.append((offer.plan, _measured(offer.plan, walk, compare, reference)))
-            self._policy.learn_audit(offer, *(known or measured[-1][1]), extra=known is None)
+            self._policy.learn_fidelity(offer, *(known or measured[-1][1]), extra=known is None)
         return reference, fidelity
 
 

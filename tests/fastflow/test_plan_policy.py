@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fastflow_ray.audit_policy import RIPE
 from fastflow_ray.bandit.audits import CONVINCING
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
@@ -17,7 +18,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_policy import RIPE, PlanPolicy
+from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
@@ -90,12 +91,12 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
 
     searching = policy()
     assert searching.evaluations == 8
-    probed = searching.rivals()[0]
+    probed = searching.audits.rivals()[0]
     for _ in range(CONVINCING):
-        searching.learn_audit(probed, measured_db=60.0)
+        searching.audits.learn_fidelity(probed, measured_db=60.0, extra=True)
     serving = policy()
     assert serving.evaluations == probed.plan.evaluations
-    own, *others = serving.rivals()
+    own, *others = serving.audits.rivals()
     assert own.plan is serving.plan
     assert others
     assert {offer.plan.evaluations for offer in others} == {others[0].plan.evaluations}
