@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fastflow_ray.display import prompt_of
+from fastflow_ray.display.words import prompt_of
 from fastflow_ray.queue.contract import JobRecord
 
 PHASES = {"text_encode": "text s", "sample": "sample", "decode": "decode", "encode": "mp4 s"}  # seconds; short headings

@@ -19,7 +19,7 @@ from fastflow_ray.cli.local_run import loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
-from fastflow_ray.display import account_line
+from fastflow_ray.display.jobs import account_line
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.video_job import VideoJob

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from fastflow_ray.display import Advance, bar, seconds_text
+from fastflow_ray.display.advance import Advance, bar, seconds_text
 
 if TYPE_CHECKING:
     from fastflow_ray.models.engine import OnStep, StepReport

@@ -15,7 +15,8 @@ from fastflow_ray.cli.options import connect, job_fields
 from fastflow_ray.cli.output import console, print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
-from fastflow_ray.display import job_card, job_line, jobs_table, rests, workers_table
+from fastflow_ray.display.jobs import job_card, job_line, jobs_table
+from fastflow_ray.display.workers import rests, workers_table
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState

@@ -14,7 +14,9 @@ from rich.live import Live
 from fastflow_ray.cli.options import ApiUrl, RedisUrl, StoreUrl, connect
 from fastflow_ray.cli.output import console
 from fastflow_ray.client import POLL_S, Client, Job
-from fastflow_ray.display import advance, job_line, jobs_table, model_of
+from fastflow_ray.display.advance import advance
+from fastflow_ray.display.jobs import job_line, jobs_table
+from fastflow_ray.display.words import model_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
 

@@ -9,17 +9,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from fastflow_ray.display import (
-    Advance,
-    account_line,
-    advance,
-    bar,
-    job_card,
-    job_line,
-    jobs_table,
-    prompt_of,
-    seconds_text,
-)
+from fastflow_ray.display.advance import Advance, advance, bar, seconds_text
+from fastflow_ray.display.jobs import account_line, job_card, job_line, jobs_table
+from fastflow_ray.display.words import prompt_of
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord, Progress
 

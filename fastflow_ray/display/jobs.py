@@ -1,27 +1,20 @@
-"""Jobs as people watch them: records in, something to print out. Asks nothing of any queue and prints nothing itself.
-
-A bar shows what skipping did: a full cell for steps at which the network ran, a light one for steps it was spared.
-"""
+"""Jobs as people watch them: a table, a card, a line."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, seconds_text
+from fastflow_ray.display.words import on_one_line, prompt_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
-from fastflow_ray.queue.worker_card import RESTING, Service
 
-BAR_CELLS = 24
 PROMPT_CELLS = 34
-MADE, SKIPPED, AHEAD = "█", "░", "·"
 COLOUR = {
     JobState.QUEUED: "bright_black",
     JobState.DELAYED: "yellow",
@@ -30,76 +23,6 @@ COLOUR = {
     JobState.DEAD: "red",
     JobState.CANCELLED: "magenta",
 }
-
-
-@dataclass(frozen=True)
-class Advance:
-    """How far a job is, whether it runs (from its progress) or has ended (from its manifest)."""
-
-    phase: str = ""
-    step: int = 0
-    steps: int = 0
-    made: int = 0  # steps at which the network ran
-    skipped: int = 0  # steps at which it did not
-    evaluated_steps: Collection[int] | None = None  # known once the job has succeeded
-    seconds: float | None = None  # to the end while it runs, spent once it has ended
-
-
-def advance(record: JobRecord) -> Advance:
-    """What the record tells of the job's steps; the manifest, if there is one, knows best."""
-    if record.result and "evaluations" in record.result:
-        return _finished(record, record.result)
-    progress, runs = record.progress, record.state is JobState.RUNNING
-    return Advance(
-        phase=progress.phase if runs else "",
-        step=progress.step,
-        steps=progress.steps,
-        made=progress.evaluated,
-        skipped=progress.skipped,
-        seconds=(None if record.silent else progress.eta_s) if runs else _spent_s(record),
-    )
-
-
-def prompt_of(record: JobRecord) -> str:
-    """The prompt on one line, whatever the payload holds."""
-    try:
-        prompt = json.loads(record.payload)["prompt"]
-    except (ValueError, KeyError, TypeError):
-        return "(unreadable)"
-    return _on_one_line(str(prompt))
-
-
-def model_of(record: JobRecord) -> str:
-    """The model it asks for; empty if the payload cannot be read."""
-    try:
-        return str(json.loads(record.payload)["model"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def bar(now: Advance, cells: int = BAR_CELLS) -> Text:
-    """The steps as a strip: which ran the network and which were spared, if known, else how many of each."""
-    if not now.steps:
-        return Text(AHEAD * cells, "bright_black")
-    if now.evaluated_steps is None:
-        made, passed = (round(cells * count / now.steps) for count in (now.made, now.made + now.skipped))
-        marks = MADE * made + SKIPPED * (passed - made)
-    else:
-        marks = "".join(MADE if _ran_within(now, cell, cells) else SKIPPED for cell in range(cells))
-    strip = Text(marks.ljust(cells, AHEAD)[:cells], "cyan" if now.evaluated_steps is None else "green")
-    strip.highlight_regex(f"{AHEAD}+", "bright_black")
-    return strip
-
-
-def seconds_text(seconds: float | None) -> str:
-    """4.2 s, then 3:07, then 1:05:09; nothing when unknown."""
-    if seconds is None:
-        return ""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest_s = divmod(round(seconds), 60)
-    hours, rest_min = divmod(minutes, 60)
-    return f"{hours}:{rest_min:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"
 
 
 def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
@@ -175,27 +98,6 @@ def job_card(record: JobRecord) -> Table:
     return card
 
 
-def workers_table(services: Sequence[Service]) -> Table:
-    """One row per worker, by model."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("model", "worker", "GPU", "state", "makes", "publishes", "beats", "heard of"):
-        table.add_column(heading, no_wrap=heading in ("makes", "publishes"))
-    for service in services:
-        for card in service.workers:
-            told = (card.worker, card.gpu, card.state, card.job_id or "", card.publishing or "")
-            heard = (str(card.beats), f"{card.silent_s:.0f} s ago")
-            table.add_row(service.model, *map(_on_one_line, told), *heard)
-    return table
-
-
-def rests(services: Sequence[Service]) -> Iterator[str]:
-    """Which worker leaves which model to others for a while, and why; a line each."""
-    for service in services:
-        for card in service.workers:
-            if card.state == RESTING:
-                yield _on_one_line(f"{card.worker} rests {service.model}: {card.why}")
-
-
 def silence(record: JobRecord) -> str | None:
     """What became of a job whose worker may be dead; None: it beats."""
     if not record.silent or record.silent_s is None:
@@ -235,23 +137,7 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
 def _error(error: Mapping[str, str]) -> str:
     """Its code, unless the message begins with that word, as "cancelled on request" does."""
     code, message = str(error.get("code")), str(error.get("message"))
-    return _on_one_line(message if message.startswith(code) else f"{code}: {message}")
-
-
-def _on_one_line(text: str) -> str:
-    """Without what could steer a terminal: prompts are other people's."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
-
-
-def _finished(record: JobRecord, manifest: Mapping[str, Any]) -> Advance:
-    return Advance(
-        step=manifest["steps"],
-        steps=manifest["steps"],
-        made=manifest["evaluations"]["made"],
-        skipped=manifest["evaluations"]["skipped"],
-        evaluated_steps=frozenset(manifest["evaluated_steps"]),
-        seconds=_spent_s(record),
-    )
+    return on_one_line(message if message.startswith(code) else f"{code}: {message}")
 
 
 def _name(record: JobRecord, with_id: bool) -> RenderableType:
@@ -263,20 +149,7 @@ def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
     counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
     state = Text("silent" if record.silent else now.phase or str(record.state), COLOUR[record.state])
-    return [state, _Strip(now), *counts, _time(record), _shortened(record.worker or "")]
-
-
-class _Strip:
-    """A bar as wide as its column."""
-
-    def __init__(self, now: Advance) -> None:
-        self._now = now
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield bar(self._now, min(options.max_width, BAR_CELLS))
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(4, BAR_CELLS)
+    return [state, Strip(now), *counts, _time(record), _shortened(record.worker or "")]
 
 
 def _shortened(text: str) -> Text:
@@ -287,16 +160,3 @@ def _time(record: JobRecord) -> str:
     """To the end while the job runs; with "in", what it took."""
     seconds = advance(record).seconds
     return f"{'in ' if record.state in TERMINAL else ''}{seconds_text(seconds)}" if seconds is not None else ""
-
-
-def _ran_within(now: Advance, cell: int, cells: int) -> bool:
-    """Whether the network ran at any of the steps that this cell stands for (one at least)."""
-    first = cell * now.steps // cells
-    last = max(first + 1, (cell + 1) * now.steps // cells)
-    return any(step in (now.evaluated_steps or ()) for step in range(first, last))
-
-
-def _spent_s(record: JobRecord) -> float | None:
-    if record.finished_s is None or record.claimed_s is None:
-        return None
-    return record.finished_s - record.claimed_s
