@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from processes import alive, family_of
 from s3_server import boto3_settings
 from waiting import RAY_S, wait_for
 
@@ -48,26 +49,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in begun:
         process.kill()
         process.wait()
-
-
-def family_of(pid: int) -> set[int]:
-    """A process's children, their children, and so on."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we were reading
-    family = {pid}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family - {pid}
-
-
-def alive(pids: set[int]) -> list[str]:
-    """Who of them still runs, by name; whoever has only to be reaped has no command line any more."""
-    there = (proc for pid in pids if (proc := Path(f"/proc/{pid}")).exists())
-    return [(proc / "comm").read_text().strip() for proc in there if (proc / "cmdline").read_bytes()]
 
 
 def folders_of(pid: int) -> set[Path]:

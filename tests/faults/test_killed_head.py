@@ -1,0 +1,95 @@
+"""The head of a fleet's Ray killed: its cluster ends, and a new one beside the same Redis and store goes on.
+
+On Kubernetes the operator raises the new one; here it is whoever started `fastflow-ray up`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+from final_state import all_records
+from history import History
+from processes import alive, family_of
+from stage import Stage
+from waiting import RAY_S, wait_for
+
+from fastflow_ray.bandit.statistics import Statistics
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.statistics_store import StatisticsStore
+
+JOBS = 16  # with each cluster
+MODEL = "shapes"
+UP = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "up", "--model", MODEL, "--workers", "2"]
+SETTINGS = {"FASTFLOW_LEASE_S": "6", "FASTFLOW_BEAT_S": "1", "FASTFLOW_GRACE_S": "8", "RAY_AUTH_MODE": "disabled"}
+SMALL = {"width": 32, "height": 32, "frames": 5, "steps": 50, "evaluations": 19, "audit": False}
+
+
+@contextmanager
+def cluster(stage: Stage, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`fastflow-ray up`, ready for jobs; it leaves its jobs to the next one."""
+    log = stage.folder / name
+    places = ["--redis", stage.redis_url, "--store", stage.store_url, "--data", str(stage.folder / "data")]
+    with log.open("wb") as told:
+        up = subprocess.Popen([*UP, *places], stdout=told, stderr=told, env=os.environ | SETTINGS, process_group=0)
+    try:
+        wait_for(lambda: "Ctrl-C ends the fleet" in log.read_text() or up.poll() is not None, RAY_S)
+        assert up.poll() is None, log.read_text()
+        yield up
+    finally:
+        up.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            up.wait(60)
+        up.kill()
+        up.wait()
+
+
+def kill_the_head(up: subprocess.Popen[bytes]) -> None:
+    (head,) = (pid for pid in family_of(up.pid) if alive({pid}) == ["gcs_server"])
+    os.kill(head, signal.SIGKILL)
+
+
+def observations(stage: Stage) -> int:
+    """Generations that the fleet has learnt from, as its Redis knows them."""
+    with closing(StatisticsStore(stage.redis_url, MODEL)) as store:
+        documents, _ = store.load()
+    known = Statistics()
+    for document in documents.values():
+        known = known.merge(Statistics.from_json(document))
+    return sum(table.runs for table in known.trajectories.values())
+
+
+def submit(stage: Stage, who: str, seeds: range) -> None:
+    """As a client does."""
+    with closing(History(stage.histories, who)) as history:
+        for seed in seeds:
+            with history.call("submit", seed=seed) as answer:
+                answer["job"] = stage.queue.submit(VideoJob(prompt="a small red circle", seed=seed, **SMALL)).job_id
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(900)
+def test_a_new_cluster_goes_on_where_the_head_of_the_old_one_was_killed(stage: Stage) -> None:
+    stage.queue = stage.keep(open_queue(stage.redis_url, MODEL))
+    with cluster(stage, "first.log") as first:
+        submit(stage, "client", range(JOBS))
+        wait_for(lambda: observations(stage), RAY_S)
+        stage.history.note("SIGKILL", kind="head")
+        kill_the_head(first)
+        wait_for(lambda: first.poll() is not None, RAY_S)
+    before = observations(stage)
+    submit(stage, "another client", range(JOBS, 2 * JOBS))  # the old cluster's workers may have got through theirs
+    with cluster(stage, "second.log"):
+        stage.settle(timeout_s=300)
+    stage.figures["struck"] = {"head": 1}
+    assert stage.judge() == []
+    records = all_records(stage.queue)
+    assert [record.state for record in records] == 2 * JOBS * [JobState.SUCCEEDED]
+    assert before <= observations(stage) <= sum(record.attempts for record in records)
