@@ -6,6 +6,7 @@ Knows queues and the store's health; what becomes of a claimed job is no concern
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable
 
@@ -45,6 +46,8 @@ class Intake:
         self._draining = draining
         self._on_look = on_look
         self._store_failed = threading.Event()
+        self._nonce = secrets.token_hex(8)  # of the next claim
+        self._unanswered: JobQueue | None = None  # was asked for a job, and may have given one
 
     def store_failed(self) -> None:
         """Take no job until the store has proven that it keeps what it is given; from any thread."""
@@ -68,12 +71,19 @@ class Intake:
         return None
 
     def _claim(self) -> tuple[JobQueue, Claim] | None:
-        for queue in self._rota.queues():
-            if claim := queue.claim(self._config.name, self._config.lease_s):
-                if self._rota.took(queue.name):
+        for queue in [self._unanswered] if self._unanswered else self._rota.queues():
+            if claim := self._ask(queue):
+                if not claim.look_only and self._rota.took(queue.name):
                     self._meter.switched(queue.name)
                 return queue, claim
         return None
+
+    def _ask(self, queue: JobQueue) -> Claim | None:
+        """What was not answered is asked again before anything else, or a job might be nobody's until it is reaped."""
+        self._unanswered = queue
+        claim = queue.claim(self._config.name, self._config.lease_s, self._nonce)
+        self._nonce, self._unanswered = secrets.token_hex(8), None
+        return claim
 
     def _wait_for_a_job(self) -> None:
         self._on_look()

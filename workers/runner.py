@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, LeaseLost
+from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, JobFailed, LeaseLost
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import digest
 from fastflow_ray.models.engine import StepReport
@@ -102,10 +102,15 @@ class Runner:
             self._fastflow.adopt(known)
         lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s, on_beat=self._on_beat).start()
         attempt = Attempt(queue, claim, lease, self._checkpoints.of(queue.name, claim))
-        ending = self._chapter(attempt, self._make if not claim.crashes else self._make_alone)
+        ending = self._chapter(attempt, self._plot(claim))
         if ending and ending.fate is not Fate.SUCCEEDED and ending.reason != DeviceLost.code:
             self._stand.free()  # here, where no traceback holds what the job had
         return ending
+
+    def _plot(self, claim: Claim) -> Callable[[Attempt], Ending | None]:
+        if claim.look_only:
+            return self._look
+        return self._make_alone if claim.crashes else self._make
 
     def _chapter(self, attempt: Attempt, act: Callable[[Attempt], Ending | None]) -> Ending | None:
         """What an attempt does on one thread; its end, unless that comes in a later chapter."""
@@ -151,6 +156,12 @@ class Runner:
         ending = self._make(attempt)
         self._lane.clear(waiting=lambda: None)
         return ending
+
+    def _look(self, attempt: Attempt) -> Ending:
+        """A job that would have ended, for its workers died: one of them may have published before. No model needed."""
+        if published := self._published(attempt.claim):
+            return self._complete(attempt, published)
+        raise JobFailed("its workers died, and none of them had published a video", LeaseLost.code)
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
         manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step)

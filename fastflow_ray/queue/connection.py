@@ -50,7 +50,7 @@ class Connection:
         self._met = False  # a server that never answered is not lost but absent: that is said at once
         self.address = self._door.address
 
-    def run(self, script: Script, keys: list[str], *arguments: str | int | float, repeat: bool = True) -> Any:
+    def run(self, script: Script, keys: list[str], *arguments: str | int | float) -> Any:
         """Run a script by its digest; a server that lost its script cache gets the text again."""
 
         def by_digest(client: redis.Redis) -> Any:
@@ -59,14 +59,14 @@ class Connection:
             except redis.exceptions.NoScriptError:
                 return client.eval(script.source, len(keys), *keys, *arguments)
 
-        return self.ask(by_digest, repeat=repeat)
+        return self.ask(by_digest)
 
-    def ask(self, question: Callable[[redis.Redis], Answer], repeat: bool = True) -> Answer:
+    def ask(self, question: Callable[[redis.Redis], Answer]) -> Answer:
         """Ask, and ask again while the connection is lost; raises QueueUnavailable after the last pause.
 
-        `repeat=False` for what must not run twice when only its answer got lost.
+        Where only the answer got lost the question runs twice, which has to be harmless.
         """
-        pauses = self._pauses() if repeat and self._met else iter(())
+        pauses = self._pauses() if self._met else iter(())
         while True:
             try:
                 answer = question(self._client())

@@ -48,6 +48,7 @@ class Claim:
     worker: str
     lease_s: float
     waited_s: float = 0.0  # from when the job became ready to this claim
+    look_only: bool = False  # its workers died: complete it with what one had published, else `fail`; never make it
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,12 @@ class JobQueue(Protocol):
         IdempotencyConflict; over the queue's or the tenant's limit raises QueueFull. `cost` is the work it is, in
         jobs of the usual size: by that, tenants share."""
 
-    def claim(self, worker: str, lease_s: float) -> Claim | None:
+    def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own
-        jobs go by priority, then by age. Promotes delayed jobs that are due."""
+        jobs go by priority, then by age. Promotes delayed jobs that are due.
+
+        The nonce is drawn anew for every claim. Whoever got no answer claims under the same again: while the job he was
+        given is his, that is the answer, with its fence, and no other attempt is counted."""
 
     def wait(self, timeout_s: float) -> None:
         """Return when there may be work, at the latest after `timeout_s`; a wake-up may be false."""
@@ -132,7 +136,8 @@ class JobQueue(Protocol):
         """Accept the result if the fence is still ours; False: lost. Repeating an accepted call answers True."""
 
     def fail(self, claim: Claim, code: str, message: str, retryable: bool) -> JobState | None:
-        """End the attempt: delayed by backoff, dead, or cancelled if that was asked; None: lost."""
+        """End the attempt: delayed by backoff, dead, or cancelled if that was asked; None: lost. A job that was only
+        looked for ends, unless it is tried again, with the words it would have had without the look."""
 
     def release(self, claim: Claim) -> bool:
         """Give the job back at its old place, the attempt not counted; False: lost."""
@@ -144,7 +149,9 @@ class JobQueue(Protocol):
         """First phase of reaping: running jobs past their lease."""
 
     def requeue(self, seen: Expired) -> JobState | None:
-        """Second phase: if nothing moved since `seen`, queue the job again (or bury it as poison); None: it lives."""
+        """Second phase: if nothing moved since `seen`, queue the job again; None: it lives. What is poison by now, or
+        was cancelled, is queued for one look at what its workers may have published; if that worker dies too, it ends.
+        """
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now."""

@@ -21,6 +21,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; longest_lease; and ever: submitted,
                                            forgotten, expired, struck
     workers      zset    kept              worker → end of its card, ms
+    latest       hash    kept              worker → the job it claimed last, while that runs
     cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others
     wake         list    kept, ≤ 64        tokens for BLPOP; a lost one costs a poll, never a job
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
@@ -52,6 +53,7 @@ SHARED_KEYS: dict[str, str] = {
     "capped": "set",
     "stat": "hash",
     "workers": "zset",
+    "latest": "hash",
     "cfg": "hash",
     "wake": "list",
     "ev": "stream",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.contract import Claim, JobRecord, Progress
 from fastflow_ray.queue.submission import Submission
 
 
@@ -30,6 +30,9 @@ class MemoryJob:
     claimed_s: float | None = None
     finished_s: float | None = None
     worker: str | None = None
+    nonce: str = ""  # of the last claim
+    waited_s: float = 0.0  # for the last claim
+    look_only: str = ""  # the code it ends with unless its result is found; empty: it may be made
     progress: Progress = field(default_factory=Progress)
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
@@ -47,8 +50,20 @@ class MemoryJob:
         return self.new.job.lane or Lane.STANDARD
 
     @property
+    def end_code(self) -> str:
+        """What a job that is only looked for ends with; empty: it may be made."""
+        return "cancelled" if self.look_only and self.cancel_requested else self.look_only
+
+    @property
     def place(self) -> tuple[int, int]:
         return (-self.new.job.priority, self.seq)
+
+    def claim(self) -> Claim:
+        """What its worker was told."""
+        return Claim(
+            self.new.job_id, self.new.payload, self.attempts, self.crashes, self.fence, self.worker or "", self.lease_s,
+            self.waited_s, look_only=bool(self.look_only),
+        )  # fmt: skip
 
     def record(self, now_s: float) -> JobRecord:
         """As `RedisQueue` shows it."""

@@ -6,6 +6,7 @@ Thread-safe; the clock is injected. It reads like the scripts, whose every rule 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import dropwhile, islice
@@ -61,15 +62,18 @@ class MemoryQueue:
                 self._state.make_ready(stored)
             return stored.record(self._clock())
 
-    def claim(self, worker: str, lease_s: float) -> Claim | None:
+    def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
         with self._state.changed:
+            if given := self._state.given(worker, nonce):
+                self._state.extend(given, lease_s)
+                return given.claim()
             self._state.end_overdue()
             for due in [job for job in self._state.within(JobState.DELAYED) if job.until_s <= self._clock()]:
                 self._state.make_ready(due)
             self._state.cards.heard_of(worker, lease_s)
             job = self._state.next_ready()
-            return self._state.begin(job, worker, lease_s) if job else None
+            return self._state.begin(job, worker, lease_s, nonce or secrets.token_hex(8)) if job else None
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something becomes ready or due."""
@@ -84,10 +88,8 @@ class MemoryQueue:
         with self._state.changed:
             if (job := self._state.mine(claim)) is None:
                 return Verdict.LOST
-            job.heartbeats += 1
+            self._state.extend(job, claim.lease_s, beats=1)
             job.progress = progress or job.progress
-            job.lease_s, job.until_s = claim.lease_s, self._clock() + claim.lease_s
-            self._state.cards.heard_of(claim.worker, claim.lease_s, beats=1)
             return Verdict.CANCEL if job.cancel_requested else Verdict.MINE
 
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
@@ -108,23 +110,24 @@ class MemoryQueue:
         with self._state.changed:
             if (job := self._state.mine(claim)) is None:
                 return None
-            if job.cancel_requested:
-                return self._state.finish_cancelled(job)
-            job.error = {"code": code, "message": message[:MESSAGE_LIMIT]}
+            if job.cancel_requested and not job.end_code:
+                return self._state.end(job, "cancelled")
             failures = claim.attempt - claim.crashes
             decision = self._limits.retry.decide(failures, job.new.job.max_attempts, retryable, self._rng)
             due_s = self._clock() + decision.delay_s
-            if decision.again and due_s < job.deadline_s:
-                return self._state.move(job, JobState.DELAYED, due_s)
-            return self._state.finish(job, JobState.DEAD)
+            again = decision.again and due_s < job.deadline_s
+            if job.end_code and not again:
+                return self._state.end(job, job.end_code)
+            job.error = {"code": code, "message": message[:MESSAGE_LIMIT]}
+            return self._state.move(job, JobState.DELAYED, due_s) if again else self._state.finish(job, JobState.DEAD)
 
     def release(self, claim: Claim) -> bool:
         """Give the job back at its old place."""
         with self._state.changed:
             if (job := self._state.mine(claim)) is None:
                 return False
-            if job.cancel_requested:
-                self._state.finish_cancelled(job)
+            if job.cancel_requested and not job.end_code:
+                self._state.end(job, "cancelled")
             else:
                 job.attempts -= 1
                 self._state.turns.repay(job.lane, job.tenant, job.paid)
@@ -139,7 +142,7 @@ class MemoryQueue:
             if job.state not in TERMINAL:
                 job.cancel_requested = True
                 job.cancel_asked_s = self._clock() if job.cancel_asked_s is None else job.cancel_asked_s
-            return self._state.finish_cancelled(job) if job.state in WAITING else job.state
+            return self._state.end(job, "cancelled") if job.state in WAITING else job.state
 
     def expired(self) -> Sequence[Expired]:
         """Running jobs past their lease."""
@@ -156,13 +159,13 @@ class MemoryQueue:
                 return None
             job = self._state.jobs[seen.job_id]
             job.crashes += 1
+            if job.end_code:
+                return self._state.end(job, job.end_code)
             if job.cancel_requested:
-                return self._state.finish_cancelled(job)
-            if job.crashes < self._limits.max_crashes:
-                return self._state.make_ready(job)
-            message = f"{job.crashes} workers died on this job; look at their logs, then submit it again"
-            job.error = {"code": "worker_lost", "message": message}
-            return self._state.finish(job, JobState.DEAD)
+                return self._state.look_once(job, "cancelled")
+            if job.crashes >= self._limits.max_crashes:
+                return self._state.look_once(job, "worker_lost")
+            return self._state.make_ready(job)
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now."""

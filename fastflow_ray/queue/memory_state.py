@@ -4,6 +4,7 @@ itself: whoever calls holds `changed`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition
@@ -32,6 +33,7 @@ class MemoryState:
         self.turns = FairTurns()
         self.paused: str | None = None
         self.cards = MemoryCards(clock)
+        self.latest: dict[str, MemoryJob] = {}  # worker → the job it claimed last
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
@@ -65,19 +67,31 @@ class MemoryState:
                 return min((job for job in here if job.tenant == tenant), key=lambda job: job.place)
         return None
 
-    def begin(self, job: MemoryJob, worker: str, lease_s: float) -> Claim:
+    def given(self, worker: str, nonce: str) -> MemoryJob | None:
+        """What that very claim took, while it is the worker's."""
+        job = self.latest.get(worker)
+        is_his = job and job.state is JobState.RUNNING and (job.worker, job.nonce) == (worker, nonce)
+        return job if is_his else None
+
+    def begin(self, job: MemoryJob, worker: str, lease_s: float, nonce: str) -> Claim:
         """An attempt at a ready job."""
         now_s = self.clock()
-        waited_s = max(0.0, now_s - job.until_s)
+        job.waited_s = max(0.0, now_s - job.until_s)
         job.paid = self.turns.pay(job.lane, job.tenant, job.cost)
         self.last_fence = job.fence = max(self.last_fence + 1, int(now_s * 1e6))
         self.longest_lease_s = max(self.longest_lease_s, lease_s)
         job.attempts += 1
-        job.heartbeats, job.worker, job.claimed_s, job.lease_s = 0, worker, now_s, lease_s
+        job.heartbeats, job.worker, job.nonce, job.claimed_s, job.lease_s = 0, worker, nonce, now_s, lease_s
         job.error, job.progress = None, Progress()
         self.move(job, JobState.RUNNING, now_s + lease_s)
-        new = job.new
-        return Claim(new.job_id, new.payload, job.attempts, job.crashes, job.fence, worker, lease_s, waited_s)
+        self.latest[worker] = job
+        return job.claim()
+
+    def extend(self, job: MemoryJob, lease_s: float, beats: int = 0) -> None:
+        """Its worker lives."""
+        job.heartbeats += 1
+        job.lease_s, job.until_s = lease_s, self.clock() + lease_s
+        self.cards.heard_of(job.worker or "", lease_s, beats)
 
     def take_place(self, job: MemoryJob) -> None:
         """The last of its tenant and priority."""
@@ -92,9 +106,10 @@ class MemoryState:
     def end_overdue(self) -> None:
         """End what waits though nobody wants it any more."""
         for job in [job for job in self.jobs.values() if job.state in WAITING and job.deadline_s <= self.clock()]:
-            patience = f"not begun within {job.new.job.deadline_s:g} s"
-            job.error = {"code": "deadline", "message": f"{patience}; allow more, or ask when less is waiting"}
-            self.finish(job, JobState.DEAD)
+            if job.crashes:
+                self.look_once(job, "deadline")
+            else:
+                self.end(job, "deadline")
 
     def learn_pace(self, job: MemoryJob) -> None:
         """How long attempts take: each new one counts an eighth."""
@@ -119,15 +134,27 @@ class MemoryState:
         job.finished_s = self.clock()
         return self.move(job, state, self.clock() + self.limits.result_ttl_s)
 
-    def finish_cancelled(self, job: MemoryJob) -> JobState:
-        """End it as its user wished."""
-        job.error = {"code": "cancelled", "message": "cancelled on request"}
-        return self.finish(job, JobState.CANCELLED)
+    def end(self, job: MemoryJob, code: str) -> JobState:
+        """End it without a result."""
+        patience = f"not begun within {job.new.job.deadline_s or 0.0:g} s"
+        words = {
+            "cancelled": "cancelled on request",
+            "deadline": f"{patience}; allow more, or ask when less is waiting",
+            "worker_lost": f"{job.crashes} workers died on this job; look at their logs, then submit it again",
+        }
+        job.error = {"code": code, "message": words[code]}
+        return self.finish(job, JobState.CANCELLED if code == "cancelled" else JobState.DEAD)
+
+    def look_once(self, job: MemoryJob, code: str) -> JobState:
+        """Have somebody look for its result before it ends so: one of its workers may have published."""
+        job.look_only, job.deadline_s = code, math.inf
+        return job.state if job.state is JobState.QUEUED else self.make_ready(job)
 
     def redrive(self, job: MemoryJob) -> None:
         """Another life for a dead job."""
         job.attempts = job.crashes = 0
         job.error = job.finished_s = job.worker = None
+        job.look_only = ""
         job.progress = Progress()
         self.set_deadline(job)
         self.take_place(job)

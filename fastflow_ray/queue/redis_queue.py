@@ -1,13 +1,14 @@
 """The queue in Redis: one method per script of `scripts/`, which make every move atomic. Knows neither S3 nor Ray.
 
-A call whose connection breaks is repeated for up to 5 s, since every move but `claim` may run twice: the second run
-finds the job as the first left it. `claim` is never repeated: a lost answer would leave a lease that nobody knows.
+A call whose connection breaks is repeated for up to 5 s, since every move may run twice: the second run finds the job
+as the first left it. A claim is known again by its nonce, so that a lost answer leaves no lease that nobody knows.
 `fail` and `release` may then answer "lost" for a move that was made; the worker owes the job nothing in either case.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -58,13 +59,16 @@ class RedisQueue:
                 raise too_late(job, int(wait_ms) / 1000)
         return read_record(new.job_id, _pairs(stored))
 
-    def claim(self, worker: str, lease_s: float) -> Claim | None:
+    def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""
-        taken = self._run("claim", worker, _ms(lease_s), self._ttl_ms, repeat=False)
+        taken = self._run("claim", worker, nonce or secrets.token_hex(8), _ms(lease_s), self._ttl_ms)
         if taken is None:
             return None
-        job_id, payload, attempt, crashes, fence, waited_ms = taken
-        return Claim(job_id, payload, int(attempt), int(crashes), int(fence), worker, lease_s, int(waited_ms) / 1000)
+        job_id, payload, attempt, crashes, fence, waited_ms, look = taken
+        waited_s = int(waited_ms) / 1000
+        return Claim(
+            job_id, payload, int(attempt), int(crashes), int(fence), worker, lease_s, waited_s, look_only=bool(look)
+        )
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a job becomes ready or due; answers after 2.5 s at the latest, a false wake-up."""
@@ -161,8 +165,8 @@ class RedisQueue:
         stored: Any = self._connection.ask(lambda client: client.hget(self._keys.job(job_id), "max_attempts"))
         return max(1, whole_number(stored))
 
-    def _run(self, script: str, *arguments: str | int | float, repeat: bool = True) -> Any:
-        return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments, repeat=repeat)
+    def _run(self, script: str, *arguments: str | int | float) -> Any:
+        return self._connection.run(load_script(script), self._keys.for_scripts(), *arguments)
 
 
 def _known_s(milliseconds: str) -> float | None:

@@ -68,9 +68,9 @@ class DeadlyQueue:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
-    def claim(self, worker: str, lease_s: float) -> Claim | None:
+    def claim(self, worker: str, lease_s: float, nonce: str) -> Claim | None:
         """Take a job."""
-        if claim := self._queue.claim(worker, lease_s):
+        if claim := self._queue.claim(worker, lease_s, nonce):
             self._deaths.prepare(claim)
             self._deaths.at("claim unanswered", claim.job_id)
         return claim

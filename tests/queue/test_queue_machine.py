@@ -52,10 +52,28 @@ class Model:
     fence: int = 0
     heartbeats: int = 0
     cancel: bool = False
+    look: bool = False  # its result is only looked for, for it would have ended
+    ends: JobState = JobState.DEAD  # so, unless it is found
+    nonce: int = 0
 
     def go(self, state: JobState, until_s: float = 0.0) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} → {state}"
         self.state, self.until_s = state, until_s
+
+    def look_once(self, ends: JobState) -> None:
+        self.look, self.ends, self.deadline_s = True, ends, math.inf
+        if self.state is not JobState.QUEUED:
+            self.go(JobState.QUEUED)
+
+    def end(self) -> None:
+        self.go(JobState.CANCELLED if self.cancel else self.ends)
+
+    def live_again(self, place: tuple[int, int], now_s: float) -> None:
+        self.go(JobState.QUEUED)
+        self.attempts = self.crashes = 0
+        self.look = False
+        self.deadline_s = now_s + self.patience_s
+        self.place = place
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -71,6 +89,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.now_s = 0.0
         self.jobs: dict[str, Model] = {}
         self.fences: list[int] = []
+        self.nonce = 0
         self.paused = False
         self.submitted = 0
         self.numbers = iter(range(1_000_000))
@@ -136,8 +155,16 @@ class QueueMachine(RuleBasedStateMachine):
         free = most is None or self.number_of(job.tenant, JobState.RUNNING) < most
         return job.state is JobState.QUEUED and free and not self.paused
 
-    @rule(target=claims)
-    def claim(self) -> Any:
+    @rule(target=claims, unheard=st.sampled_from([False, False, True]))
+    def claim(self, unheard: bool) -> Any:
+        """Of one worker; `unheard`: the answer to the one before got lost."""
+        if unheard and (given := self.given()):
+            claim = self.queue.claim("w", LEASE_S, str(self.nonce))
+            assert (claim.job_id, claim.fence, claim.attempt) == given
+            job = self.jobs[claim.job_id]
+            job.heartbeats, job.until_s = job.heartbeats + 1, self.now_s + LEASE_S
+            return multiple()
+        self.nonce += not unheard
         for job in self.jobs.values():
             if job.state is JobState.DELAYED and job.until_s <= self.now_s:
                 job.go(JobState.QUEUED)
@@ -146,18 +173,26 @@ class QueueMachine(RuleBasedStateMachine):
             for job_id, job in self.jobs.items()
             if self.may_run(job)
         }
-        claim = self.queue.claim("w", LEASE_S)
+        claim = self.queue.claim("w", LEASE_S, str(self.nonce))
         if not order:
             assert claim is None
             return multiple()
         job_id = min(order, key=order.__getitem__)
         job = self.jobs[job_id]
         assert (claim.job_id, claim.attempt, claim.crashes) == (job_id, job.attempts + 1, job.crashes)
+        assert claim.look_only == job.look
         self.pay(job)
         job.go(JobState.RUNNING, self.now_s + LEASE_S)
-        job.attempts, job.fence, job.heartbeats = claim.attempt, claim.fence, 0
+        job.attempts, job.fence, job.heartbeats, job.nonce = claim.attempt, claim.fence, 0, self.nonce
         self.fences.append(claim.fence)
         return claim
+
+    def given(self) -> tuple[str, int, int] | None:
+        """What the latest claim took, if that still runs."""
+        running = {job.fence: job_id for job_id, job in self.jobs.items() if job.state is JobState.RUNNING}
+        job_id = running.get(self.fences[-1]) if self.fences else None
+        job = self.jobs[job_id] if job_id else None
+        return (job_id, job.fence, job.attempts) if job and job.nonce == self.nonce else None
 
     def pay(self, job: Model) -> None:
         self.clocks[job.lane] = self.time_of(job.lane, job.tenant)
@@ -193,10 +228,12 @@ class QueueMachine(RuleBasedStateMachine):
         if job is None:
             assert state is None
             return
-        if job.cancel:
+        if job.cancel and not job.look:
             job.go(JobState.CANCELLED)
         elif retryable and claim.attempt - claim.crashes < MAX_ATTEMPTS and self.now_s + 5 < job.deadline_s:
             job.go(JobState.DELAYED, self.now_s + 5)
+        elif job.look:
+            job.end()
         else:
             job.go(JobState.DEAD)
         assert state is job.state
@@ -206,7 +243,7 @@ class QueueMachine(RuleBasedStateMachine):
         released = self.queue.release(claim)
         job = self.mine(claim)
         assert released == (job is not None)
-        if job and job.cancel:
+        if job and job.cancel and not job.look:
             job.go(JobState.CANCELLED)
         elif job:
             job.attempts -= 1
@@ -230,7 +267,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.depth()  # ends what is overdue
         for job in self.jobs.values():
             if job.state in (JobState.QUEUED, JobState.DELAYED) and job.deadline_s < self.now_s:
-                job.go(JobState.DEAD)
+                if job.crashes:
+                    job.look_once(JobState.DEAD)
+                else:
+                    job.go(JobState.DEAD)
 
     @rule(target=sightings)
     def look_for_the_dead(self) -> Any:
@@ -251,8 +291,12 @@ class QueueMachine(RuleBasedStateMachine):
             assert state is None
             return
         job.crashes += 1
-        poison = JobState.DEAD if job.crashes >= MAX_CRASHES else JobState.QUEUED
-        job.go(JobState.CANCELLED if job.cancel else poison)
+        if job.look:
+            job.end()
+        elif job.cancel or job.crashes >= MAX_CRASHES:
+            job.look_once(JobState.CANCELLED if job.cancel else JobState.DEAD)
+        else:
+            job.go(JobState.QUEUED)
         assert state is job.state
 
     @rule(job_id=ids)
@@ -261,10 +305,7 @@ class QueueMachine(RuleBasedStateMachine):
         job = self.jobs.get(job_id)
         assert redriven == bool(job and job.state is JobState.DEAD)
         if job and redriven:
-            job.go(JobState.QUEUED)
-            job.attempts = job.crashes = 0
-            job.deadline_s = self.now_s + job.patience_s
-            job.place = self.place(-job.place[0])
+            job.live_again(self.place(-job.place[0]), self.now_s)
 
     def dead(self) -> dict[str, Model]:
         return {job_id: job for job_id, job in self.jobs.items() if job.state is JobState.DEAD}
@@ -275,10 +316,7 @@ class QueueMachine(RuleBasedStateMachine):
         dead = self.dead()
         assert self.desk.redrive_all() == len(dead)
         for job in dead.values():
-            job.go(JobState.QUEUED)
-            job.attempts = job.crashes = 0
-            job.deadline_s = self.now_s + job.patience_s
-            job.place = self.place(-job.place[0])
+            job.live_again(self.place(-job.place[0]), self.now_s)
 
     @rule()
     def purge(self) -> None:

@@ -136,7 +136,8 @@ def test_a_restart_is_ridden_out_by_whoever_was_connected(tmp_path: Path, closed
         server.stop()
         starting = threading.Thread(target=server.start)
         starting.start()
+        assert queue.claim("w", 60.0)
         assert queue.submit(JOB).job_id
         assert store.load() == ({"key": "1"}, {"w": 1})
         starting.join()
-        assert queue.depth().queued == 2
+        assert (queue.depth().queued, queue.depth().running) == (1, 1)

@@ -56,6 +56,7 @@ def test_a_queue_that_everybody_left_keeps_counters_events_and_orders(redis_stag
     redis_stage.elapse(LEASE_S + 1)
     for seen in queue.expired():
         queue.requeue(seen)
+        queue.cancel(seen.job_id)
     assert queue.claim("w", LEASE_S) is None
     redis_stage.elapse(101)
     assert queue.depth().submitted == 0

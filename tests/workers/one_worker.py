@@ -52,15 +52,20 @@ class WatchedQueue(MemoryQueue):
         self.beats: list[Progress | None] = []
         self.beaten: list[str] = []  # for which jobs
         self.unreachable = 0  # so many calls of a worker fail
+        self.unheard = 0  # so many claims are made, and their answers get lost
 
     def _reach(self) -> None:
         if self.unreachable > 0:
             self.unreachable -= 1
             raise QueueUnavailable("the cable is out; put it back")
 
-    def claim(self, worker: str, lease_s: float) -> Claim | None:
+    def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         self._reach()
-        return super().claim(worker, lease_s)
+        claim = super().claim(worker, lease_s, nonce)
+        if self.unheard > 0:
+            self.unheard -= 1
+            raise QueueUnavailable("the answer got lost; ask again")
+        return claim
 
     def heartbeat(self, claim: Claim, progress: Progress | None = None) -> Verdict:
         self._reach()

@@ -93,7 +93,9 @@ def test_a_job_that_one_worker_hangs_on_and_another_dies_of_is_poison(
         assert record(queue, job_id).crashes == 1
     with worker_that("dies", redis_url, tmp_path / "store") as dead:
         dead.wait(240)
-        wait_for(lambda: reaped(reaper, queue, job_id) is JobState.DEAD, timeout_s=60)
+        wait_for(lambda: reaped(reaper, queue, job_id) is JobState.QUEUED, timeout_s=60)
+    with worker_that("works", redis_url, tmp_path / "store"):  # and sees that neither of them had published
+        wait_for(lambda: record(queue, job_id).state is JobState.DEAD, timeout_s=240)
     ended = record(queue, job_id)
     assert ended.crashes == 2
     assert ended.error is not None

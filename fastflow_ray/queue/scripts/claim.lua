@@ -1,6 +1,19 @@
--- queued → running, after promoting what is due. Answers false or {id, payload, attempt, crashes, fence, waited ms}.
+-- queued → running, after promoting what is due. Answers false or
+-- {id, payload, attempt, crashes, fence, waited ms, 1 if its result is only to be looked for}.
 -- A worker that dies at any later point finds its job in `running`, where the reaper looks.
-local worker, lease_ms, ttl_ms = unpack(ARGV)
+local worker, nonce, lease_ms, ttl_ms = unpack(ARGV)
+
+local function told(id)
+  return {id, field(id, 'payload') or '', integer(count(id, 'attempts')), integer(count(id, 'crashes')),
+          integer(count(id, 'fence')), integer(count(id, 'waited_ms')), end_of(id) and 1 or 0}
+end
+
+-- A claim whose answer got lost comes again with the same nonce: the job is the worker's already.
+local given = redis.call('HGET', latest, worker)
+if given and known(given) and field(given, 'nonce') == nonce then
+  extend(given, lease_ms)
+  return told(given)
+end
 
 end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
@@ -14,7 +27,7 @@ local function first_of(lane, tenant)
     if not id then return nil end
     if known(id) and stands_in(id, 'queued') then
       if in_time(id, now_ms) then return id end
-      finish_late(id, ttl_ms)  -- more were overdue than one call may handle
+      end_late(id, ttl_ms)  -- more were overdue than one call may handle
     else
       redis.call('ZREM', queue_of(lane, tenant), id)
       if not known(id) then strike(id) end  -- its record was deleted by hand
@@ -61,10 +74,10 @@ redis.call('HSET', stat, 'fence', fence)
 if tonumber(lease_ms) > sane(redis.call('HGET', stat, 'longest_lease')) then
   redis.call('HSET', stat, 'longest_lease', lease_ms)
 end
-local attempt = integer(count(id, 'attempts') + 1)
 redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'progress')
-set(id, 'attempts', attempt, 'fence', fence, 'heartbeats', 0, 'worker', worker, 'lease_ms', lease_ms,
-  'claimed_ms', integer(now_ms))
+set(id, 'attempts', integer(count(id, 'attempts') + 1), 'fence', fence, 'heartbeats', 0, 'worker', worker,
+  'nonce', nonce, 'lease_ms', lease_ms, 'claimed_ms', integer(now_ms), 'waited_ms', integer(waited_ms))
 move(id, 'running', now_ms + tonumber(lease_ms))
+redis.call('HSET', latest, worker, id)
 add(working, tenant, 1)
-return {id, field(id, 'payload') or '', attempt, integer(count(id, 'crashes')), fence, integer(waited_ms)}
+return told(id)

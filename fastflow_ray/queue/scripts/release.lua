@@ -10,7 +10,7 @@ local function repay(lane, tenant, paid)
 end
 
 if not mine(id, fence) then return 0 end
-if cancel_requested(id) then
+if cancel_requested(id) and not end_of(id) then
   finish_cancelled(id, ttl_ms)
 else
   local lane, tenant = seat_of(id)

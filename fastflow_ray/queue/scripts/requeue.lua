@@ -12,11 +12,13 @@ if integer(count(id, 'fence')) ~= fence or integer(count(id, 'heartbeats')) ~= h
 
 local crashes = count(id, 'crashes') + 1
 set(id, 'crashes', integer(crashes))
-if cancel_requested(id) then
-  finish_cancelled(id, ttl_ms)
+local end_as = end_of(id)
+if end_as then
+  end_as(id, ttl_ms)
+elseif cancel_requested(id) then
+  look_once(id, 'cancelled')
 elseif crashes >= tonumber(max_crashes) then
-  blame(id, 'worker_lost', crashes .. ' workers died on this job; look at their logs, then submit it again')
-  finish(id, 'dead', ttl_ms)
+  look_once(id, 'worker_lost')
 else
   make_ready(id)
 end

@@ -12,3 +12,10 @@ local function heard_of(worker, lease_ms)
   redis.call('PEXPIRE', card, lease_ms)
   redis.call('ZADD', workers, integer(now_ms + tonumber(lease_ms)), worker)
 end
+
+-- The worker that has a job lives: the lease begins anew, and a reaper that saw it before sees another.
+local function extend(id, lease_ms)
+  set(id, 'heartbeats', integer(count(id, 'heartbeats') + 1), 'lease_ms', lease_ms)
+  redis.call('ZADD', running, integer(now_ms + tonumber(lease_ms)), id)
+  heard_of(field(id, 'worker') or '', lease_ms)
+end

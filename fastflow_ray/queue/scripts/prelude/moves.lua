@@ -14,6 +14,8 @@ local function leave_all_places(id)
   if redis.call('ZREM', running, id) == 1 then
     add(working, tenant, -1)
     readmit(tenant)
+    local worker = known(id) and field(id, 'worker')
+    if worker and redis.call('HGET', latest, worker) == id then redis.call('HDEL', latest, worker) end
   end
   for _, place in ipairs({succeeded, dead, cancelled, deadlines}) do redis.call('ZREM', place, id) end
 end
@@ -80,11 +82,38 @@ local function finish_cancelled(id, ttl_ms)
   finish(id, 'cancelled', ttl_ms)
 end
 
+local function finish_poisoned(id, ttl_ms)
+  local died = count(id, 'crashes') .. ' workers died on this job'
+  blame(id, 'worker_lost', died .. '; look at their logs, then submit it again')
+  finish(id, 'dead', ttl_ms)
+end
+
+-- A worker that died may have published before. So a job that had such a worker does not end unseen: whoever claims it
+-- next only looks for its result, and if there is none, or he dies as well, the job ends as it would have.
+local ENDS = {worker_lost = finish_poisoned, cancelled = finish_cancelled, deadline = finish_late}
+
+local function look_once(id, code)
+  set(id, 'look_only', code, 'deadline_ms', 0)
+  redis.call('ZREM', deadlines, id)
+  if not stands_in(id, 'queued') then make_ready(id) end
+end
+
+-- How a job ends that is only looked for; false: it may be made.
+local function end_of(id)
+  local end_as = ENDS[field(id, 'look_only') or '']
+  return end_as and (cancel_requested(id) and finish_cancelled or end_as) or false
+end
+
+local function end_late(id, ttl_ms)
+  if count(id, 'crashes') > 0 then look_once(id, 'deadline') else finish_late(id, ttl_ms) end
+end
+
 -- dead → queued, behind its tenant's other jobs and with fresh attempts; false: it is not dead.
 local function redrive(id)
   if not (known(id) and stands_in(id, 'dead')) then return false end
   redis.call('PERSIST', jobs .. id)
-  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
+  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'look_only', 'progress',
+    'worker')
   set(id, 'attempts', 0, 'crashes', 0)
   set_deadline(id)
   take_place(id, count(id, 'priority'))

@@ -5,7 +5,7 @@ local BATCH = 100  -- overdue entries handled per call, so that no call stalls t
 -- What waits though nobody wants it any more.
 local function end_overdue(ttl_ms)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)) do
-    if known(id) then finish_late(id, ttl_ms) else strike(id) end
+    if known(id) then end_late(id, ttl_ms) else strike(id) end
   end
 end
 

@@ -1,0 +1,139 @@
+"""A job whose workers died does not end unseen, for one may have published; the same for Redis and the twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue.contract import Claim, JobQueue, JobRecord
+
+JOB = VideoJob(prompt="a small red circle", seed=7, max_attempts=2)
+LEASE_S = 60.0
+POISON = "2 workers died on this job; look at their logs, then submit it again"
+WORDS = {
+    "worker_lost": (JobState.DEAD, POISON),
+    "cancelled": (JobState.CANCELLED, "cancelled on request"),
+    "deadline": (JobState.DEAD, "not begun within 100 s; allow more, or ask when less is waiting"),
+}
+
+
+def take(queue: JobQueue) -> Claim:
+    claim = queue.claim("w", LEASE_S)
+    assert claim is not None
+    return claim
+
+
+def crash(queue: JobQueue, stage) -> JobState | None:
+    stage.elapse(LEASE_S + 1)
+    (seen,) = queue.expired()
+    return queue.requeue(seen)
+
+
+def only(queue: JobQueue) -> JobRecord:
+    (record,) = queue.list()
+    return record
+
+
+def about_to_end(stage, code: str) -> JobQueue:
+    """One job that would have ended so: poison, cancelled, or late."""
+    queue = stage.open(max_crashes=2)
+    queue.submit(JOB.model_copy(update={"deadline_s": 100.0} if code == "deadline" else {}))
+    claim = take(queue)
+    if code == "cancelled":
+        queue.cancel(claim.job_id)
+    assert crash(queue, stage) is JobState.QUEUED
+    if code == "worker_lost":
+        assert not take(queue).look_only
+        assert crash(queue, stage) is JobState.QUEUED
+    if code == "deadline":
+        stage.elapse(100)
+        assert queue.depth().queued == 1
+    return queue
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_what_a_dead_worker_had_published_is_found(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    look = take(queue)
+    assert look.look_only
+    assert queue.complete(look, {"files": {}})
+    assert (only(queue).state, only(queue).result, only(queue).error) == (JobState.SUCCEEDED, {"files": {}}, None)
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_where_nothing_was_published_the_job_ends_as_it_would_have(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    state, message = WORDS[code]
+    assert queue.fail(take(queue), "worker_lost", "nothing is there", retryable=False) is state
+    assert (only(queue).state, only(queue).error) == (state, {"code": code, "message": message})
+    assert queue.claim("w", LEASE_S) is None
+
+
+@pytest.mark.parametrize("code", ["cancelled", "deadline"])
+def test_a_worker_that_dies_while_it_looks_is_the_last(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    assert take(queue).look_only
+    assert crash(queue, stage) is WORDS[code][0]
+    error = only(queue).error
+    assert error
+    assert error["code"] == code
+
+
+def test_poison_that_kills_even_who_looks_is_buried(stage) -> None:
+    queue = about_to_end(stage, "worker_lost")
+    assert take(queue).look_only
+    assert crash(queue, stage) is JobState.DEAD
+    assert only(queue).crashes == 3
+    assert only(queue).error == {"code": "worker_lost", "message": POISON.replace("2", "3")}
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_store_that_is_away_is_asked_again(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    assert queue.fail(take(queue), "storage", "the bucket is gone", retryable=True) is JobState.DELAYED
+    stage.elapse(6)
+    look = take(queue)
+    assert look.look_only
+    assert queue.fail(look, "storage", "still gone", retryable=True) is WORDS[code][0]
+    error = only(queue).error
+    assert error
+    assert error["code"] == code
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_look_that_is_given_back_is_still_a_look(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    assert queue.release(take(queue))
+    assert take(queue).look_only
+
+
+def test_poison_cancelled_while_it_is_looked_for_ends_as_cancelled(stage) -> None:
+    queue = about_to_end(stage, "worker_lost")
+    look = take(queue)
+    queue.cancel(look.job_id)
+    assert queue.fail(look, "worker_lost", "", retryable=False) is JobState.CANCELLED
+    assert only(queue).error == {"code": "cancelled", "message": "cancelled on request"}
+
+
+def test_who_cancels_a_waiting_job_has_the_last_word(stage) -> None:
+    queue = about_to_end(stage, "worker_lost")
+    assert queue.cancel(only(queue).job_id) is JobState.CANCELLED
+
+
+def test_a_late_job_that_backs_off_is_looked_for_at_its_deadline(stage) -> None:
+    queue = stage.open()
+    queue.submit(JOB.model_copy(update={"deadline_s": 75.0}))
+    take(queue)
+    assert crash(queue, stage) is JobState.QUEUED
+    assert queue.fail(take(queue), "oom", "", retryable=True) is JobState.DELAYED
+    stage.elapse(20)
+    assert queue.depth().queued == 1
+    assert take(queue).look_only
+
+
+def test_a_job_dug_out_is_made_again(stage) -> None:
+    queue = about_to_end(stage, "worker_lost")
+    queue.fail(take(queue), "worker_lost", "", retryable=False)
+    assert queue.redrive(only(queue).job_id)
+    assert not take(queue).look_only

@@ -1,0 +1,122 @@
+"""Where the next job comes from when answers get lost, and what a worker does with one that it shall only look for."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from one_worker import LEASE_S, Clock, OneWorker, WatchedQueue
+from shop import Shop
+from two_queues import TwoQueues
+
+from fastflow_ray.errors import StorageFailed
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.engine import Engine
+from fastflow_ray.queue.contract import Claim
+from fastflow_ray.queue.memory_queue import MemoryQueue
+from fastflow_ray.storage.folder import FolderStore
+from workers import intake
+from workers.config import WorkerConfig
+from workers.ending import Fate
+from workers.intake import Intake
+from workers.meter import NoMeter
+from workers.rota import Rota
+from workers.timesheet import Timesheet
+
+
+def test_lost_answers_to_claims_cost_no_attempt(small_engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    shop.queue.unheard = 2
+    ids = [shop.submit(seed=seed) for seed in range(2)]
+    shop.worker.run(jobs=2)
+    records = [shop.queue.get(job_id) for job_id in ids]
+    assert [(r.state, r.attempts, r.crashes) for r in records if r] == [(JobState.SUCCEEDED, 1, 0)] * 2
+
+
+def test_whoever_did_not_answer_is_asked_again_before_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other queue's job has waited longer by now; but of this one, a job may be ours already."""
+    monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
+    queues = {name: WatchedQueue(Clock()) for name in "ab"}
+    for name, queue in queues.items():
+        queue.name = name
+        queue.submit(VideoJob(prompt="x", seed=1))
+    queues["a"].unheard = 1
+
+    def change_turns() -> None:
+        rota.took("b")
+
+    rota = Rota(queues)
+    config = WorkerConfig("w", ("a", "b"), "redis://unused", "file:///unused")
+    taking = Intake(
+        config, rota, FolderStore(tmp_path), NoMeter(), Timesheet(NoMeter()), threading.Event(), change_turns
+    )
+    found = taking.next_claim()
+    assert found
+    assert found[0].name == "a"
+    assert (queues["a"].depth().running, queues["b"].depth().running) == (1, 0)
+
+
+def crash(queue: MemoryQueue, clock: Clock) -> JobState | None:
+    clock.now_s += 2 * LEASE_S
+    (seen,) = queue.expired()
+    return queue.requeue(seen)
+
+
+def last_look(one: OneWorker) -> Claim:
+    """Of a job that was claimed once more, by a worker that died too."""
+    assert crash(one.queue, one.clock) is JobState.QUEUED
+    look = one.claim()
+    assert look.look_only
+    return look
+
+
+def test_what_a_dead_worker_had_published_is_the_jobs_result(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.store.after_manifest = lambda: one.lose_the_lease()
+    assert one.run().fate is Fate.LOST
+    one.engine.reports.clear()
+    assert one.run(last_look(one)).fate is Fate.SUCCEEDED
+    assert not one.engine.reports
+    assert one.record(job_id).state is JobState.SUCCEEDED
+
+
+def test_where_none_was_published_the_job_is_poison_and_no_model_runs(one: OneWorker) -> None:
+    job_id = one.submit()
+    one.claim()
+    one.lose_the_lease()
+    ending = one.run(last_look(one))
+    assert (ending.fate, ending.reason) == (Fate.DEAD, "worker_lost")
+    assert not one.engine.reports
+    error = one.record(job_id).error
+    assert error
+    assert error["message"].startswith("2 workers died on this job")
+
+
+def test_a_store_that_cannot_be_looked_into_is_looked_into_later(one: OneWorker, monkeypatch) -> None:
+    job_id = one.submit()
+    one.claim()
+    one.lose_the_lease()
+    look = last_look(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store, "get_bytes", _refuse)
+        assert one.run(look).fate is Fate.RETRIED
+    one.clock.now_s += 1_000
+    assert one.run().fate is Fate.DEAD
+    assert one.record(job_id).crashes == 2
+
+
+def _refuse(key: str) -> bytes:
+    raise StorageFailed(f"no {key} today; try again")
+
+
+def test_a_last_look_neither_loads_a_model_nor_counts_as_a_switch(two: TwoQueues) -> None:
+    job_id = two.submit("b", seed=1)
+    for _ in range(2):
+        assert two.queues["b"].claim("dead", LEASE_S)
+        assert crash(two.queues["b"], two.clock) is JobState.QUEUED
+    two.worker.run(jobs=1)
+    assert two.state("b", job_id) is JobState.DEAD
+    assert two.loads == ["a"]
+    assert two.sums.switches == 0
