@@ -32,8 +32,9 @@ class QueueDesk(Protocol):
         """Delete the records of all dead jobs; how many there were."""
 
     def events(self, after: str | None = None, limit: int = 100) -> Sequence[Event] | None:
-        """What happened, the oldest first: at most `limit` events after that one, or the latest. None: the place is
-        lost, for only some 10,000 are kept; look at the jobs themselves (`EventReader` does)."""
+        """What happened, the oldest first: at most `limit` events after that one, or from the `BEGINNING`, or the
+        latest. None: the place is lost, for only some 10,000 are kept; look at the jobs themselves, as `EventReader`
+        does."""
 
     def books(self) -> Books:
         """Everything counted, for the conservation check."""

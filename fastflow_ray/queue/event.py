@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from fastflow_ray.jobs.states import JobState
 
+BEGINNING = "0-0"  # the place before the first of all events
+KEPT = 10_000  # so many events at least; `scripts/prelude/moves.lua` says it too
+
 
 @dataclass(frozen=True)
 class Event:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.desk import QueueDesk
-from fastflow_ray.queue.event import Event
+from fastflow_ray.queue.event import BEGINNING, Event
 from fastflow_ray.queue.limits import PAGE_LIMIT
 
 
@@ -30,6 +31,7 @@ class EventReader:
         events = self._desk.events(self._last, limit)
         if events is None:
             events = list(self._missed())
+        self._last = self._last or BEGINNING  # nothing had happened yet: what comes is all news
         for event in events:
             self._last = event.event_id
             self._known[event.job_id] = (event.state, event.attempt)
@@ -38,14 +40,21 @@ class EventReader:
     def _missed(self) -> Iterator[Event]:
         # Place first, jobs second: what happens in between is told twice rather than not at all.
         newest = self._desk.events(None, 1) or []
-        self._last = newest[0].event_id if newest else None
-        records = {record.job_id: record for record in self._records()}
+        self._last = newest[0].event_id if newest else BEGINNING
+        records = self._records()
         self._known = {job_id: seen for job_id, seen in self._known.items() if job_id in records}
         for job_id, record in records.items():
             if self._known.get(job_id) != (record.state, record.attempts):
-                yield Event(self._last or "0-0", job_id, record.state, record.attempts, record.worker or "")
+                yield Event(self._last, job_id, record.state, record.attempts, record.worker or "")
 
-    def _records(self) -> Iterator[JobRecord]:
+    def _records(self) -> dict[str, JobRecord]:
+        while True:
+            try:
+                return {record.job_id: record for record in self._listed()}
+            except InvalidInput:  # the last job of a page was forgotten before the next page was read
+                continue
+
+    def _listed(self) -> Iterator[JobRecord]:
         after = None
         while page := self._queue.list(PAGE_LIMIT, after, newest_first=False):
             yield from page

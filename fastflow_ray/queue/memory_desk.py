@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.books import Books
-from fastflow_ray.queue.event import Event
+from fastflow_ray.queue.event import BEGINNING, KEPT, Event
 from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_state import MemoryState
 from fastflow_ray.queue.share import Share
@@ -66,6 +66,8 @@ class MemoryDesk:
             events = list(self._state.events)
         if after is None:
             return events[-limit:]
+        if after == BEGINNING:
+            return events[:limit] if len(events) < KEPT else None
         places = [place for place, event in enumerate(events) if event.event_id == after]
         return events[places[0] + 1 :][:limit] if places else None
 

@@ -12,13 +12,12 @@ from threading import Condition
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, Progress
-from fastflow_ray.queue.event import Event
+from fastflow_ray.queue.event import KEPT, Event
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.queue.memory_cards import MemoryCards
 from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_turns import FairTurns
 
-EVENTS = 10_000
 WAITING = frozenset({JobState.QUEUED, JobState.DELAYED})
 
 
@@ -34,7 +33,7 @@ class MemoryState:
         self.paused: str | None = None
         self.cards = MemoryCards(clock)
         self.latest: dict[str, MemoryJob] = {}  # worker → the job it claimed last
-        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.events: deque[Event] = deque(maxlen=KEPT)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.last_fence = 0
         self.longest_lease_s = 0.0

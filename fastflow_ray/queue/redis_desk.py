@@ -9,7 +9,7 @@ from typing import Any
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.books import Books
 from fastflow_ray.queue.connection import Connection
-from fastflow_ray.queue.event import Event
+from fastflow_ray.queue.event import BEGINNING, KEPT, Event
 from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.record import whole_number
 from fastflow_ray.queue.script import load_script
@@ -66,6 +66,10 @@ class RedisDesk:
         if after is None:
             found = self._connection.ask(lambda client: client.xrevrange(stream, count=limit))
             return [*filter(None, map(_event, reversed(found)))]
+        if after == BEGINNING:
+            found = self._connection.ask(lambda client: client.xrange(stream, count=limit))
+            is_whole = self._connection.ask(lambda client: client.xlen(stream)) < KEPT  # and was when it was read
+            return [*filter(None, map(_event, found))] if is_whole else None
         found = self._connection.ask(lambda client: client.xrange(stream, min=after, count=limit + 1))
         if not found or found[0][0] != after:
             return None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.queue.contract import JobQueue
+from fastflow_ray.queue import event_reader, memory_desk, redis_desk
+from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.event import BEGINNING
 from fastflow_ray.queue.event_reader import EventReader
 from fastflow_ray.queue.keys import QueueKeys
 
@@ -117,6 +121,47 @@ def test_a_reader_goes_on_where_it_stopped(stage) -> None:
     assert states(reader) == []
     queue.cancel(first)
     assert states(reader) == [(first, JobState.CANCELLED)]
+
+
+def test_a_reader_that_came_before_all_events_is_told_every_one(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    reader = EventReader(queue, desk, history=1)
+    assert states(reader) == []
+    assert states(reader) == []
+    ids = [queue.submit(JOB).job_id for _ in range(3)]
+    queue.cancel(ids[0])
+    assert states(reader) == [*((job_id, JobState.QUEUED) for job_id in ids), (ids[0], JobState.CANCELLED)]
+    assert states(reader) == []
+
+
+def test_where_the_first_events_are_forgotten_the_beginning_is_a_lost_place(stage, monkeypatch) -> None:
+    monkeypatch.setattr(redis_desk, "KEPT", 3)
+    monkeypatch.setattr(memory_desk, "KEPT", 3)
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    reader = EventReader(queue, desk)
+    assert states(reader) == []
+    ids = [queue.submit(JOB).job_id for _ in range(2)]
+    assert [event.job_id for event in desk.events(BEGINNING)] == ids
+    ids.append(queue.submit(JOB).job_id)
+    assert desk.events(BEGINNING) is None
+    assert states(reader) == [(job_id, JobState.QUEUED) for job_id in ids], "as the jobs themselves say"
+
+
+def test_a_reader_gets_over_a_job_that_goes_between_two_pages(stage, monkeypatch) -> None:
+    monkeypatch.setattr(event_reader, "PAGE_LIMIT", 2)
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    ids = bury(queue, 5)
+    reader, pages = EventReader(queue, desk), queue.list
+
+    def forgetful(*how: Any, **more: Any) -> Sequence[JobRecord]:
+        page = pages(*how, **more)
+        queue.forget(ids[1])  # the last one of the first page
+        return page
+
+    monkeypatch.setattr(queue, "list", forgetful)
+    monkeypatch.setattr(desk, "events", lambda after, limit: None)  # the stream was deleted
+    left = [(job_id, JobState.DEAD) for job_id in ids if job_id != ids[1]]
+    assert states(reader) == left
 
 
 def test_a_reader_that_lost_its_place_tells_what_became_of_the_jobs(redis_stage) -> None:
