@@ -8,6 +8,7 @@
     I6  after the faults stop, every job ends within T
     I7  executions ≤ 1 + retries + crashes
     I8  one manifest per succeeded job; its sha256 = the bytes' = the one in Redis
+    I9  every good job that ends succeeds
 
 Processes write down an answer some time after the server gave it. So only this is taken for an order: an answer that
 was written before another call was begun. Knows no queue and no store.
@@ -16,7 +17,7 @@ was written before another call was begun. Knows no queue and no store.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,7 +36,7 @@ SETTLED = "settled"
 class Violation:
     """One broken promise."""
 
-    invariant: str  # I1 … I8
+    invariant: str  # I1 … I9
     job: str
     what: str
 
@@ -47,6 +48,7 @@ class Run:
     events: Sequence[Event]
     final: FinalState
     settle_s: float  # T of I6
+    bad: Collection[str] = ()  # jobs that cannot succeed; all others are good
     server_forgets: bool = False  # its log was cut: it may accept a job's one result once more, and lose submits
 
     def answers(self, op: str) -> Iterator[Event]:
@@ -164,6 +166,13 @@ def one_manifest_each(run: Run) -> Found:
             yield from ((record.job_id, what) for what in _faults_of(record, run.final.published.get(record.job_id)))
 
 
+def good_jobs_succeed(run: Run) -> Found:
+    """I9; a job that has not ended is I6's."""
+    for record in run.final.records:
+        if record.state in TERMINAL - {JobState.SUCCEEDED} and record.job_id not in run.bad:
+            yield record.job_id, f"it is {record.state}: {record.error}"
+
+
 def _faults_of(record: JobRecord, published: Published | None) -> Iterator[str]:
     if published is None or published.manifest is None:
         yield "succeeded without a manifest"
@@ -184,4 +193,5 @@ RULES: dict[str, Callable[[Run], Found]] = {
     "I6": all_jobs_end,
     "I7": executions_are_accounted_for,
     "I8": one_manifest_each,
+    "I9": good_jobs_succeed,
 }

@@ -1,6 +1,7 @@
 """Nine places in the life of an attempt at which its worker may be killed, from the inside and to the instruction.
 
-A job that is to kill its worker says where in its prompt: `die: manifest put`. Only its first attempt dies.
+A job that is to kill its worker says where in its prompt: `die: manifest put`. Only its first attempt dies, unless it
+says more: `die: claimed, then manifest put`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fastflow_ray.models.engine import GenerationSpec
 from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.contract import Store
 
-PREFIX = "die: "
+PREFIX, THEN = "die: ", ", then "
 PLACES = (
     "claim unanswered",  # the server gave the job, and nobody has heard it
     "claimed",
@@ -44,7 +45,8 @@ class Deaths:
             job = read_job(claim.payload)
         except CorruptPayload:
             return
-        wanted = job.prompt.removeprefix(PREFIX) if claim.attempt == 1 else ""
+        wishes = dict(enumerate(job.prompt.removeprefix(PREFIX).split(THEN), start=1))
+        wanted = wishes.get(claim.attempt, "")
         self._places |= {claim.job_id: wanted, job.seed or 0: wanted}
 
     def at(self, place: str, whose: str | int) -> None:

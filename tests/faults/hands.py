@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from stage import Stage, job_of
 
 from fastflow_ray.errors import QueueUnavailable
-from fastflow_ray.queue.contract import JobQueue, Verdict
+from fastflow_ray.queue.contract import Claim, JobQueue, Verdict
 from fastflow_ray.queue.reaper import Reaper
 
 LEASE_S, GRACE_S = 1.0, 1.0
@@ -79,10 +80,13 @@ def hands(
     """Workers: claim, beat, complete, again."""
 
     def work(number: int, leave: threading.Event) -> None:
-        queue = stage.recorded(f"hand-{number}", url)
+        queue, nonce = stage.recorded(f"hand-{number}", url), ""
         while not leave.is_set():
+            nonce = nonce or secrets.token_hex(8)
             try:
-                _one_job(queue, f"hand-{number}", work_s, lease_s)
+                claim = queue.claim(f"hand-{number}", lease_s, nonce)
+                nonce = ""  # it was answered
+                _one_job(queue, claim, work_s)
             except QueueUnavailable:
                 leave.wait(0.02)
 
@@ -90,8 +94,8 @@ def hands(
         yield leave
 
 
-def _one_job(queue: JobQueue, name: str, work_s: float, lease_s: float) -> None:
-    if not (claim := queue.claim(name, lease_s)):
+def _one_job(queue: JobQueue, claim: Claim | None, work_s: float) -> None:
+    if claim is None:
         return queue.wait(0.2)
     time.sleep(work_s)
     if queue.heartbeat(claim) is not Verdict.LOST:

@@ -1,6 +1,7 @@
 """The queue's scripts with a mistake in them, for the controls: tests that could not find a mistake would be worthless.
 
-A mistake is a line of Lua between what all scripts share and what one of them does. It reaches this process only.
+A mistake is a line of Lua between what all scripts share and what one of them does. It reaches the process that made it
+only; a crew's workers make their own (`WorkPlan.mistake`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from fastflow_ray.queue.script import FOLDER, Script, load_script
 
 NO_FENCE = "mine = function(id, fence) return field(id, 'state') == 'running' end"
 COUNTED_FENCE = "now_us = 0"  # max(last + 1, 0) is INCR
+FORGETFUL_CLAIM = "latest = jobs .. 'nobody'"  # a claim that is repeated is another one
+HASTY_BURIAL = "make_ready = function(id) finish(id, 'dead', 60000) end"  # a reaper that gives nothing back
+BLIND_BURIAL = "look_once = function(id, code) ENDS[code](id, 60000) end"  # nobody looks for what was published
+LOST_RESULT = "local end_as = finish; finish = function(id, state, ttl_ms) end_as(id, 'dead', ttl_ms) end"
 FORGETFUL_SUBMIT = "known = function(id) return false end"  # a submit that is repeated makes the job anew
 
 

@@ -88,7 +88,8 @@ def test_a_lost_submit_is_forgiven_to_a_server_whose_log_was_cut() -> None:
 
 
 def test_a_forgotten_completion() -> None:
-    assert broken(good_life(), end(record(state=JobState.DEAD), dead=1, submitted=1)) == {"I1"}
+    dead = end(record(state=JobState.DEAD), dead=1, submitted=1)
+    assert broken(good_life(), dead, bad={"a"}) == {"I1"}
 
 
 def test_two_completions() -> None:
@@ -173,6 +174,16 @@ def test_a_run_that_never_settles() -> None:
 
 def test_an_execution_without_a_reason() -> None:
     assert broken(good_life(), end(record(crashes=0), succeeded=1, submitted=1)) == {"I7"}
+
+
+@pytest.mark.parametrize("state", [JobState.DEAD, JobState.CANCELLED])
+def test_a_good_job_that_does_not_succeed(state: JobState) -> None:
+    told = good_life()
+    told.events = [event for event in told.events if event.op != "complete"]
+    final = end(record(state=state), **{state: 1}, submitted=1)
+    assert broken(told, final) == {"I9"}
+    assert broken(told, final, bad={"b"}) == {"I9"}
+    assert broken(told, final, bad={"a"}) == set(), "nothing was expected of it"
 
 
 def published(manifest: dict[str, Any] | None, sha256: str | None = "c0ffee") -> FinalState:

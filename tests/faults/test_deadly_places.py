@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from checker import Violation
 from crew import Crew
 from deadly_places import PLACES, PREFIX, PUBLISHED
 from history import Event
+from mutants import BLIND_BURIAL, mistake
 from stage import Stage
 from waiting import wait_for
 
@@ -50,6 +52,27 @@ def test_a_worker_may_die_anywhere_and_what_is_published_is_not_made_again(stage
 def test_control_workers_that_do_not_look_for_the_manifest_make_videos_again(stage: Stage) -> None:
     assert die_everywhere(stage, times=1, looks_first=False) == {"manifest put": 1}
     assert stage.judge() == []
+
+
+def die_twice(stage: Stage) -> list[Violation]:
+    """As often as a product's queue allows; the second worker had published."""
+    stage.limits = {}
+    stage.submit(2, PREFIX + "claimed, then manifest put")
+    with Crew(stage.plan(step_s=0.01, lane=False), size=2):
+        stage.settle(timeout_s=60)
+    violations = stage.judge()
+    stage.figures["struck"] = {"deaths": sum(record.crashes for record in stage.final.records) if stage.final else 0}
+    assert stage.figures["struck"] == {"deaths": 4}
+    return violations
+
+
+def test_what_the_last_worker_published_is_the_jobs_result(stage: Stage) -> None:
+    assert die_twice(stage) == []
+
+
+def test_control_a_reaper_that_has_nobody_look_buries_published_jobs(stage: Stage) -> None:
+    with mistake(BLIND_BURIAL, "requeue"):
+        assert {violation.invariant for violation in die_twice(stage)} == {"I9"}
 
 
 @pytest.mark.fault

@@ -31,21 +31,25 @@ def lose_power_repeatedly(stage: Stage, server: EmbeddedValkey, times: int, fold
                 copy_log(server, folder / f"copy-{number}")
                 copied_s = time.monotonic()
                 time.sleep(stage.rng.uniform(0.1, 0.4))
+                cutting_s = time.monotonic()
                 cut_power(server, folder / f"copy-{number}")
-            assert_only_the_window_is_lost(stage, copying_s, copied_s)
+            assert_only_the_window_is_lost(stage, copying_s, copied_s, cutting_s)
         stage.settle(timeout_s=60)
     stage.figures["struck"] = {"power cuts": times}
 
 
-def assert_only_the_window_is_lost(stage: Stage, copying_s: float, copied_s: float) -> None:
-    """And all of it is back as soon as it is submitted again."""
-    acknowledged = {e.job: e for e in stage.events() if e.op == "submit" and e.kind == "answer"}
+def assert_only_the_window_is_lost(stage: Stage, copying_s: float, copied_s: float, cutting_s: float) -> None:
+    """All of it, or the cut was none; and it is back as soon as it is submitted again."""
+    submits = [e for e in stage.events() if e.op == "submit"]
+    acknowledged = {e.job: e for e in submits if e.kind == "answer"}
     lost = [e for job, e in acknowledged.items() if stage.queue.get(job or "") is None]
     assert [e for e in lost if e.at_s < copying_s] == []
+    began_s = {e.facts["seed"]: e.at_s for e in reversed(submits) if e.kind == "call"}  # the first call of each
+    window = {e.job for e in acknowledged.values() if copied_s < began_s[e.facts["seed"]] and e.at_s < cutting_s}
+    assert window <= {e.job for e in lost}
     stage.figures["lost and submitted again"] = stage.figures.get("lost and submitted again", 0) + len(lost)
     submit_again(stage, [e.facts["seed"] for e in lost])
     assert all(stage.queue.get(e.job or "") for e in lost)
-    assert copied_s > copying_s
 
 
 @pytest.mark.fault

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from deadly_places import BlindStore, DeadlyQueue, DeadlyStore, Deaths
 from forks import end_with_the_test
 from history import History
+from mutants import mistake
 from recorded_queue import RecordedQueue
 from trivial_engine import CARD, TrivialEngine
 
@@ -44,6 +46,7 @@ class WorkPlan:
     lane: bool = True  # publishes one video while it makes the next
     looks_first: bool = True  # for the manifest of an earlier attempt
     verifies: bool = True  # what it uploaded
+    mistake: tuple[str, str] | None = None  # a line of mutants.py, and the script it is in
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +67,7 @@ def work(plan: WorkPlan, name: str) -> None:
         deaths.at_step(spec, step)
 
     store = open_store(plan.store_url)
-    Worker(
+    worker = Worker(
         WorkerConfig(name, (MODEL,), plan.redis_url, plan.store_url, plan.lease_s, plan.beat_s, plan.stall_s),
         {MODEL: RecordedQueue(DeadlyQueue(open_queue(plan.redis_url, MODEL, **plan.limits), deaths), history)},
         DeadlyStore(store if plan.looks_first else BlindStore(store), deaths),
@@ -72,4 +75,6 @@ def work(plan: WorkPlan, name: str) -> None:
         NoMeter(),
         lambda model: TrivialEngine(plan.step_s, watch),
         PublishingLane() if plan.lane else SameThread(),
-    ).run()
+    )
+    with mistake(*plan.mistake) if plan.mistake else nullcontext():
+        worker.run()
