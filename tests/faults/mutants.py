@@ -16,7 +16,7 @@ from fastflow_ray.queue.script import FOLDER, Script, load_script
 
 NO_FENCE = "mine = function(id, fence) return field(id, 'state') == 'running' end"
 COUNTED_FENCE = "now_us = 0"  # max(last + 1, 0) is INCR
-FORGETFUL_CLAIM = "latest = jobs .. 'nobody'"  # a claim that is repeated is another one
+FORGETFUL_CLAIM = "local read = field; field = function(id, name) return name ~= 'nonce' and read(id, name) end"
 HASTY_BURIAL = "make_ready = function(id) finish(id, 'dead', 60000) end"  # a reaper that gives nothing back
 BLIND_BURIAL = "look_once = function(id, code) ENDS[code](id, 60000) end"  # nobody looks for what was published
 LOST_RESULT = "local end_as = finish; finish = function(id, state, ttl_ms) end_as(id, 'dead', ttl_ms) end"

@@ -1,4 +1,4 @@
-"""Spin walks every interleaving of claim, heartbeat, reap and complete in `lease.pml`: what it promises holds in all.
+"""Spin walks every interleaving of what befalls a job in `lease.pml`: what it promises holds in all.
 
 Collected where `spin` and a C compiler are installed (Debian: apt-get install spin gcc).
 """
@@ -12,13 +12,22 @@ from pathlib import Path
 import pytest
 
 MODEL = Path(__file__).parent / "lease.pml"
-PROMISES = ("one_completion", "by_the_greatest_fence", "no_live_job_is_taken", "every_job_ends")
+PROMISES = (
+    "one_completion",
+    "by_the_greatest_fence",
+    "no_live_job_is_taken",
+    "a_lost_answer_is_no_crash",
+    "what_is_published_succeeds",
+    "every_job_ends",
+)
 BREAKS = {  # a mistake in the model → the promise it breaks
     "NO_STATE": "one_completion",
     "NO_FENCE": "by_the_greatest_fence",
     "NO_BEATS": "no_live_job_is_taken",
     "ONE_PHASE": "no_live_job_is_taken",
     "NO_REAPER": "every_job_ends",
+    "NO_NONCE": "a_lost_answer_is_no_crash",
+    "NO_LOOK": "what_is_published_succeeds",
 }
 
 
