@@ -9,6 +9,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastflow_ray.errors import QueueUnavailable, Retryable, StorageFailed
 from fastflow_ray.queue.contract import Claim, JobQueue
@@ -68,6 +69,7 @@ class Intake:
             except QueueUnavailable as error:
                 failures += 1
                 self._back_off(failures, error)
+        self._give_back()
         return None
 
     def _claim(self) -> tuple[JobQueue, Claim] | None:
@@ -84,6 +86,12 @@ class Intake:
         claim = queue.claim(self._config.name, self._config.lease_s, self._nonce)
         self._nonce, self._unanswered = secrets.token_hex(8), None
         return claim
+
+    def _give_back(self) -> None:
+        """What a leaving worker may have been given without hearing of it."""
+        with suppress(QueueUnavailable):
+            if (queue := self._unanswered) and (claim := self._ask(queue)):
+                queue.release(claim)
 
     def _wait_for_a_job(self) -> None:
         self._on_look()

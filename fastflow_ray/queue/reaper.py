@@ -17,7 +17,7 @@ class Reaped:
     """What the reaper did about one lease."""
 
     seen: Expired
-    state: JobState  # queued again, dead as poison, or cancelled as its user had asked
+    state: JobState  # queued, to be made again or only to be looked for; dead or cancelled if that had been done
 
 
 class Reaper:

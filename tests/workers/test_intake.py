@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,27 +36,53 @@ def test_lost_answers_to_claims_cost_no_attempt(small_engine: Engine, tmp_path: 
     assert [(r.state, r.attempts, r.crashes) for r in records if r] == [(JobState.SUCCEEDED, 1, 0)] * 2
 
 
-def test_whoever_did_not_answer_is_asked_again_before_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other queue's job has waited longer by now; but of this one, a job may be ours already."""
-    monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
+@pytest.fixture
+def two_queues() -> dict[str, WatchedQueue]:
+    """A job in each; the first one's answer to a claim gets lost."""
     queues = {name: WatchedQueue(Clock()) for name in "ab"}
     for name, queue in queues.items():
         queue.name = name
         queue.submit(VideoJob(prompt="x", seed=1))
     queues["a"].unheard = 1
+    return queues
 
-    def change_turns() -> None:
-        rota.took("b")
 
-    rota = Rota(queues)
+def intake_of(
+    rota: Rota, folder: Path, on_look: Callable[[], object], draining: threading.Event | None = None
+) -> Intake:
     config = WorkerConfig("w", ("a", "b"), "redis://unused", "file:///unused")
-    taking = Intake(
-        config, rota, FolderStore(tmp_path), NoMeter(), Timesheet(NoMeter()), threading.Event(), change_turns
-    )
-    found = taking.next_claim()
+    meter, leave = NoMeter(), draining or threading.Event()
+    return Intake(config, rota, FolderStore(folder), meter, Timesheet(meter), leave, on_look)
+
+
+def test_whoever_did_not_answer_is_asked_again_before_another(
+    two_queues: dict[str, WatchedQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the other queue's turn by now; but of this one, a job may be ours already."""
+    monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
+    rota = Rota(two_queues)
+    found = intake_of(rota, tmp_path, on_look=lambda: rota.took("b")).next_claim()
     assert found
     assert found[0].name == "a"
-    assert (queues["a"].depth().running, queues["b"].depth().running) == (1, 0)
+    assert [queue.depth().running for queue in two_queues.values()] == [1, 0]
+
+
+def test_a_leaving_worker_gives_back_what_it_never_heard_of(
+    two_queues: dict[str, WatchedQueue], tmp_path: Path
+) -> None:
+    draining = threading.Event()
+    assert intake_of(Rota(two_queues), tmp_path, on_look=draining.set, draining=draining).next_claim() is None
+    (record,) = two_queues["a"].list()
+    assert (record.state, record.attempts, record.crashes) == (JobState.QUEUED, 0, 0)
+
+
+def test_a_leaving_worker_does_not_wait_for_a_queue_that_is_away(
+    two_queues: dict[str, WatchedQueue], tmp_path: Path
+) -> None:
+    two_queues["a"].unreachable = 1_000
+    draining = threading.Event()
+    assert intake_of(Rota(two_queues), tmp_path, on_look=draining.set, draining=draining).next_claim() is None
+    assert two_queues["a"].unreachable == 998, "it was asked once more"
 
 
 def crash(queue: MemoryQueue, clock: Clock) -> JobState | None:
