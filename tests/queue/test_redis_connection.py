@@ -130,13 +130,13 @@ def test_a_restart_is_ridden_out_by_whoever_was_connected(tmp_path: Path, closed
     with EmbeddedValkey(tmp_path, fsync="always") as server:
         queue = closed_after(open_queue(server.url, "shapes"))
         store = closed_after(StatisticsStore(server.url, "statistics"))
-        store.save({"key": "1"}, "w", 1)
+        store.save({"key": "1"}, "w", 1, "0")
         queue.submit(JOB)
         os.kill(server.pid, signal.SIGKILL)
         server.stop()
         starting = threading.Thread(target=server.start)
         starting.start()
         assert queue.submit(JOB).job_id
-        assert store.load() == ({"key": "1"}, {"w": 1})
+        assert store.load().documents == {"key": "1"}
         starting.join()
         assert queue.depth().queued == 2
