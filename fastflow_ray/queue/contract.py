@@ -115,8 +115,8 @@ class JobQueue(Protocol):
 
     def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Acknowledge a job. The same key with the same job answers the job as it is, with another raises
-        IdempotencyConflict; over the queue's or the tenant's limit raises QueueFull. `cost` is the work it is, in
-        jobs of the usual size: by that, tenants share."""
+        IdempotencyConflict; over the queue's or the tenant's limit, or where the server's memory is nearly full, raises
+        QueueFull. `cost` is the work it is, in jobs of the usual size: by that, tenants share."""
 
     def claim(self, worker: str, lease_s: float) -> Claim | None:
         """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own

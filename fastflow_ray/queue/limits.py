@@ -23,6 +23,7 @@ class QueueLimits:
     """The defaults of a production queue."""
 
     max_queued: int = 10_000  # queued and delayed together; beyond: QueueFull
+    max_memory_share: float = 0.9  # of the server's maxmemory, if it has one; beyond: QueueFull
     max_crashes: int = MAX_CRASHES
     result_ttl_s: float = 86_400.0  # how long the record of an ended job stays
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -2,6 +2,7 @@
 -- A worker that dies at any later point finds its job in `running`, where the reaper looks.
 local worker, lease_ms, ttl_ms = unpack(ARGV)
 
+even_if_full()
 end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
 for _, id in ipairs(due) do

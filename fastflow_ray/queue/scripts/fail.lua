@@ -1,6 +1,7 @@
 -- running → delayed | dead | cancelled. Answers the new state, or false: lost. An empty delay: no further attempt.
 local id, fence, code, message, delay_ms, ttl_ms = unpack(ARGV)
 
+even_if_full()
 if not mine(id, fence) then return false end
 if cancel_requested(id) then
   finish_cancelled(id, ttl_ms)

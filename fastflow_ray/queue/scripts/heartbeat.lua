@@ -1,6 +1,7 @@
 -- running → running. Answers 'mine', 'cancel' or 'lost'. An expired lease that nobody reaped revives.
 local id, fence, lease_ms, progress = unpack(ARGV)
 
+even_if_full()
 if not mine(id, fence) then return 'lost' end
 set(id, 'heartbeats', integer(count(id, 'heartbeats') + 1), 'lease_ms', lease_ms)
 local worker = field(id, 'worker') or ''
