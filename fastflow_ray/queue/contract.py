@@ -63,6 +63,7 @@ class JobRecord:
     created_s: float
     claimed_s: float | None = None
     finished_s: float | None = None
+    expires_s: float | None = None  # when the record of an ended job goes
     worker: str | None = None
     progress: Progress = field(default_factory=Progress)
     result: dict[str, Any] | None = None  # the manifest, of a succeeded job

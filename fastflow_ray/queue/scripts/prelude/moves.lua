@@ -64,7 +64,7 @@ end
 
 local function finish(id, state, ttl_ms)
   local ends_ms = now_ms + tonumber(ttl_ms)
-  set(id, 'finished_ms', integer(now_ms))
+  set(id, 'finished_ms', integer(now_ms), 'expires_ms', integer(ends_ms))
   move(id, state, ends_ms)
   redis.call('PEXPIREAT', jobs .. id, integer(ends_ms))
 end
@@ -84,7 +84,7 @@ end
 local function redrive(id)
   if not (known(id) and stands_in(id, 'dead')) then return false end
   redis.call('PERSIST', jobs .. id)
-  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'progress', 'worker')
+  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'expires_ms', 'progress', 'worker')
   set(id, 'attempts', 0, 'crashes', 0)
   set_deadline(id)
   take_place(id, count(id, 'priority'))
