@@ -6,7 +6,7 @@ Knows nothing of models or tensors: it runs where neither torch nor Ray nor a GP
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -28,11 +28,14 @@ POLL_S = 0.5
 class Client:
     """A fleet, as those who want videos see it.
 
-    Made from the fleet's Redis and store, or from the address of its HTTP API and, if it asks for one, the key.
+    Made from the fleet's Redis and store, or from the address of its HTTP API and, if it asks for one, the key. A fleet
+    that was told other limits than are the default, such as `max_queued`, wants to hear them from clients of its Redis
+    too; an HTTP API keeps to its own.
     """
 
-    def __init__(self, url: str, store_url: str | None = None, api_key: str | None = None) -> None:
-        self._transport = _transport(url, store_url, api_key)
+    def __init__(self, url: str, store_url: str | None = None, api_key: str | None = None, **limits: Any) -> None:
+        """`limits` are fields of `QueueLimits`; raises InvalidInput if they are given to an HTTP API."""
+        self._transport = _transport(url, store_url, api_key, limits)
 
     def submit(self, prompt: str, *, idempotency_key: str | None = None, **fields: Any) -> Job:
         """Acknowledge one video; `fields` are those of `VideoJob`. Once this returns, the job cannot be lost.
@@ -169,14 +172,16 @@ def _digests(record: JobRecord) -> dict[str, str]:
         ) from None
 
 
-def _transport(url: str, store_url: str | None, api_key: str | None) -> Transport:
+def _transport(url: str, store_url: str | None, api_key: str | None, limits: Mapping[str, Any]) -> Transport:
     if is_http(url):
+        if limits:
+            raise InvalidInput(f"an HTTP API has limits of its own; leave out {', '.join(limits)}")
         from fastflow_ray.transports.over_http import OverHttp
 
         return OverHttp(url, api_key)
     from fastflow_ray.transports.direct import Direct
 
-    return Direct(url, store_url)
+    return Direct(url, store_url, **limits)
 
 
 def _save(pieces: Iterator[bytes], path: Path) -> str:

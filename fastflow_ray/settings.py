@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, STALL_S
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, MAX_QUEUED, RESULT_TTL_S, STALL_S
 
 PREFIX = "FASTFLOW_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -36,6 +36,8 @@ class Settings(BaseModel):
     grace_s: Seconds = GRACE_S
     stall_s: Seconds = STALL_S
     max_crashes: Annotated[int, Field(ge=1)] = MAX_CRASHES  # more where machines often vanish, and jobs with them
+    max_queued: Annotated[int, Field(ge=1)] = MAX_QUEUED  # per queue; whoever submits is told, be it to the API
+    result_ttl_s: Seconds = RESULT_TTL_S  # less where Redis has little memory, which ended jobs fill
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:
@@ -45,6 +47,11 @@ class Settings(BaseModel):
                 "every lease would run out; beat at least three times per lease"
             )
         return self
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What a queue is opened with."""
+        return self.model_dump(include={"max_crashes", "max_queued", "result_ttl_s"})
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +68,7 @@ _WANTED = {
     "store_url": "must begin with file:// or s3://",
     "api_url": "must begin with http:// or https://",
     "max_crashes": "must be a whole number of workers, 1 or more",
+    "max_queued": "must be a whole number of jobs, 1 or more",
 }
 
 

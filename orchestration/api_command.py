@@ -47,10 +47,10 @@ def serve(
     if ray:
         from orchestration.serve_app import serve_on_ray  # importing Ray takes seconds that uvicorn need not wait
 
-        serve_on_ray(redis_url, store_url, api_key, host, port)
+        serve_on_ray(redis_url, store_url, api_key, settings.limits, host, port)
     else:
         _check_free(host, port)
-        app = open_app(redis_url, store_url, api_key)
+        app = open_app(redis_url, store_url, api_key, **settings.limits)
         uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_S)
 
 

@@ -1,7 +1,8 @@
 """What the whole fleet has learnt about skipping: the sink all its workers report to.
 
-Redis holds the truth and this keeps a copy: a report is answered only after it was written down. Knows nothing of
-Ray; `statistics_actor.py` puts it into an actor.
+Redis holds the truth and this keeps a copy: a report is answered only after it was written down. Others may write there
+too, as the next fleet does while this one hands over to it. Knows nothing of Ray; `statistics_actor.py` puts it into an
+actor.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
+TRIES = 8  # to write a report down before another writer does
+
 
 class FleetStatistics:
-    """An `ObservationSink` that outlives its process; one model's fleet has one."""
+    """An `ObservationSink` that outlives its process. One model's fleet has one, and several may share one store."""
 
     def __init__(self, store: StatisticsStore) -> None:
         self._store = store
         self._copy: Ledger | None = None  # None: to be read from the store
+        self._revision = ""  # the copy's
         self.pulls = self.runs = 0  # skips' errors, and generations, learnt from since this object was made
         self.persist_errors = 0
         self.updated_s: float | None = None  # when something was last learnt, since the epoch
@@ -27,47 +31,56 @@ class FleetStatistics:
     def merge(self, worker: str, sequence: int, delta: str) -> str:
         """Add a delta once per (worker, sequence) and answer the snapshot after it.
 
-        Raises QueueUnavailable if it could not be written down, StatisticsUnavailable if what is kept cannot be read:
-        send it again, it will not count twice. Raises StatisticsMismatch, changing nothing, if it is damaged or of
-        another grid.
+        Raises QueueUnavailable if it could not be written down, StatisticsUnavailable if what is kept cannot be read,
+        or others wrote again and again meanwhile: send it again, it will not count twice. Raises StatisticsMismatch,
+        changing nothing, if it is damaged or of another grid.
         """
-        ledger = self._ledger()
-        if sequence <= ledger.seen.get(worker, -1):
-            return ledger.snapshot()
-        pulls, runs = _pulls(ledger), _runs(ledger)
-        snapshot = ledger.merge(worker, sequence, delta)
-        self._write_down(ledger, worker, delta)
-        self.pulls += _pulls(ledger) - pulls
-        self.runs += _runs(ledger) - runs
-        self.updated_s = time.time()
-        return snapshot
+        for _ in range(TRIES):
+            ledger = self._ledger()
+            if sequence <= ledger.seen.get(worker, -1):
+                return ledger.snapshot()
+            pulls, runs = _pulls(ledger), _runs(ledger)
+            snapshot = ledger.merge(worker, sequence, delta)
+            if self._write_down(ledger, worker, delta):
+                self.pulls += _pulls(ledger) - pulls
+                self.runs += _runs(ledger) - runs
+                self.updated_s = time.time()
+                return snapshot
+        raise StatisticsUnavailable(f"others wrote first, {TRIES} times over; the report is to be sent again")
 
     def snapshot(self) -> str:
         """All statistics as they are now; raises QueueUnavailable or StatisticsUnavailable if they cannot be read."""
+        self._copy = None  # others may have written since
         return self._ledger().snapshot()
 
     def _ledger(self) -> Ledger:
         if self._copy is None:
-            documents, seen = self._store.load()
+            kept = self._store.load()
             try:
-                self._copy = Ledger(Statistics.sum_of(documents.values()), seen)
+                self._copy = Ledger(Statistics.sum_of(kept.documents.values()), kept.sequences)
             except StatisticsMismatch as damage:
                 # Not the fault of whoever reports: a refusal would make the worker throw its report away.
                 message = f"what is kept in Redis is damaged; mend or delete it: {damage}"
                 raise StatisticsUnavailable(message) from damage
+            self._revision = kept.revision
         return self._copy
 
-    def _write_down(self, ledger: Ledger, worker: str, delta: str) -> None:
+    def _write_down(self, ledger: Ledger, worker: str, delta: str) -> bool:
+        """False: not written, for somebody else wrote since the copy was read."""
         changed = Statistics.from_json(delta).keys
         documents = {key: ledger.statistics.of(key).to_json() for key in changed}
+        self._copy = None  # until it is known to be what the store holds: now it has a report more
         try:
-            self._store.save(documents, worker, ledger.seen[worker])
+            revision = self._store.save(documents, worker, ledger.seen[worker], self._revision)
         except QueueUnavailable:
             # Whether the write took place is unknown. Kept in memory, this report would be saved along with the next
             # worker's, without its own sequence, and count twice if this process then died. So: read anew.
-            self._copy = None
             self.persist_errors += 1
             raise
+        if revision is None:
+            return False
+        self._copy, self._revision = ledger, revision
+        return True
 
 
 def _pulls(ledger: Ledger) -> int:

@@ -104,8 +104,7 @@ def _learnt(plan: FleetPlan, generations: int) -> Statistics:
     deadline_s = time.monotonic() + REPORTS_S
     with closing(StatisticsStore(plan.redis_url, plan.model)) as kept:
         while True:
-            documents, _ = kept.load()
-            learnt = Statistics.sum_of(documents.values())
+            learnt = Statistics.sum_of(kept.load().documents.values())
             if sum(map(learnt.runs, learnt.keys)) >= generations or time.monotonic() > deadline_s:
                 return learnt
             time.sleep(POLL_S)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, STALL_S
+from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, RESULT_TTL_S, STALL_S
 from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from workers.config import WorkerConfig
 
 NAMESPACE = "fastflow"  # Ray's; all fleets of one cluster share it
-SETTINGS = {"lease_s", "beat_s", "grace_s", "stall_s", "max_crashes"}  # the fields that are settings too
+# The fields that are settings too.
+SETTINGS = {"lease_s", "beat_s", "grace_s", "stall_s", "max_crashes", "result_ttl_s"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class FleetPlan:
     grace_s: float = GRACE_S
     stall_s: float = STALL_S
     max_crashes: int = MAX_CRASHES  # workers that may die on a job before it counts as what killed them
+    result_ttl_s: float = RESULT_TTL_S
 
     def check(self) -> None:
         """Raise InvalidInput unless queue and store have URLs one can make something of; asks neither."""
@@ -58,6 +60,7 @@ class FleetPlan:
             lease_s=self.lease_s,
             beat_s=self.beat_s,
             stall_s=self.stall_s,
+            result_ttl_s=self.result_ttl_s,
             statistics_actor=self.statistics_name,
             namespace=NAMESPACE,
         )

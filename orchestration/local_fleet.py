@@ -72,7 +72,7 @@ class LocalFleet:
 
 def _check_places(plan: FleetPlan) -> None:
     """Ask queue and store before Ray is started; raises InvalidInput, QueueUnavailable or StorageFailed."""
-    with closing(open_queue(plan.redis_url, plan.model)) as queue:
+    with closing(open_queue(plan.redis_url, plan.model, result_ttl_s=plan.result_ttl_s)) as queue:
         queue.depth()
     with closing(open_store(plan.store_url)) as store:
         store.check()

@@ -26,7 +26,8 @@ class SupervisorActor:
 
     def __init__(self, plan: FleetPlan) -> None:
         self._plan = plan
-        queue = open_queue(plan.redis_url, plan.model, max_crashes=plan.max_crashes)
+        limits = {"max_crashes": plan.max_crashes, "result_ttl_s": plan.result_ttl_s}
+        queue = open_queue(plan.redis_url, plan.model, **limits)
         reaper = Reaper(queue, plan.grace_s)
         self._supervisor = Supervisor(queue, RayPool(plan), plan.limits, reaper, plan.worker_prefix)
         self._metrics = FleetMetrics(plan.model)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _reaping(config: WorkerConfig, settings: Settings) -> Iterator[None]:
     """What other workers lose is given back meanwhile, for here is no supervisor that would."""
     with ExitStack() as leaving:
-        queues = [open_queue(config.redis_url, model, max_crashes=settings.max_crashes) for model in config.models]
+        queues = [open_queue(config.redis_url, model, **settings.limits) for model in config.models]
         for queue in queues:
             leaving.callback(queue.close)
         leaving.enter_context(ReaperThread(queues, settings.grace_s))
@@ -76,6 +76,7 @@ def _config(asked: argparse.Namespace, settings: Settings) -> WorkerConfig:
         lease_s=settings.lease_s,
         beat_s=settings.beat_s,
         stall_s=settings.stall_s,
+        result_ttl_s=settings.result_ttl_s,
     )
 
 

@@ -203,5 +203,5 @@ class Worker:
 
 def open_worker(config: WorkerConfig, sink: ObservationSink, meter: Meter) -> Worker:
     """A worker on the queues and the store its config names; raises InvalidInput for malformed URLs."""
-    queues = {model: open_queue(config.redis_url, model) for model in config.models}
+    queues = {model: open_queue(config.redis_url, model, result_ttl_s=config.result_ttl_s) for model in config.models}
     return Worker(config, queues, open_store(config.store_url), sink, meter)

@@ -100,7 +100,7 @@ def connect(redis: str | None, store: str | None, api: str | None) -> Client:
     settings = Settings.from_environment()
     if address := api or (None if redis else settings.api_url):
         return Client(address, api_key=settings.api_key)
-    return Client(redis or settings.redis_url, store or settings.store_url)
+    return Client(redis or settings.redis_url, store or settings.store_url, **settings.limits)
 
 
 def job_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,8 +95,7 @@ def _of_fleet(redis_url: str) -> Statistics:
     texts: list[str] = []
     for model in CATALOGUE:
         with closing(StatisticsStore(redis_url, model)) as kept:
-            documents, _ = kept.load()
-        texts += documents.values()
+            texts += kept.load().documents.values()
     return Statistics.sum_of(texts)
 
 

@@ -64,6 +64,7 @@ class JobRecord:
     created_s: float
     claimed_s: float | None = None
     finished_s: float | None = None
+    expires_s: float | None = None  # when the record of an ended job goes
     worker: str | None = None
     progress: Progress = field(default_factory=Progress)
     result: dict[str, Any] | None = None  # the manifest, of a succeeded job
@@ -116,8 +117,8 @@ class JobQueue(Protocol):
 
     def submit(self, job: VideoJob, idempotency_key: str | None = None, cost: float = 1.0) -> JobRecord:
         """Acknowledge a job. The same key with the same job answers the job as it is, with another raises
-        IdempotencyConflict; over the queue's or the tenant's limit raises QueueFull. `cost` is the work it is, in
-        jobs of the usual size: by that, tenants share."""
+        IdempotencyConflict; over the queue's or the tenant's limit, or where the server's memory is nearly full, raises
+        QueueFull. `cost` is the work it is, in jobs of the usual size: by that, tenants share."""
 
     def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own

@@ -2,8 +2,7 @@
 
 `ff:{<queue>}:<suffix>`; the braces keep one queue in one cluster slot. "kept" keys are bounded by the queue's limits,
 not by time: job ids leave them when their job's record expires, tenants when nothing of theirs waits or works. Only
-what an operator sets and the statistics grow: `cfg` with every tenant named, `statistics` with every new policy key,
-`sequences` by some 40 bytes with every worker that starts.
+what an operator sets and the statistics grow: `cfg` with every tenant named, `statistics` with every new policy key.
 
     suffix       type    ends              content
     queued       zset    kept              id → since when it is ready, ms
@@ -32,7 +31,9 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     v:<lane>     zset    kept, ≤ 10,000    other tenants whose virtual time is ahead of the lane's clock → that time
     w:<worker>   hash    one lease         a worker's card: gpu, state, job, publishing, why, beats
     statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
-    sequences    hash    kept              statistics store: worker → last sequence merged
+    sequences    hash    kept, ≤ 10,000    statistics store: worker → last sequence merged
+    reporters    zset    kept, ≤ 10,000    statistics store: worker → revision of its last report
+    revision     string  kept              statistics store: the latest; rises with every save, never reissued
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ SHARED_KEYS: dict[str, str] = {
 # beginning comes after the braces, and so cannot move a key to another slot.
 PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:"}
 PREFIXED_TYPES: dict[str, str] = {"jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash"}
-STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash"}
+# In the order of KEYS in the statistics' scripts.
+STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash", "reporters": "zset", "revision": "string"}
 
 
 @dataclass(frozen=True)

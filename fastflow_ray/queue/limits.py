@@ -12,6 +12,8 @@ GRACE_S = 30.0  # between a reaper's two looks: above two beats and the 5 s in w
 LOOK_S = 5.0  # at most so long a reaper rests between two looks
 SILENT_AFTER_S = 2.5 * BEAT_S  # since the last beat; a reader of a job is told
 STALL_S = 300.0  # without a step for so long, a worker stops beating
+MAX_QUEUED = 10_000  # jobs that may wait in one queue
+RESULT_TTL_S = 86_400.0  # the record of an ended job stays so long
 MAX_CRASHES = 2  # attempts that may end without a word before the job counts as poison
 
 PAGE_LIMIT = 1_000  # records per page of a listing, however many are asked for
@@ -22,7 +24,8 @@ MESSAGE_LIMIT = 1_000  # characters kept of an error message
 class QueueLimits:
     """The defaults of a production queue."""
 
-    max_queued: int = 10_000  # queued and delayed together; beyond: QueueFull
+    max_queued: int = MAX_QUEUED  # queued and delayed together; beyond: QueueFull
+    max_memory_share: float = 0.9  # of the server's maxmemory, if it has one; beyond: QueueFull
     max_crashes: int = MAX_CRASHES
-    result_ttl_s: float = 86_400.0  # how long the record of an ended job stays
+    result_ttl_s: float = RESULT_TTL_S
     retry: RetryPolicy = field(default_factory=RetryPolicy)

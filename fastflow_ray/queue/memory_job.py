@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastflow_ray.jobs.lane import Lane
-from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, JobRecord, Progress
 from fastflow_ray.queue.submission import Submission
 
@@ -71,7 +71,8 @@ class MemoryJob:
         failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
         return JobRecord(
             self.new.job_id, self.state, self.new.payload, self.tenant, self.attempts, self.crashes,
-            self.created_s, self.claimed_s, self.finished_s, self.worker, self.progress, self.result,
+            self.created_s, self.claimed_s, self.finished_s, self.until_s if self.state in TERMINAL else None,
+            self.worker, self.progress, self.result,
             self.error if failed else None, self.cancel_requested, self.cancel_asked_s,
             max(0.0, self.lease_s - left_s) if runs else None, max(0.0, left_s) if runs else None,
         )  # fmt: skip

@@ -30,6 +30,7 @@ def read_record(job_id: str, stored: Mapping[str, str]) -> JobRecord:
         created_s=whole_number(stored.get("created_ms")) / 1000,
         claimed_s=_seconds(stored.get("claimed_ms")),
         finished_s=_seconds(stored.get("finished_ms")),
+        expires_s=_seconds(stored.get("expires_ms")),
         worker=stored.get("worker") or None,
         progress=_progress(stored.get("progress")),
         result=_object(stored.get("result")) if state is JobState.SUCCEEDED else None,

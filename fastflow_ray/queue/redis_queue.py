@@ -22,7 +22,7 @@ from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
-from fastflow_ray.queue.submission import conflict, full, no_such_cursor, settle, tenant_full, too_late
+from fastflow_ray.queue.submission import conflict, full, memory_full, no_such_cursor, settle, tenant_full, too_late
 from fastflow_ray.queue.worker_card import WorkerCard
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
@@ -46,7 +46,8 @@ class RedisQueue:
             "submit",
             *(new.job_id, new.payload, new.digest),
             *(job.tenant, job.lane or Lane.STANDARD, job.priority, job.max_attempts, _ms(job.delay_s or 0)),
-            *("" if job.deadline_s is None else _ms(job.deadline_s), cost, self._limits.max_queued),
+            *("" if job.deadline_s is None else _ms(job.deadline_s), cost),
+            *(self._limits.max_queued, self._limits.max_memory_share),
         )
         match stored:
             case ["conflict"]:
@@ -55,6 +56,8 @@ class RedisQueue:
                 raise full(self.name, int(limit), _known_s(wait_ms))
             case ["full", "tenant", limit, wait_ms]:
                 raise tenant_full(job.tenant, int(limit), _known_s(wait_ms))
+            case ["full", "memory", share, _]:
+                raise memory_full(float(share))
             case ["late", wait_ms]:
                 raise too_late(job, int(wait_ms) / 1000)
         return read_record(new.job_id, _pairs(stored))

@@ -1,4 +1,4 @@
-"""The Lua scripts, one per move of a job. Knows their text, not what they mean."""
+"""The Lua scripts, one per move of a job, and those of the statistics. Knows their text, not what they mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from fastflow_ray.jobs.lane import Lane
-from fastflow_ray.queue.keys import PREFIXES, SHARED_KEYS
+from fastflow_ray.queue.keys import PREFIXES, SHARED_KEYS, STATISTICS_KEYS
 
 FOLDER = Path(__file__).parent / "scripts"
 PRELUDE = ("records", "turns", "moves", "leases", "sweeping")  # in this order: each uses those before it
@@ -29,5 +29,19 @@ def load_script(name: str) -> Script:
     keys = f"local {', '.join([*SHARED_KEYS, *PREFIXES])} = unpack(KEYS)"
     lanes = f"local LANES = {{{', '.join(repr(lane.value) for lane in Lane)}}}"
     files = [*(f"prelude/{part}" for part in PRELUDE), name]
-    source = "\n".join([keys, lanes, *((FOLDER / f"{file}.lua").read_text() for file in files)])
+    return _script(name, keys, lanes, *map(_text, files))
+
+
+@cache
+def load_statistics_script(name: str) -> Script:
+    """`scripts/statistics/<name>.lua` behind nothing but the names of its keys."""
+    return _script(name, f"local {', '.join(STATISTICS_KEYS)} = unpack(KEYS)", _text(f"statistics/{name}"))
+
+
+def _text(file: str) -> str:
+    return (FOLDER / f"{file}.lua").read_text()
+
+
+def _script(name: str, *parts: str) -> Script:
+    source = "\n".join(parts)
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -1,21 +1,29 @@
 """Keeps what the fleet has learnt about skipping beyond the life of the actor that holds it.
 
-Stores texts under texts; what they say, it does not know.
+Stores texts under texts; what they say, it does not know. Several may write, as while one fleet replaces another, or
+when an actor that was given up still lives: each save names the revision it was made from, and one made from a revision
+that is no more the latest is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from fastflow_ray.queue.connection import Connection
-from fastflow_ray.queue.keys import QueueKeys
+from fastflow_ray.queue.keys import STATISTICS_KEYS, QueueKeys
 from fastflow_ray.queue.record import whole_number
+from fastflow_ray.queue.script import load_statistics_script
 
-# One command, for what a transaction answers differs between redis-py's clients.
-READ = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
+
+@dataclass(frozen=True)
+class Kept:
+    """What is in the store at one moment."""
+
+    documents: Mapping[str, str]  # by policy key
+    sequences: Mapping[str, int]  # by worker, the last of its reports that is in the documents
+    revision: str  # of all of it; "0": nobody has written since there are revisions
 
 
 class StatisticsStore:
@@ -23,32 +31,28 @@ class StatisticsStore:
 
     def __init__(self, redis_url: str, name: str) -> None:
         self._connection = Connection(redis_url)
-        keys = QueueKeys(name)
-        self._statistics = keys.key("statistics")
-        self._sequences = keys.key("sequences")
+        self._keys = [QueueKeys(name).key(suffix) for suffix in STATISTICS_KEYS]
 
-    def load(self) -> tuple[dict[str, str], dict[str, int]]:
-        """Documents and sequences as one consistent picture; raises QueueUnavailable."""
-
-        both: Any = self._connection.ask(lambda client: client.eval(READ, 2, self._statistics, self._sequences))
+    def load(self) -> Kept:
+        """Everything as one consistent picture; raises QueueUnavailable."""
+        # One script, for what a transaction answers differs between redis-py's clients.
+        *both, revision = self._run("load")
         documents, sequences = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in both)
-        return documents, {worker: whole_number(last) for worker, last in sequences.items()}
+        return Kept(documents, {worker: whole_number(last) for worker, last in sequences.items()}, revision)
 
-    def save(self, documents: Mapping[str, str], worker: str, sequence: int) -> None:
-        """Write the changed documents together with the sequence that changed them; raises QueueUnavailable.
+    def save(self, documents: Mapping[str, str], worker: str, sequence: int, revision: str) -> str | None:
+        """Write the changed documents together with the sequence that changed them, all or nothing.
 
-        In one transaction: a delta is never merged twice after a crash, nor is its merge lost. Repeating is harmless.
+        Answers the new revision, or None if `revision` is not the latest: somebody else wrote, so load again. Raises
+        QueueUnavailable; whether it was written is then unknown, and the next save from the old revision tells.
         """
-
-        def write(client: redis.Redis) -> None:
-            with client.pipeline(transaction=True) as both:
-                for key, document in documents.items():
-                    both.hset(self._statistics, key, document)
-                both.hset(self._sequences, worker, str(sequence))
-                both.execute()
-
-        self._connection.ask(write)
+        changed = [text for pair in documents.items() for text in pair]
+        answer: str | None = self._run("save", revision, worker, sequence, *changed)
+        return answer
 
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
+
+    def _run(self, script: str, *arguments: str | int) -> Any:
+        return self._connection.run(load_statistics_script(script), self._keys, *arguments)

@@ -17,6 +17,7 @@ from fastflow_ray.queue.share import EVERYBODY
 
 RETRY_S = (1.0, 300.0)  # the least and the most that a full queue tells its clients to wait
 UNKNOWN_RETRY_S = 5.0  # where nothing is known of how fast it empties
+MEMORY_RETRY_S = 60.0  # records of ended jobs go one by one, when the time of each has come
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,15 @@ def tenant_full(tenant: str, max_queued: int, wait_s: float | None) -> QueueFull
     retry_s = _retry_after_s(wait_s)
     message = f"{max_queued} jobs of tenant {tenant!r} wait, which is its limit; try again in {retry_s:.0f} s"
     return QueueFull(message, retry_s)
+
+
+def memory_full(share: float) -> QueueFull:
+    """The refusal for the sake of the jobs there are, which need what is left of the server's memory to end in."""
+    message = (
+        f"Redis has more than {share:.0%} of its maxmemory in use, and the rest is for jobs to end in; "
+        f"try again in {MEMORY_RETRY_S:.0f} s, forget ended jobs, or raise its maxmemory"
+    )
+    return QueueFull(message, MEMORY_RETRY_S)
 
 
 def too_late(job: VideoJob, wait_s: float) -> DeadlineTooTight:

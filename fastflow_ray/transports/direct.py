@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
@@ -20,9 +21,10 @@ from fastflow_ray.storage import open_store
 class Direct:
     """Speaks to Redis for jobs and to the store for files; the store may be None until a file is wanted."""
 
-    def __init__(self, redis_url: str, store_url: str | None) -> None:
-        """Connects with the first call; raises InvalidInput for a malformed Redis URL."""
-        self._queues = Queues({model: open_queue(redis_url, model) for model in CATALOGUE})
+    def __init__(self, redis_url: str, store_url: str | None, **limits: Any) -> None:
+        """`limits` are fields of QueueLimits. Connects with the first call; raises InvalidInput for a malformed Redis
+        URL."""
+        self._queues = Queues({model: open_queue(redis_url, model, **limits) for model in CATALOGUE})
         self._store_url = store_url
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Depends, FastAPI
 
@@ -28,13 +28,14 @@ class _Closable(Protocol):
     def close(self) -> None: ...
 
 
-def open_app(redis_url: str, store_url: str, api_key: str | None = None) -> FastAPI:
-    """The application over a fleet's Redis and store, one queue per model of the catalogue.
+def open_app(redis_url: str, store_url: str, api_key: str | None = None, **limits: Any) -> FastAPI:
+    """The application over a fleet's Redis and store, one queue per model of the catalogue; `limits` are fields of
+    QueueLimits.
 
     Opens without asking either: a server that starts before its Redis says so at /readyz. Raises InvalidInput for a
     URL that is none.
     """
-    queues = {model: open_queue(redis_url, model) for model in CATALOGUE}
+    queues = {model: open_queue(redis_url, model, **limits) for model in CATALOGUE}
     statistics = {model: StatisticsStore(redis_url, model) for model in CATALOGUE}
     return create_app(queues, statistics, open_store(store_url), api_key)
 

@@ -55,7 +55,7 @@ class FleetView:
 
 def _tables(store: StatisticsStore) -> dict[str, Any]:
     """Kind → policy key → table. What is kept under a key is a statistics document of its own, of that one key."""
-    documents = [json.loads(text) for text in store.load()[0].values()]
+    documents = [json.loads(text) for text in store.load().documents.values()]
     return {kind: {k: v for document in documents for k, v in document[kind].items()} for kind in KINDS}
 
 

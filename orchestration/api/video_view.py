@@ -11,7 +11,6 @@ from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.pace import pace_fields
 from fastflow_ray.queue.contract import JobRecord
-from fastflow_ray.queue.limits import QueueLimits
 
 STATUS = {
     JobState.QUEUED: "queued",
@@ -31,7 +30,6 @@ def video_view(record: JobRecord, model: str) -> dict[str, Any]:
     """The video object; an unreadable payload shows as such and is no error. It expires with the queue's record."""
     job = _job_of(record, model)
     card = model_card(model)
-    expires_s = None if record.finished_s is None else record.finished_s + QueueLimits.result_ttl_s
     frames, fps = job.frames or card.frames, job.fps or card.fps
     return {
         "id": record.job_id,
@@ -41,7 +39,7 @@ def video_view(record: JobRecord, model: str) -> dict[str, Any]:
         "progress": _progress_percent(record),
         "created_at": int(record.created_s),
         "completed_at": _whole(record.finished_s) if record.state is JobState.SUCCEEDED else None,
-        "expires_at": _whole(expires_s),
+        "expires_at": _whole(record.expires_s),
         "size": f"{job.width or card.width}x{job.height or card.height}",
         "seconds": f"{(frames - 1) / fps:g}",
         "prompt": job.prompt,
@@ -102,6 +100,7 @@ def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
         "created_s": record.created_s,
         "claimed_s": record.claimed_s,
         "finished_s": record.finished_s,
+        "expires_s": record.expires_s,
         "worker": record.worker,
         "cancel_requested": record.cancel_requested,
         # Told only when there is something to tell: a stream of changes would not rest otherwise.

@@ -263,7 +263,7 @@ def test_what_was_learnt_is_passed_on_as_it_is_kept(http: httpx.Client, redis_ur
     learnt = Statistics()
     learnt.table("shapes@1", steps=4, arms=(0, 2), grid="g").update(1, 2, 0.5)
     learnt.trajectory("shapes@1", steps=2, grid="g").add_run(np.eye(2))
-    closed_after(StatisticsStore(redis_url, "shapes")).save({"shapes@1": learnt.to_json()}, "w1", 1)
+    closed_after(StatisticsStore(redis_url, "shapes")).save({"shapes@1": learnt.to_json()}, "w1", 1, "0")
     models = http.get("/v1/policy").json()["models"]
     assert models["shapes"]["arms"]["shapes@1"]["pulls"] == [[0, 0], [0, 1], [0, 0], [0, 0]]
     assert models["shapes"]["trajectories"]["shapes@1"]["products"] == [1, 0, 1]

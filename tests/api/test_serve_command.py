@@ -59,15 +59,17 @@ def start(redis_url: str, store_url: str, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("arguments", [[], ["--ray"]], ids=["uvicorn", "ray"])
 @pytest.mark.timeout(240)
-def test_it_answers_demands_its_key_and_leaves_when_told(
-    start: Start, arguments: list[str], queue: JobQueue, tmp_path: Path
+def test_it_answers_demands_its_key_keeps_its_limit_and_leaves_when_told(
+    start: Start, arguments: list[str], queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("FASTFLOW_MAX_QUEUED", "1")
     (tmp_path / "key").write_text("sesame\n")
     url, process = start("--api-key-file", str(tmp_path / "key"), *arguments)
     assert httpx.get(f"{url}/v1/videos").status_code == 401
     headers = {"Authorization": "Bearer sesame"}
     video = httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}, headers=headers).raise_for_status().json()
     assert queue.get(video["id"]) is not None
+    assert httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}, headers=headers).status_code == 429
     process.send_signal(signal.SIGTERM)
     process.wait(60)
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on once it has finished

@@ -206,7 +206,7 @@ def test_a_long_policy_key_is_printed_whole(command: Command, tmp_path: Path, mo
 def test_policy_show_of_a_fleet(on_fleet: Command, fleet: Fleet) -> None:
     assert on_fleet("policy", "show").out == "nothing was learnt yet\n"
     store = StatisticsStore(fleet.redis_url, "shapes")
-    store.save({key: learnt().of(key).to_json() for key in learnt().keys}, "w-0", 1)
+    store.save({key: learnt().of(key).to_json() for key in learnt().keys}, "w-0", 1, "0")
     store.close()
     assert "shapes@r1:steps3" in on_fleet("policy", "show").out
     shown_json = on_fleet("policy", "show", "--json").out

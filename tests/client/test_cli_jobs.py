@@ -98,6 +98,20 @@ def test_a_key_makes_submit_repeatable(on_fleet: Command) -> None:
     assert "idempotency key" in other.err
 
 
+def test_how_many_may_wait_and_how_long_the_ended_are_known_are_settings(
+    fleet: Fleet, on_fleet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTFLOW_MAX_QUEUED", "1")
+    monkeypatch.setenv("FASTFLOW_RESULT_TTL_S", "100")
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    refused = on_fleet("submit", PROMPT)
+    assert (refused.code, "1 jobs wait in the queue 'shapes', which is its limit" in refused.err) == (1, True)
+    on_fleet("cancel", job_id)
+    ended = record_of(fleet, job_id)
+    assert ended.finished_s is not None
+    assert ended.expires_s == pytest.approx(ended.finished_s + 100)
+
+
 def test_submit_in_json_is_one_object_per_line(on_fleet: Command) -> None:
     answer = on_fleet("submit", PROMPT, "--count", 2, "--seed", 1, "--json")
     jobs = [json.loads(line) for line in answer.out.splitlines()]

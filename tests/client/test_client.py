@@ -249,6 +249,11 @@ def test_an_api_with_a_key(serve_api: Callable[[str | None], str]) -> None:
         stranger.submit("a circle")
 
 
+def test_an_api_keeps_to_its_own_limits() -> None:
+    with pytest.raises(InvalidInput, match="an HTTP API has limits of its own; leave out max_queued"):
+        Client("http://127.0.0.1:1", max_queued=5)
+
+
 def test_an_address_that_is_not_a_fleets(serve_api: Callable[[str | None], str]) -> None:
     elsewhere = serve_api(None) + "/elsewhere"
     with Client(elsewhere) as client, pytest.raises(QueueUnavailable, match="does not answer like a fleet's API"):

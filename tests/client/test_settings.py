@@ -35,6 +35,8 @@ def test_every_field_has_its_variable() -> None:
         "FASTFLOW_GRACE_S": "2",
         "FASTFLOW_STALL_S": "7",
         "FASTFLOW_MAX_CRASHES": "5",
+        "FASTFLOW_MAX_QUEUED": "99",
+        "FASTFLOW_RESULT_TTL_S": "3600",
     }
     read = Settings.from_environment(given).model_dump()
     assert {f"FASTFLOW_{field.upper()}": str(value) for field, value in read.items()} == {
@@ -42,6 +44,7 @@ def test_every_field_has_its_variable() -> None:
         "FASTFLOW_LEASE_S": "6.0",
         "FASTFLOW_GRACE_S": "2.0",
         "FASTFLOW_STALL_S": "7.0",
+        "FASTFLOW_RESULT_TTL_S": "3600.0",
     }
 
 
@@ -63,6 +66,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("FASTFLOW_GRACE_S", "0", "must be a number of seconds above 0"),
         ("FASTFLOW_STALL_S", "inf", "must be a number of seconds above 0"),
         ("FASTFLOW_MAX_CRASHES", "0", "must be a whole number of workers, 1 or more"),
+        ("FASTFLOW_MAX_QUEUED", "-1", "must be a whole number of jobs, 1 or more"),
+        ("FASTFLOW_RESULT_TTL_S", "0", "must be a number of seconds above 0"),
         ("FASTFLOW_LEASE_S", "nan", "must be a number of seconds above 0"),
         ("FASTFLOW_BEAT_S", "60", "FASTFLOW_BEAT_S=60 is not below FASTFLOW_LEASE_S=60"),
     ],

@@ -59,10 +59,7 @@ def kill_the_head(up: subprocess.Popen[bytes]) -> None:
 def observations(stage: Stage) -> int:
     """Generations that the fleet has learnt from, as its Redis knows them."""
     with closing(StatisticsStore(stage.redis_url, MODEL)) as store:
-        documents, _ = store.load()
-    known = Statistics()
-    for document in documents.values():
-        known = known.merge(Statistics.from_json(document))
+        known = Statistics.sum_of(store.load().documents.values())
     return sum(table.runs for table in known.trajectories.values())
 
 

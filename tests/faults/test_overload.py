@@ -77,10 +77,20 @@ def submit_until_refused(stage: Stage, refusal: type[Exception]) -> int:
 
 
 @pytest.mark.fault
-def test_control_without_a_limit_the_server_runs_out_of_memory(
+def test_a_queue_without_a_limit_leaves_the_server_memory_for_jobs_to_end_in(
     make_stage: Callable[..., Stage], tight_server: EmbeddedValkey
 ) -> None:
     stage = make_stage(tight_server.url, limits={"max_queued": 10**6})
+    jobs = submit_until_refused(stage, QueueFull)
+    stage.figures |= {"struck": {"refused": 1}, "jobs": jobs, "MiB": used_bytes(tight_server) / 2**20}
+    assert 0.85 * MEMORY < used_bytes(tight_server) < 0.95 * MEMORY
+
+
+@pytest.mark.fault
+def test_control_without_any_limit_the_server_runs_out_of_memory(
+    make_stage: Callable[..., Stage], tight_server: EmbeddedValkey
+) -> None:
+    stage = make_stage(tight_server.url, limits={"max_queued": 10**6, "max_memory_share": 2.0})
     submit_until_refused(stage, QueueUnavailable)
     stage.figures["struck"] = {"refused by the server": 1}
     assert used_bytes(tight_server) >= 0.99 * MEMORY

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from leaks import ClosedAfter
 
 from fastflow_ray.bandit.arm_table import ArmTable
@@ -13,10 +18,11 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
 from fastflow_ray.queue.embedded import EmbeddedValkey
-from fastflow_ray.queue.statistics_store import StatisticsStore
-from orchestration.arm_statistics import FleetStatistics
+from fastflow_ray.queue.statistics_store import Kept, StatisticsStore
+from orchestration.arm_statistics import TRIES, FleetStatistics
 
 ARMS = (0, 2, 4)
+numbers = itertools.count()
 
 
 def learnt(seed: int, key: str = "key", grid: str = "grid") -> Statistics:
@@ -105,8 +111,7 @@ def test_a_key_is_one_field_with_whatever_kinds_it_has(
     statistics = FleetStatistics(store)
     for n, delta in enumerate((both, arms, trajectories)):
         statistics.merge("a", n, delta.to_json())
-    documents, _ = store.load()
-    assert documents == {delta.keys[0]: delta.to_json() for delta in (both, arms, trajectories)}
+    assert store.load().documents == {delta.keys[0]: delta.to_json() for delta in (both, arms, trajectories)}
     assert FleetStatistics(store).snapshot() == statistics.snapshot()
 
 
@@ -114,11 +119,12 @@ def test_a_damaged_table_in_redis_refuses_no_report_for_good(
     valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
     store = closed_after(StatisticsStore(valkey.url, model))
-    store.save({"key": "{"}, "somebody", 0)
+    damaged = store.save({"key": "{"}, "somebody", 0, "0")
+    assert damaged
     statistics = FleetStatistics(store)
     with pytest.raises(StatisticsUnavailable, match="damaged; mend or delete it"):
         statistics.merge("a", 0, learnt(1).to_json())
-    store.save({"key": learnt(2).to_json()}, "somebody", 1)
+    store.save({"key": learnt(2).to_json()}, "somebody", 1, damaged)
     assert statistics.merge("a", 0, learnt(1).to_json()) == learnt(2).merge(learnt(1)).to_json()
 
 
@@ -132,3 +138,78 @@ def test_a_damaged_or_foreign_report_changes_nothing(
             statistics.merge("a", 1, delta)
     assert statistics.snapshot() == before
     assert statistics.merge("a", 1, learnt(2).to_json()) == learnt(1).merge(learnt(2)).to_json()
+
+
+# (which of them, worker, sequence): in any order, to one, to the other, or to both.
+REPORTS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 5)), max_size=24)
+
+
+@settings(max_examples=40, deadline=None)
+@given(reports=REPORTS)
+def test_two_that_share_a_store_keep_the_sum_of_what_either_was_told(
+    valkey: EmbeddedValkey, reports: list[tuple[int, int, int]]
+) -> None:
+    name = f"shared-{next(numbers)}"
+    with closing(StatisticsStore(valkey.url, name)) as ours, closing(StatisticsStore(valkey.url, name)) as theirs:
+        both = FleetStatistics(ours), FleetStatistics(theirs)
+        total, seen = Statistics(), dict[int, int]()
+        for which, worker, sequence in reports:
+            delta = learnt(10 * worker + sequence)
+            if sequence > seen.get(worker, -1):
+                total, seen[worker] = total.merge(delta), sequence
+            both[which].merge(f"w{worker}", sequence, delta.to_json())
+        assert both[0].snapshot() == both[1].snapshot() == total.to_json()
+        assert sum(one.runs for one in both) == total.runs("key")
+
+
+def test_two_at_once_lose_nothing_and_count_nothing_twice(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    """Each report goes to both, as one does that was not answered in time."""
+    both = [FleetStatistics(closed_after(StatisticsStore(valkey.url, model))) for _ in range(2)]
+
+    def report(statistics: FleetStatistics) -> None:
+        for n in range(20):
+            statistics.merge("w", n, learnt(n).to_json())
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(report, both))
+    kept = Statistics.from_json(both[0].snapshot())
+    assert kept.runs("key") == sum(one.runs for one in both) == 20 * 2
+    assert kept.tables["key"].pulls.sum() == 20 * 8
+
+
+class Overtaken(StatisticsStore):
+    """A store where somebody else writes between our loads and our saves, so many times."""
+
+    def __init__(self, redis_url: str, name: str, times: int) -> None:
+        super().__init__(redis_url, name)
+        self.times = times
+        self.others = Statistics()
+
+    def load(self) -> Kept:
+        kept = super().load()
+        if self.times:
+            self.times -= 1
+            self.others = self.others.merge(learnt(self.times, key="theirs"))
+            assert self.save({"theirs": self.others.to_json()}, "somebody", 100 - self.times, kept.revision)
+        return kept
+
+
+def test_who_is_overtaken_reads_anew_and_writes_the_sum(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    store = closed_after(Overtaken(valkey.url, model, times=3))
+    statistics = FleetStatistics(store)
+    assert statistics.merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()
+    assert (statistics.pulls, statistics.persist_errors) == (8, 0)
+
+
+def test_who_is_overtaken_for_ever_says_so_and_the_report_may_be_sent_again(
+    valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
+) -> None:
+    store = closed_after(Overtaken(valkey.url, model, times=TRIES))
+    statistics = FleetStatistics(store)
+    with pytest.raises(StatisticsUnavailable, match="sent again"):
+        statistics.merge("a", 0, learnt(1).to_json())
+    assert statistics.merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()

@@ -267,6 +267,21 @@ def test_poison_is_buried_after_two_crashes_and_may_be_dug_out(stage) -> None:
     assert job_of(queue, again).error is None
 
 
+def test_a_record_tells_when_it_goes(stage) -> None:
+    queue = stage.open(result_ttl_s=100)
+    queue.submit(JOB)
+    claim = take(queue)
+    assert job_of(queue, claim).expires_s is None
+    queue.fail(claim, "oom", "no", retryable=False)
+    dead = job_of(queue, claim)
+    assert dead.finished_s is not None
+    assert dead.expires_s == pytest.approx(dead.finished_s + 100)
+    queue.redrive(claim.job_id)
+    assert job_of(queue, claim).expires_s is None
+    stage.elapse(101)
+    assert queue.get(claim.job_id)  # it lives again
+
+
 def test_requeue_wants_the_job_exactly_as_it_was_seen(stage) -> None:
     queue = stage.open()
     queue.submit(JOB)

@@ -24,7 +24,7 @@ from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.embedded import EmbeddedValkey, free_port, server_program
 from fastflow_ray.queue.opening import open_desk
 from fastflow_ray.queue.share import Share
-from fastflow_ray.queue.statistics_store import StatisticsStore
+from fastflow_ray.queue.statistics_store import Kept, StatisticsStore
 from fastflow_ray.queue.worker_card import WorkerCard
 
 JOB = VideoJob(prompt="a small red circle", seed=7)
@@ -93,8 +93,8 @@ def live_a_whole_life(url: str) -> None:
         assert list(desk.books().complaints()) == []
         assert queue.depth().submitted == 1
     with closing(StatisticsStore(url, "kinds")) as store:
-        store.save({"key": "1"}, "w", 1)
-        assert store.load() == ({"key": "1"}, {"w": 1})
+        revision = store.save({"key": "1"}, "w", 1, store.load().revision)
+        assert store.load() == Kept({"key": "1"}, {"w": 1}, revision or "")
 
 
 @pytest.fixture

@@ -89,10 +89,16 @@ def assert_given_back(queue: JobQueue, job_id: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_once_makes_one_video_and_leaves(queue: JobQueue, arguments: list[str], tmp_path: Path) -> None:
+def test_once_makes_one_video_and_leaves(
+    queue: JobQueue, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTFLOW_RESULT_TTL_S", "100")
     job_id = queue.submit(SHORT).job_id
     assert main([*arguments, "--once"]) == 0
-    assert record(queue, job_id).state is JobState.SUCCEEDED
+    done = record(queue, job_id)
+    assert done.state is JobState.SUCCEEDED
+    assert done.finished_s is not None
+    assert done.expires_s == pytest.approx(done.finished_s + 100)
     assert (tmp_path / "store" / "jobs" / job_id / "result.json").is_file()
 
 

@@ -6,6 +6,7 @@ local function ask()
   redis.call('HSETNX', jobs .. id, 'cancel_ms', integer(now_ms))  -- asked twice, it was asked when it was asked first
 end
 
+even_if_full()
 if not known(id) then return false end
 if stands_in(id, 'queued') or stands_in(id, 'delayed') then
   ask()

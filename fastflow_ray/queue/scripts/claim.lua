@@ -15,6 +15,7 @@ if given and known(given) and field(given, 'nonce') == nonce then
   return told(given)
 end
 
+even_if_full()
 end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
 for _, id in ipairs(due) do

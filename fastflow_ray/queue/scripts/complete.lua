@@ -2,6 +2,7 @@
 -- A cancellation that the worker has not yet seen comes too late: the video is published.
 local id, fence, result, ttl_ms = unpack(ARGV)
 
+even_if_full()
 if field(id, 'fence') == fence and field(id, 'state') == 'succeeded' then return 1 end
 if not mine(id, fence) then return 0 end
 set(id, 'result', result)

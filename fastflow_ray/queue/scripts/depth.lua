@@ -1,5 +1,6 @@
 -- Answers the number of jobs in each state (in the order of KEYS), then all on the books by the counters, then the
 -- longest wait in ms, then why the queue is paused, or false.
+even_if_full()
 end_overdue(ARGV[1])
 sweep()
 local depth = {}

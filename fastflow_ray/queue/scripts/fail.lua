@@ -2,6 +2,7 @@
 -- A job whose result was only looked for ends as it would have without the look.
 local id, fence, code, message, delay_ms, ttl_ms = unpack(ARGV)
 
+even_if_full()
 if not mine(id, fence) then return false end
 local end_as, due_ms = end_of(id), now_ms + (tonumber(delay_ms) or 0)
 if cancel_requested(id) and not end_as then

@@ -1,6 +1,7 @@
 -- Give out no job, for the reason said; an empty one: give them out again.
 local reason = ARGV[1]
 
+even_if_full()
 if reason ~= '' then
   redis.call('HSET', cfg, 'paused', reason)
 else

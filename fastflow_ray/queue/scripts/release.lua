@@ -9,6 +9,7 @@ local function repay(lane, tenant, paid)
   end
 end
 
+even_if_full()
 if not mine(id, fence) then return 0 end
 if cancel_requested(id) and not end_of(id) then
   finish_cancelled(id, ttl_ms)

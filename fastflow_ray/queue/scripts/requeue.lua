@@ -2,6 +2,7 @@
 -- Answers the new state, or false: it lives. The state field is not asked: a damaged record must not run for ever.
 local id, fence, heartbeats, max_crashes, ttl_ms = unpack(ARGV)
 
+even_if_full()
 local deadline_ms = stands_in(id, 'running')
 if not deadline_ms or not overdue(tonumber(deadline_ms)) then return false end
 if not known(id) then

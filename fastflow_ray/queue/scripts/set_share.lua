@@ -1,6 +1,7 @@
 -- What a tenant ('*': all not named) may take from now on; an empty text: nothing said.
 local tenant = ARGV[1]
 
+even_if_full()
 for number, name in ipairs({'weight', 'max_running', 'max_queued'}) do
   local value = ARGV[number + 1]
   if value == '' then

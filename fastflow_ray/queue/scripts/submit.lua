@@ -1,6 +1,16 @@
 -- queued | delayed. Answers {'conflict'}, {'full', whose limit it is, the limit, ms to wait}, {'late', ms to wait}, or
--- the record. The wait is the predicted one, -1 if nothing is known.
-local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, patience_ms, cost, max_queued = unpack(ARGV)
+-- the record. The wait is the predicted one, -1 if nothing is known. Of memory, the limit is a share of all there is.
+local id, payload, digest, tenant, lane, priority, max_attempts, delay_ms, patience_ms, cost, max_queued,
+  max_memory_share = unpack(ARGV)
+
+-- As the server counts when it refuses writes. It may have no limit, or its administrator may not let us ask.
+local function memory_is_short()
+  local told = redis.pcall('INFO', 'memory')
+  if type(told) ~= 'string' then return false end
+  local function bytes(name) return tonumber(string.match(told, '\n' .. name .. ':(%d+)')) or 0 end
+  local limit, used = bytes('maxmemory'), bytes('used_memory') - bytes('mem_not_counted_for_evict')
+  return limit > 0 and used > tonumber(max_memory_share) * limit
+end
 
 if known(id) then
   if field(id, 'digest') ~= digest then return {'conflict'} end
@@ -15,6 +25,7 @@ local most = allowed('max_queued', tenant)
 if most and sane(redis.call('HGET', waiting, tenant)) >= most then
   return {'full', 'tenant', integer(most), predict()}
 end
+if memory_is_short() then return {'full', 'memory', max_memory_share, predict()} end
 
 if patience_ms ~= '' and delay_ms == '0' then
   local foreseen = predict()

@@ -66,7 +66,7 @@ end
 
 local function finish(id, state, ttl_ms)
   local ends_ms = now_ms + tonumber(ttl_ms)
-  set(id, 'finished_ms', integer(now_ms))
+  set(id, 'finished_ms', integer(now_ms), 'expires_ms', integer(ends_ms))
   move(id, state, ends_ms)
   redis.call('PEXPIREAT', jobs .. id, integer(ends_ms))
 end
@@ -112,7 +112,7 @@ end
 local function redrive(id)
   if not (known(id) and stands_in(id, 'dead')) then return false end
   redis.call('PERSIST', jobs .. id)
-  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'look_only', 'progress',
+  redis.call('HDEL', jobs .. id, 'error_code', 'error_message', 'finished_ms', 'expires_ms', 'look_only', 'progress',
     'worker')
   set(id, 'attempts', 0, 'crashes', 0)
   set_deadline(id)

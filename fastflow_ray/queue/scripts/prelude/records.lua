@@ -28,6 +28,10 @@ local function sane(text)
   return math.floor(number)
 end
 
+-- A server out of memory refuses a script whose first write takes some, and lets all pass after one that takes none. So
+-- whatever ends jobs, keeps them alive or is the operator's order begins with this; new jobs have to wait.
+local function even_if_full() redis.call('HDEL', stat, '') end
+
 local function known(id) return redis.call('TYPE', jobs .. id).ok == 'hash' end
 local function field(id, name) return redis.call('HGET', jobs .. id, name) end
 local function count(id, name) return sane(field(id, name)) end
