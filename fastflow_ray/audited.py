@@ -1,15 +1,18 @@
 """A generation and its audit: the same seed run in full too, and how far apart they are. Knows no job, no queue.
 
 Whether there is an audit is for the user to say, and else for the policy, which audits often while it knows little.
-What an audit teaches, and which other plans it walks on the same seed, is in the generation's trial.
+What an audit teaches, and which other plans it walks on the same seed, is in the generation's trial. Who has to leave
+in the middle of an audit that nobody asked for has a video all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastflow_ray.acceleration import Acceleration
+from fastflow_ray.errors import Draining
 from fastflow_ray.media.fidelity import psnr_db, ssim
 from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
 from fastflow_ray.pace import Pace
@@ -31,16 +34,22 @@ def generate(
     audit: bool | None,
     resume: Checkpoint | None = None,
 ) -> tuple[Generation, Audit | None]:
-    """The video, and its audit if there was one; raises as the engine does.
+    """The video, and its audit if there was one; raises as the engine does, and whatever `on_step` raises.
 
-    `audit` says always or never; None leaves it to the policy. On the display, video and audit are one walk.
+    `audit` says always or never; None leaves it to the policy, and Draining then ends the audit alone. On the display,
+    video and audit are one walk, and one that was asked for is gone on with from the video's last step but one.
     """
-    display = _OneWalk(spec.steps, on_step, walks=2 if audit else 1)
+    display = _OneWalk(spec.steps, on_step, resume, walks=2 if audit else 1)
     made = engine.generate(spec, fastflow, display.on_step, resume)
     is_due = made.trial is not None and made.trial.is_due
     if audit is False or not (audit or is_due):
         return made, None
-    return made, _audit(engine, spec, fastflow, made, display)
+    try:
+        return made, _audit(engine, spec, fastflow, made, display)
+    except Draining:
+        if audit:
+            raise
+        return made, None
 
 
 def _audit(engine: Engine, spec: GenerationSpec, fastflow: FastFlow, made: Generation, display: _OneWalk) -> Audit:
@@ -77,9 +86,10 @@ def _compare(ours: Generation, theirs: Generation) -> Fidelity:
 class _OneWalk:
     """Shows several generations of one seed as one, so that progress never goes back."""
 
-    def __init__(self, steps: int, on_step: OnStep, walks: int) -> None:
+    def __init__(self, steps: int, on_step: OnStep, resume: Checkpoint | None, walks: int) -> None:
         self._steps, self._on_step = steps, on_step
         self._walk, self._walks = 0, walks
+        self._kept = resume  # of the first walk, for when it has ended
         self._latest = StepReport("load")
         self._before = StepReport("load")  # all walks that have ended
 
@@ -98,6 +108,15 @@ class _OneWalk:
             self._before.evaluated + report.evaluated,
             self._before.skipped + report.skipped,
             report.resumed_at,
-            None if self._walk else report.checkpoint,  # an audit is not gone on with
+            self._checkpoint(report),
         )
         self._on_step(self._latest)
+
+    def _checkpoint(self, report: StepReport) -> Callable[[], Checkpoint] | None:
+        """Always of the video: an audit is not gone on with."""
+        if not self._walk and report.checkpoint is not None:
+            if self._walks == 1 or report.step < self._steps - 1:
+                return report.checkpoint
+            self._kept = report.checkpoint()
+        kept = self._kept
+        return None if kept is None else lambda: kept

@@ -7,11 +7,12 @@ the trial says how a plan is walked and how two results compare.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from fastflow_ray.audit_policy import AuditPolicy
-from fastflow_ray.errors import InvalidOutput
+from fastflow_ray.errors import Draining, InvalidOutput
 from fastflow_ray.learned_plan import every_step
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
@@ -56,20 +57,25 @@ class Trial:
             walk: makes the same video by another plan.
             compare: a result against the full run's.
 
-        Returns the full run's result and the fidelity of `made`. Raises whatever `walk` raises.
+        Returns the full run's result and the fidelity of `made`. Raises whatever `walk` raises; but when Draining ends
+        the walk of a rival, what was measured until then is the answer.
         """
         reference, walked = made, self._trace.plan or self._planned
         if self._trace.skipped:
             reference, full = walk(every_step(self._trace.steps))
             self._policy.learn_full(full, self.seen, walked)
         fidelity = compare(made, reference)
-        measured = [(walked, fidelity)]
+        with suppress(Draining):
+            self._hold_rivals(walked, fidelity, lambda plan: _measured(plan, walk, compare, reference))
+        return reference, fidelity
+
+    def _hold_rivals(self, walked: Plan, ours: Fidelity, measure: Callable[[Plan], Fidelity]) -> None:
+        measured = [(walked, ours)]
         for offer in self._policy.rivals() if self.is_due else []:
             known = next((known for plan, known in measured if plan == offer.plan), None)
             if known is None:  # not what was made, which the watch may have altered, nor another candidate's plan
-                measured.append((offer.plan, _measured(offer.plan, walk, compare, reference)))
+                measured.append((offer.plan, measure(offer.plan)))
             self._policy.learn_fidelity(offer, *(known or measured[-1][1]), extra=known is None)
-        return reference, fidelity
 
 
 def _measured(

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 WORTH_S = 5.0  # of sampling; less is done again about as soon as it is written and read
 SHARE = 0.01  # of a job's time, for its checkpoints
 PATIENCE_S = 15.0  # for the last write of a worker that leaves; a spot notice leaves 30 s and more
+FORGOTTEN_S = 7 * 86_400.0  # since the latest attempt at a job that the queue does not know
 OVER = frozenset({Fate.SUCCEEDED, Fate.DEAD, Fate.CANCELLED})
 Made = TypeVar("Made")
 
@@ -65,6 +66,7 @@ class SavedJob:
         self._room = room
         self._claim = claim
         self._saved_s = worker.clock()  # when the latest checkpoint was taken, or the work began
+        self._saved_step = 0  # of the newest checkpoint in the store
         self._resumed = False
         self._passport: Passport | None = None
 
@@ -74,12 +76,15 @@ class SavedJob:
         self._passport = Passport.of(
             claim.job_id, digest(claim.payload), any_economy, engine.model, engine.revision, engine.versions
         )
+        self._saved_step = 0
         if (checkpoint := self._newest(self._passport)) is not None:
             try:
                 self._resumed = self.is_carried_on = True
+                self._saved_step = checkpoint.step
                 return make(checkpoint)
             except UnusableCheckpoint as error:
                 self._resumed = self.is_carried_on = False
+                self._saved_step = 0
                 self._ignore(error)
         return make(None)
 
@@ -93,6 +98,8 @@ class SavedJob:
         if self._worker.draining.is_set() or is_due(now_s - self._saved_s, self._worker.writer.cost_s):
             checkpoint, passport = report.checkpoint(), self._passport
             self._saved_s = self._worker.clock()
+            if checkpoint.step <= self._saved_step:  # an audit goes on, and its video's is there
+                return
             self._worker.writer.give(lambda: self._write(checkpoint, passport), self._saved_s - now_s)
 
     def flush(self) -> None:
@@ -130,7 +137,7 @@ class SavedJob:
     def _write(self, checkpoint: Checkpoint, passport: Passport) -> None:
         try:
             self._room.put(self._claim.job_id, self._claim.fence, write_checkpoint(checkpoint, passport))
-            self.is_carried_on = True
+            self.is_carried_on, self._saved_step = True, checkpoint.step
         except StorageFailed as error:
             log.warning("! %s has no checkpoint of step %d: %s", self._claim.job_id, checkpoint.step, error)
 
@@ -176,13 +183,17 @@ class Writer:
             return given
 
 
-def sweep(store: Store, model: str, queue: JobQueue) -> None:
-    """Delete those of jobs that ended where no worker was: cancelled in the queue, buried by the reaper, forgotten."""
-    room = CheckpointRoom(store, model)
+def sweep(store: Store, model: str, queue: JobQueue, clock: Callable[[], float] = time.time) -> None:
+    """Delete those of jobs that ended where no worker was: cancelled in the queue, buried by the reaper.
+
+    A job that the queue does not know may be another queue's that shares the store: it was forgotten only if nobody has
+    begun an attempt at it for long, which its fence tells.
+    """
+    room, forgotten = CheckpointRoom(store, model), int((clock() - FORGOTTEN_S) * 1e6)
     try:
         for job_id in room.job_ids():
             record = queue.get(job_id)
-            if record is None or record.state in TERMINAL:
+            if record.state in TERMINAL if record else room.all_before(job_id, forgotten):
                 room.delete(job_id)
     except (QueueUnavailable, StorageFailed) as error:
         log.warning("! checkpoints of jobs that are over may lie about: %s", error)

@@ -22,7 +22,7 @@ from fastflow_ray.errors import (
 )
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Claim, JobQueue
-from fastflow_ray.storage.publication import Evaluations, Publisher
+from fastflow_ray.storage.publication import Evaluations, Manifest, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,14 @@ def patiently(tell: Callable[[], Answer], patience_s: float) -> Answer:
             if time.monotonic() + RETRY_S > deadline_s:
                 raise
             time.sleep(RETRY_S)
+
+
+def tidy(publisher: Publisher, manifest: Manifest, claim: Claim) -> None:
+    """Clear up after attempts that died as they uploaded, now that theirs is never going to be the result."""
+    try:
+        publisher.tidy(manifest, claim.fence)
+    except StorageFailed as error:
+        log.warning("! %s keeps what dead attempts left behind: %s", claim.job_id, error)
 
 
 def _discard(publisher: Publisher, claim: Claim) -> None:

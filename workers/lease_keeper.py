@@ -1,7 +1,8 @@
 """Keeps one claim's lease alive from a thread of its own, and tells the job at its next step when to stop.
 
 The beat shares neither the GPU's loop nor its fate: it goes on while Python is busy, and falls silent when the step
-counter stands still, so that a hung kernel loses its job like a dead machine. Knows nothing of models or stores.
+counter stands still, so that a hung kernel loses its job like a dead machine. To wait for another attempt is no step:
+whoever waits for one that hangs falls silent like it. Knows nothing of models or stores.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5  # at least this long between two beats, however fast the steps
 RETRY_S = 2.0  # between two attempts to reach a queue that is away
-WORTH_GIVING_BACK = frozenset({"load", "text_encode", "sample"})  # later phases end sooner than they are done again
+LOADING_S = 900.0  # reading a model tells nothing for so long
 
 
 class LeaseKeeper:
@@ -43,7 +44,7 @@ class LeaseKeeper:
         self._claim = claim
         self._draining = draining
         self._beat_s = beat_s
-        self._stall_s = stall_s
+        self._stall_s = self._patience_s = stall_s
         self._clock = clock
         self._on_beat = on_beat
         self._progress = Progress()
@@ -69,14 +70,24 @@ class LeaseKeeper:
     def on_step(self, report: StepReport) -> None:
         """Take note of the progress; raises LeaseLost, JobCancelled or Draining when the attempt has to end here."""
         self._moved_s = self._clock()
+        self._patience_s = max(self._stall_s, LOADING_S) if report.phase == "load" else self._stall_s
+        self._hear(report)
+
+    def on_wait(self, report: StepReport, ahead: LeaseKeeper) -> None:
+        """As `on_step`, of who waits for the attempt `ahead` to make room: nothing moves but what moves there."""
+        self._moved_s = max(self._moved_s, ahead._moved_s)
+        self._patience_s = self._stall_s
+        self._hear(report)
+
+    def _hear(self, report: StepReport) -> None:
         self._progress = self._progress_of(report)
         self._news.set()
         if self._verdict is Verdict.LOST:
             raise LeaseLost(f"job {self._claim.job_id} was given to another worker")
         if self._verdict is Verdict.CANCEL:
             raise JobCancelled("cancelled on request")
-        sampled = report.phase == "sample" and report.step == report.steps
-        if self._draining.is_set() and report.phase in WORTH_GIVING_BACK and not sampled:
+        nearly_done = report.phase != "load" and report.step >= report.steps  # sooner done than done again
+        if self._draining.is_set() and not nearly_done:
             raise Draining(f"this worker leaves; job {self._claim.job_id} goes back to the queue")
 
     def _progress_of(self, report: StepReport) -> Progress:
@@ -109,7 +120,7 @@ class LeaseKeeper:
 
     def _stalled(self) -> bool:
         """Silence is not the end: should the steps go on before anybody took the job, so do the beats."""
-        return self._clock() - self._moved_s >= self._stall_s
+        return self._clock() - self._moved_s >= self._patience_s
 
     def _beat(self) -> None:
         # A queue out of reach says nothing about the lease. Nobody can take the job while the queue is away, a lease
@@ -118,9 +129,10 @@ class LeaseKeeper:
         # while stopping would waste it for certain.
         try:
             self._verdict = self._queue.heartbeat(self._claim, self._progress)
-        except QueueUnavailable as error:
+        except Exception as error:  # a thread that ended here would lose the job without a word
             if self._reachable:
-                log.warning("! %s cannot beat, will go on trying: %s", self._claim.job_id, error)
+                defect = None if isinstance(error, QueueUnavailable) else error
+                log.warning("! %s cannot beat, will go on trying: %s", self._claim.job_id, error, exc_info=defect)
             self._reachable = False
         else:
             self._reachable = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -23,7 +24,7 @@ def publish_video(
 ) -> tuple[Manifest, dict[str, float]]:
     """Encode, upload, and win or lose against other attempts: the job's result, and the seconds of every phase.
 
-    `on_step` may end it before the upload begins. Raises StorageFailed.
+    `on_step` hears of every file that is sent or read back, and may end it before. Raises StorageFailed.
     """
     with ScratchFolder(Path(gettempdir())) as folder:
         on_step(StepReport("encode"))
@@ -31,8 +32,9 @@ def publish_video(
         files = _encode(video, folder)
         encoded_s = time.perf_counter()
         phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
-        on_step(StepReport("upload"))
-        manifest = publisher.publish(_describe(video, claim, phase_s), files)
+        on_file = partial(on_step, StepReport("upload"))
+        on_file()
+        manifest = publisher.publish(_describe(video, claim, phase_s), files, on_file)
         return manifest, phase_s | {"upload": time.perf_counter() - encoded_s}
 
 

@@ -43,5 +43,6 @@ class ReaperThread:
         try:
             for reaped in reaper.tick():
                 log.info("-> %s of %s: its worker fell silent; now %s", reaped.seen.job_id, name, reaped.state)
-        except QueueUnavailable as error:
-            log.warning("! no look at %s for lost jobs: %s", name, error)
+        except Exception as error:  # a thread that ended here would leave jobs lost without a word
+            defect = None if isinstance(error, QueueUnavailable) else error
+            log.warning("! no look at %s for lost jobs: %s", name, error, exc_info=defect)

@@ -21,7 +21,7 @@ from fastflow_ray.queue.contract import Claim, JobQueue
 from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Checkpoints, SavedJob
-from workers.ending import Ending, Fate, end_early, patiently
+from workers.ending import Ending, Fate, end_early, patiently, tidy
 from workers.lane import Lane
 from workers.lease_keeper import LeaseKeeper
 from workers.meter import Meter
@@ -90,6 +90,7 @@ class Runner:
         self._on_end = on_end
         self._on_beat = on_beat
         self._checkpoints = Checkpoints(publisher.store, draining)
+        self._in_lane: LeaseKeeper | None = None  # of the latest to enter it
 
     def run(self, queue: JobQueue, claim: Claim) -> Ending | None:
         """Make the job's video, unless an earlier attempt published it.
@@ -144,15 +145,15 @@ class Runner:
         finally:
             attempt.teach = self._feed.hold(self._fastflow.take_delta())  # a failed job teaches too
         publish = partial(self._publish, video=video)
-        self._lane.enter(
-            partial(self._chapter, attempt, publish), waiting=lambda: attempt.on_step(StepReport("encode"))
-        )
+        attempt.on_step(StepReport("encode"))
+        self._lane.enter(partial(self._chapter, attempt, publish), self._waiting(attempt, "encode"))
+        self._in_lane = attempt.lease
         return None
 
     def _make_alone(self, attempt: Attempt) -> Ending | None:
         """A job whose worker died may be what killed it, or may have been beside that: it is nobody's neighbour again,
         so that no job is taken for poison on account of another."""
-        self._lane.clear(waiting=lambda: attempt.on_step(StepReport("load")))
+        self._lane.clear(self._waiting(attempt, "load"))
         ending = self._make(attempt)
         self._lane.clear(waiting=lambda: None)
         return ending
@@ -162,6 +163,11 @@ class Runner:
         if published := self._published(attempt.claim):
             return self._complete(attempt, published)
         raise JobFailed("its workers died, and none of them had published a video", LeaseLost.code)
+
+    def _waiting(self, attempt: Attempt, phase: str) -> Callable[[], None]:
+        """Tells that it waits in front of the lane."""
+        ahead = self._in_lane or attempt.lease
+        return lambda: attempt.lease.on_wait(StepReport(phase), ahead)
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
         manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step)
@@ -184,6 +190,7 @@ class Runner:
         claim, result = attempt.claim, manifest.model_dump(mode="json")
         if not patiently(lambda: attempt.queue.complete(claim, result), claim.lease_s):
             raise LeaseLost(f"job {claim.job_id} was given to another worker, which will find the published result")
+        tidy(self._publisher, manifest, claim)
         return Ending(Fate.SUCCEEDED)
 
     def _end_early(self, attempt: Attempt, error: Exception) -> Ending:

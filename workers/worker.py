@@ -25,6 +25,7 @@ from workers.config import WorkerConfig
 from workers.ending import Ending
 from workers.intake import Intake
 from workers.lane import Lane, PublishingLane
+from workers.lease_keeper import LOADING_S
 from workers.meter import Meter
 from workers.rota import Rota
 from workers.runner import Runner
@@ -34,8 +35,6 @@ from workers.status import WorkerState, WorkerStatus
 from workers.timesheet import Timesheet
 
 log = logging.getLogger(__name__)
-
-LOADING_S = 900.0  # a worker that loads says nothing for so long
 
 
 def load_engine(model: str) -> Engine:

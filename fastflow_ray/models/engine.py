@@ -52,7 +52,7 @@ class StepReport:
     """Told after every phase change and every step."""
 
     phase: str  # load, text_encode, sample, decode
-    step: int = 0
+    step: int = 0  # behind it; in decode, all of them
     steps: int = 0
     evaluated: int = 0
     skipped: int = 0

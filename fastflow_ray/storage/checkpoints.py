@@ -44,6 +44,10 @@ class CheckpointRoom:
         """The jobs that have one."""
         return {key.removeprefix(self._folder).split("/")[0] for key in self._store.list(self._folder)}
 
+    def all_before(self, job_id: str, fence: int) -> bool:
+        """Whether all there are of the job come from attempts before that of `fence`."""
+        return all(key < self._key(job_id, fence) for key in self._keys(job_id))
+
     def _keys(self, job_id: str) -> list[str]:
         return [key for key in self._store.list(self._job(job_id)) if key.endswith(SUFFIX)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +34,9 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with the prefix."""
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Delete every key that starts with the prefix; how many."""
+    def delete_prefix(self, prefix: str, spared: Callable[[str], bool] = lambda key: False) -> int:
+        """Delete every key that starts with the prefix and is not `spared`, and what dead writers left unfinished
+        there; how many keys."""
 
     def link(self, key: str, expires_s: int = 3600) -> str:
         """A URL a client can fetch: presigned http(s) for S3, file:// for a folder."""

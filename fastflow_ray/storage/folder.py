@@ -81,9 +81,9 @@ class FolderStore:
         files = self._files(checked_prefix(prefix))
         return iter(sorted(self._key(path) for path in files if not _is_unfinished(path)))
 
-    def delete_prefix(self, prefix: str) -> int:
+    def delete_prefix(self, prefix: str, spared: Callable[[str], bool] = lambda key: False) -> int:
         """Delete the keys, what dead writers left unfinished beside them, and the folders that get empty."""
-        doomed = self._files(checked_doomed_prefix(prefix))
+        doomed = [path for path in self._files(checked_doomed_prefix(prefix)) if not spared(self._key(path))]
         for path in doomed:
             with _explained(f"delete {path}"):
                 path.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from fastflow_ray.errors import InvalidInput, StorageFailed
@@ -51,14 +51,15 @@ class Publisher:
                 raise StorageFailed(f"{where} cannot be trusted: {what}; {remedy}")
         return manifest
 
-    def publish(self, outcome: Outcome, files: LocalFiles) -> Manifest:
+    def publish(self, outcome: Outcome, files: LocalFiles, on_file: Callable[[], None] = lambda: None) -> Manifest:
         """Make the files the job's result, unless it has one; the answer is the result, ours or the earlier one.
 
         `files` maps names to (path, content type); `video` at /tmp/x.mp4 gets the key `jobs/<id>/<fence>/video.mp4`.
+        `on_file` hears of each file before it is sent and before it is read back, and may raise to end the attempt.
         """
         if published := self.find(outcome.job_id):
             return published
-        manifest = Manifest(**outcome.model_dump(), files=self._upload_all(outcome, files))
+        manifest = Manifest(**outcome.model_dump(), files=self._upload_all(outcome, files, on_file))
         self._shelf.put(manifest)
         return self._winner(manifest)
 
@@ -72,21 +73,43 @@ class Publisher:
             return 0
         return self.store.delete_prefix(attempt_folder(job_id, fence))
 
-    def _upload_all(self, outcome: Outcome, files: LocalFiles) -> dict[str, StoredFile]:
-        try:
-            return {name: self._upload(outcome, name, *local) for name, local in files.items()}
-        except StorageFailed:
-            with suppress(StorageFailed):  # the first failure tells more
-                self.discard(outcome.job_id, outcome.fence)
-            raise
+    def tidy(self, winner: Manifest, fence: int) -> int:
+        """Delete what attempts before that of `fence` uploaded in vain and left behind as they died; how many files.
+        For the attempt that completed the job with the manifest `winner`.
 
-    def _upload(self, outcome: Outcome, name: str, path: Path, content_type: str) -> StoredFile:
+        Where conditions are ignored nothing is deleted: an attempt thought dead may yet put its own manifest over the
+        winner's, and would then need its files.
+        """
+        folder = job_folder(winner.job_id)
+
+        def spared(key: str) -> bool:
+            name = key.removeprefix(folder).split("/")[0]
+            return not (name.isdecimal() and winner.fence != int(name) < fence)
+
+        return self.store.delete_prefix(folder, spared) if self.store.conditional else 0
+
+    def _upload_all(self, outcome: Outcome, files: LocalFiles, on_file: Callable[[], None]) -> dict[str, StoredFile]:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._try_to_discard, outcome)
+            uploaded = {name: self._upload(outcome, name, *local, on_file) for name, local in files.items()}
+            on_failure.pop_all()
+        return uploaded
+
+    def _try_to_discard(self, outcome: Outcome) -> None:
+        with suppress(StorageFailed):  # the first failure tells more
+            self.discard(outcome.job_id, outcome.fence)
+
+    def _upload(
+        self, outcome: Outcome, name: str, path: Path, content_type: str, on_file: Callable[[], None]
+    ) -> StoredFile:
         if not FILE_NAME.fullmatch(name):
             raise InvalidInput(f"{name[:80]!r} cannot name a file of a result; use a word such as video")
         key = f"{attempt_folder(outcome.job_id, outcome.fence)}{name}{path.suffix}"
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        on_file()
         self.store.put_file(key, path, content_type)
+        on_file()
         self._verify(key, sha256)
         return StoredFile(key=key, size=path.stat().st_size, sha256=sha256, content_type=content_type)
 

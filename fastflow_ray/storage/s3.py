@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,15 +117,16 @@ class S3Store:
         pages = self._pages("list_objects_v2", checked_prefix(prefix))
         return (item["Key"].removeprefix(self.prefix) for page in pages for item in page.get("Contents", ()))
 
-    def delete_prefix(self, prefix: str) -> int:
+    def delete_prefix(self, prefix: str, spared: Callable[[str], bool] = lambda key: False) -> int:
         """Delete the keys, and the parts of uploads that dead writers never finished."""
         deleted = 0
         for page in self._pages("list_objects_v2", checked_doomed_prefix(prefix)):
-            names = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+            items = (item["Key"] for item in page.get("Contents", ()))
+            names = [{"Key": name} for name in items if not spared(name.removeprefix(self.prefix))]
             if names:
                 self._delete(names)
             deleted += len(names)
-        self._abort_uploads(prefix)
+        self._abort_uploads(prefix, spared)
         return deleted
 
     def link(self, key: str, expires_s: int = 3600) -> str:
@@ -179,14 +180,15 @@ class S3Store:
                 f"cannot delete {refusal['Key']} in {self.url}: {refusal['Code']}; grant s3:DeleteObject"
             )
 
-    def _abort_uploads(self, prefix: str) -> None:
+    def _abort_uploads(self, prefix: str, spared: Callable[[str], bool]) -> None:
         uploads = self._client.get_paginator("list_multipart_uploads")
         with self._explained("clear up", prefix):
             try:
                 for page in uploads.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
                     for upload in page.get("Uploads", ()):
                         place = {"Bucket": self.bucket, "Key": upload["Key"]}
-                        self._client.abort_multipart_upload(**place, UploadId=upload["UploadId"])
+                        if not spared(upload["Key"].removeprefix(self.prefix)):
+                            self._client.abort_multipart_upload(**place, UploadId=upload["UploadId"])
             except ClientError as error:
                 # Not every server lists uploads, nor every role may; a lifecycle rule of the bucket sweeps them then.
                 if error_code(error) not in CANNOT_SWEEP:

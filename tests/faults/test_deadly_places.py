@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from history import Event
 from mutants import BLIND_BURIAL, mistake
 from stage import Stage
 from waiting import wait_for
+
+from fastflow_ray.storage import open_store
 
 
 def die_everywhere(stage: Stage, times: int, looks_first: bool = True) -> Counter[str]:
@@ -36,6 +39,14 @@ def scratch(stage: Stage) -> list[Path]:
     return list(stage.histories.glob("fastflow-*"))
 
 
+def unnamed(stage: Stage) -> set[str]:
+    """Files in the store that no manifest names; for after the judgement."""
+    assert stage.final is not None
+    named = {key for published in (stage.final.published or {}).values() for key in published.sha256}
+    with closing(open_store(stage.store_url)) as store:
+        return {key for key in store.list("jobs/") if not key.endswith(".json")} - named
+
+
 def deaths(stage: Stage, jobs: Sequence[str], events: Sequence[Event]) -> int:
     """Of workers: the queue counts those before the completion, the others left a call without an answer."""
     records = [record for record in map(stage.queue.get, jobs) if record]
@@ -47,6 +58,7 @@ def deaths(stage: Stage, jobs: Sequence[str], events: Sequence[Event]) -> int:
 def test_a_worker_may_die_anywhere_and_what_is_published_is_not_made_again(stage: Stage) -> None:
     assert not die_everywhere(stage, times=2)
     assert stage.judge() == []
+    assert not unnamed(stage), "what the dead had uploaded went with the completion"
 
 
 def test_control_workers_that_do_not_look_for_the_manifest_make_videos_again(stage: Stage) -> None:

@@ -71,7 +71,7 @@ class TrivialEngine:
                 misbehave()
             time.sleep(self._step_s)
             trace.add_evaluation(step)
-        on_step(StepReport("decode"))
+        on_step(StepReport("decode", spec.steps, spec.steps, spec.steps, 0))
         colour = np.random.default_rng(spec.seed).random(3, np.float32)
         frames = np.broadcast_to(colour, (spec.frames, spec.height, spec.width, 3)).copy()
         return Generation(frames, trace, {"sample": time.monotonic() - began_s})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from odd_s3_server import OddS3
 from pydantic import ValidationError
 
-from fastflow_ray.errors import InvalidInput, StorageFailed
+from fastflow_ray.errors import InvalidInput, LeaseLost, StorageFailed
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.storage import open_store
@@ -155,6 +155,58 @@ def test_a_server_without_conditions_still_publishes_once(
     store.check()
     first = Publisher(store).publish(make_outcome(1), make_files(1))
     assert Publisher(store).publish(make_outcome(2), make_files(2)) == first
+
+
+def test_what_dead_attempts_left_goes_when_a_later_one_completed(
+    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    publisher = Publisher(store)
+    for key in ("jobs/job-1/1/video.mp4", "jobs/job-1/11/video.mp4", "jobs/job-2/1/video.mp4"):
+        store.put_bytes(key, b"all there is of it", "video/mp4")
+    winner = publisher.publish(make_outcome(9), make_files(9))
+    ours = {"jobs/job-1/result.json", *(file.key for file in winner.files.values())}
+    assert publisher.tidy(winner, 10) == 1
+    assert {*store.list("")} == ours | {"jobs/job-1/11/video.mp4", "jobs/job-2/1/video.mp4"}
+    assert publisher.tidy(winner, 9) == 0
+
+
+def test_a_file_that_was_being_written_goes_too(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    publisher = Publisher(FolderStore(tmp_path / "store"))
+    part = tmp_path / "store/jobs/job-1/1/.0f.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half of it")
+    assert publisher.tidy(publisher.publish(make_outcome(2), make_files(2)), 2) == 0
+    assert not part.parent.exists()
+
+
+def test_without_conditions_an_attempt_thought_dead_keeps_its_files(
+    odd: OddS3, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = open_store("s3://films")
+    store.check()
+    store.put_bytes("jobs/job-1/1/video.mp4", b"it may yet win", "video/mp4")
+    publisher = Publisher(store)
+    assert publisher.tidy(publisher.publish(make_outcome(2), make_files(2)), 2) == 0
+    assert store.get_bytes("jobs/job-1/1/video.mp4") == b"it may yet win"
+
+
+def test_who_ends_an_upload_leaves_nothing_of_it(
+    tmp_path: Path, make_outcome: MakeOutcome, make_files: MakeFiles
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    signs: list[list[str]] = []
+
+    def end_it() -> None:
+        signs.append(list(store.list("")))
+        if len(signs) == 4:
+            raise LeaseLost("somebody else has it")
+
+    with pytest.raises(LeaseLost):
+        Publisher(store).publish(make_outcome(), make_files(), end_it)
+    assert [len(there) for there in signs] == [0, 1, 1, 2], "before each file is sent, and before it is read back"
+    assert not list(store.list(""))
 
 
 def test_a_result_whose_file_is_gone_is_no_result(

@@ -144,7 +144,10 @@ def test_parts_of_a_dead_upload_are_swept(s3_url: str, closed_after: ClosedAfter
     for name in (f"{prefix}/jobs/1/5/video.mp4", f"{prefix}/jobs/2/5/video.mp4"):
         upload = client.create_multipart_upload(Bucket=BUCKET, Key=name)["UploadId"]
         client.upload_part(Bucket=BUCKET, Key=name, UploadId=upload, PartNumber=1, Body=b"part")
-    assert open_store(s3_url).delete_prefix("jobs/1/") == 0
+    store = open_store(s3_url)
+    assert store.delete_prefix("jobs/", lambda key: True) == 0
+    assert len(client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)["Uploads"]) == 2
+    assert store.delete_prefix("jobs/1/") == 0
     left = client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)["Uploads"]
     assert [upload["Key"] for upload in left] == [f"{prefix}/jobs/2/5/video.mp4"]
 

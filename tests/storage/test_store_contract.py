@@ -115,6 +115,12 @@ def test_delete_prefix_spares_the_neighbours(any_store: Store) -> None:
     assert list(any_store.list("")) == ["jobs/10/a"]
 
 
+def test_delete_prefix_spares_what_it_is_told_to(any_store: Store) -> None:
+    put(any_store, "jobs/1/a", "jobs/1/b", "jobs/1/c/d")
+    assert any_store.delete_prefix("jobs/1/", lambda key: key in ("jobs/1/b", "jobs/1/c/d")) == 1
+    assert list(any_store.list("")) == ["jobs/1/b", "jobs/1/c/d"]
+
+
 def test_the_whole_store_is_never_deleted(any_store: Store) -> None:
     put(any_store, "x")
     with pytest.raises(InvalidInput, match="whole store"):

@@ -389,12 +389,16 @@ def test_a_worker_that_begins_sweeps_up_after_jobs_that_ended_in_the_queue(tmp_p
     queue, store = MemoryQueue("small", QueueLimits()), FolderStore(tmp_path)
     room = CheckpointRoom(store, "small")
     waiting, cancelled, forgotten = (queue.submit(VideoJob(prompt="a red circle")).job_id for _ in range(3))
-    for job_id in (waiting, cancelled, forgotten):
+    week_us = int(checkpoints.FORGOTTEN_S * 1e6)
+    for job_id in (waiting, cancelled, forgotten, "of-another-redis"):
         room.put(job_id, 7, b"blob")
+    room.put("of-another-redis", week_us + 7, b"blob")
     CheckpointRoom(store, "large").put(forgotten, 7, b"of another model")
     queue.cancel(cancelled)
     queue.cancel(forgotten)
     queue.forget(forgotten)
-    sweep(store, "small", queue)
-    assert room.job_ids() == {waiting}
+    sweep(store, "small", queue, clock=lambda: 2 * checkpoints.FORGOTTEN_S)
+    assert room.job_ids() == {waiting, "of-another-redis"}
+    sweep(store, "small", queue, clock=lambda: 2 * checkpoints.FORGOTTEN_S + 1)
+    assert room.job_ids() == {waiting}, "nobody has tried for a week"
     assert CheckpointRoom(store, "large").job_ids() == {forgotten}

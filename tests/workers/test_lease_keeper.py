@@ -14,8 +14,8 @@ from waiting import wait_for
 from fastflow_ray.errors import Draining, JobCancelled, LeaseLost
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import StepReport
-from fastflow_ray.queue.contract import Claim, Progress
-from workers.lease_keeper import PAUSE_S, LeaseKeeper
+from fastflow_ray.queue.contract import Claim, Progress, Verdict
+from workers.lease_keeper import LOADING_S, PAUSE_S, LeaseKeeper
 
 
 @pytest.fixture
@@ -44,6 +44,15 @@ def keeper(
     queue: WatchedQueue, claim: Claim, beat_s: float = 0.01, clock: Clock | None = None
 ) -> AbstractContextManager[LeaseKeeper]:
     return beating(LeaseKeeper(queue, claim, threading.Event(), beat_s, stall_s=300.0, clock=clock or Clock()))
+
+
+def falls_silent(queue: WatchedQueue, clock: Clock) -> bool:
+    """Whether no beat comes while the keeper looks at the clock many times."""
+    looks = clock.looks
+    wait_for(lambda: clock.looks > looks + 2)  # a beat may have been under way
+    beats, looks = len(queue.beats), clock.looks
+    wait_for(lambda: clock.looks > looks + 10)
+    return len(queue.beats) == beats
 
 
 def test_it_beats_inside_and_is_silent_outside(queue: WatchedQueue, claim: Claim) -> None:
@@ -94,13 +103,55 @@ def test_a_step_counter_that_stands_still_silences_the_beat_until_it_moves_again
     with keeper(queue, claim, clock=clock) as lease:
         wait_for(lambda: queue.beats)
         clock.now_s += 300.0
-        looks = clock.looks
-        wait_for(lambda: clock.looks > looks + 2)  # a beat may have been under way
-        beats, looks = len(queue.beats), clock.looks
-        wait_for(lambda: clock.looks > looks + 10)
-        assert len(queue.beats) == beats
+        assert falls_silent(queue, clock)
+        beats = len(queue.beats)
         lease.on_step(StepReport("sample", 1, 50))
         wait_for(lambda: len(queue.beats) > beats)
+
+
+def test_reading_a_model_may_take_longer_than_a_step(queue: WatchedQueue, claim: Claim) -> None:
+    clock = Clock()
+    with keeper(queue, claim, clock=clock) as lease:
+        lease.on_step(StepReport("load"))
+        clock.now_s += LOADING_S - 1
+        assert not falls_silent(queue, clock)
+        clock.now_s += 1
+        assert falls_silent(queue, clock), "but not for ever"
+        lease.on_step(StepReport("text_encode", 0, 50))
+        clock.now_s += 300.0
+        assert falls_silent(queue, clock)
+
+
+@pytest.mark.parametrize("phase", ["load", "encode"])
+def test_who_waits_for_another_moves_as_that_one_does(queue: WatchedQueue, claim: Claim, phase: str) -> None:
+    clock = Clock()
+    ahead = LeaseKeeper(queue, claim, threading.Event(), stall_s=300.0, clock=clock)
+    with keeper(queue, claim, clock=clock) as lease:
+        clock.now_s += 200.0
+        ahead.on_step(StepReport("upload"))
+        clock.now_s += 299.0
+        lease.on_wait(StepReport(phase), ahead)
+        assert not falls_silent(queue, clock), "it waits for one that works"
+        clock.now_s += 1.0
+        lease.on_wait(StepReport(phase), ahead)
+        assert falls_silent(queue, clock), "it waits for one that hangs"
+
+
+def test_a_defect_in_a_beat_is_told_and_ends_no_beating(
+    queue: WatchedQueue, claim: Claim, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(claim: Claim, progress: Progress | None = None) -> Verdict:
+        queue.beaten.append("in vain")
+        raise ZeroDivisionError("a defect")
+
+    with keeper(queue, claim):
+        with monkeypatch.context() as broken:
+            broken.setattr(queue, "heartbeat", stumble)
+            wait_for(lambda: queue.beaten.count("in vain") >= 3)
+        beats = len(queue.beats)
+        wait_for(lambda: len(queue.beats) > beats)
+    (record,) = [one for one in caplog.records if "cannot beat, will go on trying: a defect" in one.getMessage()]
+    assert record.exc_info, "with its place"
 
 
 def test_a_cancelled_job_is_told_at_its_next_step_and_keeps_its_lease(queue: WatchedQueue, claim: Claim) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from one_worker import LEASE_S
+from one_worker import LEASE_S, Clock, OneWorker
 from shop import Shop
 from waiting import wait_for
 
@@ -15,6 +16,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine, StepReport
 from workers.ending import Fate
 from workers.lane import PublishingLane
+from workers.lease_keeper import LeaseKeeper
 from workers.status import WorkerState
 
 
@@ -116,6 +118,27 @@ def test_a_video_in_front_of_the_lane_can_be_cancelled_and_lost(
     slow_shop.let_through.set()
     wait_for(lambda: slow_shop.state(first) is JobState.SUCCEEDED)
     assert not list(slow_shop.store.list(f"jobs/{second}/"))
+
+
+def test_a_lane_that_hangs_holds_nobody_hostage(one: OneWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the job in it nor the one that waits in front of it is beaten for any longer than the stall limit."""
+    clock, let_through = Clock(), threading.Event()
+    monkeypatch.setattr("workers.runner.LeaseKeeper", partial(LeaseKeeper, clock=clock))
+    one.store.after_manifest = lambda: let_through.wait(60)
+    ids = [one.submit(seed=seed) for seed in (1, 2)]
+    maker = threading.Thread(target=lambda: [one.runner.run(one.queue, one.claim()) for _ in ids])
+    maker.start()
+    wait_for(lambda: [one.record(job_id).progress.phase for job_id in ids] == ["upload", "encode"])
+    clock.now_s += 300.0
+    looks = clock.looks
+    wait_for(lambda: clock.looks > looks + 10)
+    beats, looks = len(one.queue.beaten), clock.looks
+    wait_for(lambda: clock.looks > looks + 20)
+    assert len(one.queue.beaten) == beats
+    let_through.set()
+    maker.join(60)
+    one.lane.close()
+    assert [one.record(job_id).state for job_id in ids] == [JobState.SUCCEEDED] * 2, "nobody had taken them"
 
 
 def test_a_job_whose_worker_died_has_no_neighbour(small_engine: Engine, tmp_path: Path) -> None:

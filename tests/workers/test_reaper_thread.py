@@ -34,9 +34,12 @@ def test_a_silent_worker_s_job_is_queued_again_on_every_queue(caplog: pytest.Log
     assert f"{ids[1]} of b: its worker fell silent; now queued" in caplog.text
 
 
-def test_a_server_that_is_away_ends_no_watch(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [QueueUnavailable("the cable is out; put it back"), ZeroDivisionError("a defect")])
+def test_neither_a_server_that_is_away_nor_a_defect_ends_the_watch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def refuse() -> None:
-        raise QueueUnavailable("the cable is out; put it back")
+        raise error
 
     now_s = [1_000.0]
     queue = MemoryQueue("a", QueueLimits(), clock=lambda: now_s[0])
@@ -46,5 +49,5 @@ def test_a_server_that_is_away_ends_no_watch(caplog: pytest.LogCaptureFixture, m
     with ReaperThread([queue], grace_s=0.05, look_s=0.01):
         with monkeypatch.context() as broken:
             broken.setattr(queue, "expired", refuse)
-            wait_for(lambda: "no look at a for lost jobs: the cable is out" in caplog.text)
+            wait_for(lambda: f"no look at a for lost jobs: {error}" in caplog.text)
         wait_for(lambda: state_of(queue, job_id) is JobState.QUEUED)

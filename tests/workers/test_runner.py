@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -380,6 +381,52 @@ def test_what_a_lost_attempt_uploaded_is_deleted_and_the_winner_stays(one: OneWo
     (left,) = one.objects()
     assert left.endswith("/y")
     assert not left.startswith(prefix)
+
+
+def test_a_job_that_is_lost_as_it_is_uploaded_sends_no_more_of_it(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_file, sent = one.store.put_file, []
+
+    def put_and_lose(key: str, *file: Any) -> None:
+        put_file(key, *file)
+        if not sent:
+            one.lose_the_lease()
+            wait_for(lambda: f"lease-{job_id}" not in {thread.name for thread in threading.enumerate()})
+        sent.append(key)
+
+    monkeypatch.setattr(one.store, "put_file", put_and_lose)
+    job_id = one.submit()
+    assert one.run().fate is Fate.LOST
+    assert len(sent) == 1
+    assert not one.objects()
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_what_killed_attempts_uploaded_goes_when_another_completes(one: OneWorker, published: bool) -> None:
+    job_id, others = one.submit(), []
+    claim = one.claim()
+    left = f"jobs/{job_id}/{claim.fence - 1}/video.mp4"
+    one.store.put_bytes(left, b"all there is of it", "video/mp4")
+    if published:
+        one.store.after_manifest = lambda: others.append(one.lose_the_lease())
+        assert one.run(claim).fate is Fate.LOST
+        assert left in one.objects(), "who lost the job leaves everything to the next one"
+    assert one.run(*others or [claim]).fate is Fate.SUCCEEDED
+    made = one.manifest(job_id)
+    assert one.objects() == sorted([f"jobs/{job_id}/result.json", *(file.key for file in made.files.values())])
+
+
+def test_a_store_that_deletes_nothing_costs_no_job(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise StorageFailed("the bucket says no; ask its owner")
+
+    monkeypatch.setattr(one.store, "delete_prefix", refuse)
+    job_id = one.submit()
+    assert one.run().fate is Fate.SUCCEEDED
+    assert f"! {job_id} keeps what dead attempts left behind: the bucket says no" in caplog.text
 
 
 def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -> None:
