@@ -76,7 +76,7 @@ def test_two_leases_and_no_third_and_both_are_kept(slow_shop: Shop) -> None:
     assert decoded(slow_shop) == 2
     slow_shop.let_through.set()
     wait_for(lambda: {slow_shop.state(job_id) for job_id in ids} == {JobState.SUCCEEDED})
-    assert len(slow_shop.sums.endings) == 4
+    wait_for(lambda: len(slow_shop.sums.endings) == 4)
     slow_shop.worker.drain()
     slow_shop.thread.join(60)
     (key,) = slow_shop.ledger.statistics.tables
