@@ -10,7 +10,16 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, MAX_QUEUED, RESULT_TTL_S, STALL_S
+from fastflow_ray.queue.limits import (
+    BEAT_S,
+    GRACE_S,
+    LEASE_S,
+    MAX_CRASHES,
+    MAX_QUEUED,
+    RECONNECT_S,
+    RESULT_TTL_S,
+    STALL_S,
+)
 
 PREFIX = "FASTFLOW_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -45,6 +54,16 @@ class Settings(BaseModel):
             raise ValueError(
                 f"{PREFIX}BEAT_S={self.beat_s:g} is not below {PREFIX}LEASE_S={self.lease_s:g}: "
                 "every lease would run out; beat at least three times per lease"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _grants_two_beats_and_a_reconnect(self) -> Self:
+        least_s = 2 * self.beat_s + RECONNECT_S
+        if self.grace_s < least_s:
+            raise ValueError(
+                f"{PREFIX}GRACE_S={self.grace_s:g} is below {least_s:g}, two of {PREFIX}BEAT_S={self.beat_s:g} and the "
+                f"{RECONNECT_S:g} s in which a lost connection is tried again: jobs of live workers would be given away"
             )
         return self
 

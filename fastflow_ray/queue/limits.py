@@ -8,7 +8,8 @@ from fastflow_ray.jobs.retry import RetryPolicy
 
 LEASE_S = 60.0  # a job belongs to its worker this long after the last beat
 BEAT_S = 10.0  # between two beats of a worker
-GRACE_S = 30.0  # between a reaper's two looks: above two beats and the 5 s in which a lost connection is tried again
+RECONNECT_S = 5.0  # a lost connection is tried again for so long
+GRACE_S = 30.0  # between a reaper's two looks: above two beats and RECONNECT_S
 LOOK_S = 5.0  # at most so long a reaper rests between two looks
 SILENT_AFTER_S = 2.5 * BEAT_S  # since the last beat; a reader of a job is told
 STALL_S = 300.0  # without a step for so long, a worker stops beating

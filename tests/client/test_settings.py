@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.queue.connection import RECONNECT_PAUSES_S
+from fastflow_ray.queue.limits import RECONNECT_S
 from fastflow_ray.settings import Settings
 
 
@@ -32,7 +34,7 @@ def test_every_field_has_its_variable() -> None:
         "FASTFLOW_API_KEY": "secret",
         "FASTFLOW_LEASE_S": "6",
         "FASTFLOW_BEAT_S": "0.5",
-        "FASTFLOW_GRACE_S": "2",
+        "FASTFLOW_GRACE_S": "6",
         "FASTFLOW_STALL_S": "7",
         "FASTFLOW_MAX_CRASHES": "5",
         "FASTFLOW_MAX_QUEUED": "99",
@@ -42,7 +44,7 @@ def test_every_field_has_its_variable() -> None:
     assert {f"FASTFLOW_{field.upper()}": str(value) for field, value in read.items()} == {
         **given,
         "FASTFLOW_LEASE_S": "6.0",
-        "FASTFLOW_GRACE_S": "2.0",
+        "FASTFLOW_GRACE_S": "6.0",
         "FASTFLOW_STALL_S": "7.0",
         "FASTFLOW_RESULT_TTL_S": "3600.0",
     }
@@ -69,6 +71,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("FASTFLOW_MAX_QUEUED", "-1", "must be a whole number of jobs, 1 or more"),
         ("FASTFLOW_RESULT_TTL_S", "0", "must be a number of seconds above 0"),
         ("FASTFLOW_LEASE_S", "nan", "must be a number of seconds above 0"),
+        ("FASTFLOW_GRACE_S", "24.9", "is below 25, two of FASTFLOW_BEAT_S=10 and the 5 s in which a lost connection"),
         ("FASTFLOW_BEAT_S", "60", "FASTFLOW_BEAT_S=60 is not below FASTFLOW_LEASE_S=60"),
     ],
 )
@@ -85,3 +88,11 @@ def test_secrets_are_not_shown() -> None:
     with pytest.raises(InvalidInput) as refused:
         Settings.from_environment({"FASTFLOW_REDIS_URL": "http://:hush@h/0"})
     assert "hush" not in str(refused.value)
+
+
+def test_the_grace_is_as_long_as_a_worker_may_be_silent_in_good_health() -> None:
+    assert sum(RECONNECT_PAUSES_S) == RECONNECT_S
+    assert Settings.from_environment({"FASTFLOW_GRACE_S": "25"}).grace_s == 25
+    assert Settings.from_environment({"FASTFLOW_GRACE_S": "7", "FASTFLOW_BEAT_S": "1"}).grace_s == 7
+    with pytest.raises(InvalidInput, match="FASTFLOW_GRACE_S=30 is below 31"):
+        Settings.from_environment({"FASTFLOW_BEAT_S": "13"})

@@ -249,6 +249,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.attempts -= 1
             self.times[job.lane, job.tenant] = self.time_of(job.lane, job.tenant) - job.paid
             job.go(JobState.QUEUED)
+            self.end_overdue()
 
     @rule(job_id=ids)
     def cancel(self, job_id: str) -> None:
@@ -264,7 +265,11 @@ class QueueMachine(RuleBasedStateMachine):
     def time_passes(self, steps: int) -> None:
         self.stage.elapse(steps * STEP_S)
         self.now_s += steps * STEP_S
-        self.queue.depth()  # ends what is overdue
+        self.end_overdue()
+
+    def end_overdue(self) -> None:
+        """Whoever looks at the depth does, and what comes back to the queue may be overdue by then."""
+        self.queue.depth()
         for job in self.jobs.values():
             if job.state in (JobState.QUEUED, JobState.DELAYED) and job.deadline_s < self.now_s:
                 if job.crashes:
@@ -298,6 +303,7 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             job.go(JobState.QUEUED)
         assert state is job.state
+        self.end_overdue()
 
     @rule(job_id=ids)
     def redrive(self, job_id: str) -> None:
