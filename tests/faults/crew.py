@@ -22,6 +22,7 @@ from worker_process import MODEL, WorkPlan, work
 
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.reaper import Reaped, Reaper
 
 log = logging.getLogger(__name__)
@@ -98,10 +99,14 @@ class Crew:
             while not self._leaving.wait(LOOK_S):
                 self._replace_the_dead()
                 try:
-                    holders = {record.job_id: record.worker for record in queue.list(limit=1_000)}
+                    holders = self._holders(queue)
                     self._end_hung(reaper.tick(), holders)
                 except QueueUnavailable as away:
                     log.info("! the reaper waits: %s", away)
+
+    def _holders(self, queue: JobQueue) -> dict[str, str | None]:
+        """Job → worker, before any is taken; reading a thousand records takes a while, so only for who needs it."""
+        return {record.job_id: record.worker for record in queue.list(limit=1_000)} if self._ends_hung else {}
 
     def _end_hung(self, reaped: Sequence[Reaped], holders: dict[str, str | None]) -> None:
         for one in reaped if self._ends_hung else ():

@@ -19,12 +19,13 @@ from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.reaper import Reaper
 from fastflow_ray.storage import Store, open_store
 
+LATEST = 100  # jobs that may not have ended; by the time that more are read, half of those are done
 IN_FLIGHT_S = 0.1  # what was sent before the signal has reached the server by then
 
 
 def frozen_holder(stage: Stage, crew: Crew) -> JobRecord | None:
     """Freeze one who is in the middle of a job, and answer the job."""
-    there, jobs = set(crew.names()), stage.queue.list(limit=1_000)
+    there, jobs = set(crew.names()), stage.queue.list(limit=LATEST)
     busy = [job for job in jobs if job.state == "running" and job.worker in there and job.progress.step]
     if not busy:
         if all(job.state in TERMINAL for job in jobs):  # they were done before enough of them were frozen

@@ -112,8 +112,9 @@ def test_on_a_full_server_jobs_go_every_way_but_in(
     assert queue.fail(take(queue), "oom", "no", retryable=False) is JobState.DEAD
     assert queue.fail(take(queue), "storage", "no", retryable=True) is JobState.DELAYED
     assert queue.release(take(queue))
-    given_back = queue.claim("w", 0.001)
+    given_back = queue.claim("w", 0.001, "nonce")
     assert given_back
+    assert queue.claim("w", 0.001, "nonce") == given_back
     (seen,) = wait_for(queue.expired)
     assert queue.requeue(seen) is JobState.QUEUED
     assert queue.cancel(given_back.job_id) is JobState.CANCELLED

@@ -8,6 +8,8 @@ local function told(id)
           integer(count(id, 'fence')), integer(count(id, 'waited_ms')), end_of(id) and 1 or 0}
 end
 
+even_if_full()
+
 -- A claim whose answer got lost comes again with the same nonce: the job is the worker's already.
 local given = redis.call('HGET', latest, worker)
 if given and known(given) and field(given, 'nonce') == nonce then
@@ -15,7 +17,6 @@ if given and known(given) and field(given, 'nonce') == nonce then
   return told(given)
 end
 
-even_if_full()
 end_overdue(ttl_ms)
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now_ms), 'LIMIT', 0, BATCH)
 for _, id in ipairs(due) do
