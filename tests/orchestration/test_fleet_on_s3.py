@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 from contextlib import closing
@@ -19,6 +18,7 @@ from fastflow_ray.media.video import read_video
 from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.storage import open_store
+from fastflow_ray.storage.seal import unsealed
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import FleetPlan
 
@@ -66,7 +66,7 @@ def test_a_worker_publishes_to_s3_and_a_client_fetches_by_a_presigned_url(
             assert link.startswith("http://localhost:")
             assert "X-Amz-Signature=" in link
             assert sha256(fetched(link)).hexdigest() == digest
-        assert json.loads(fetched(store.link(f"jobs/{job.id}/result.json"))) == record.result
+        assert unsealed(fetched(store.link(f"jobs/{job.id}/result.json"))) == record.result
         video = job.download(tmp_path / "video.mp4")
     assert sha256(video.read_bytes()).hexdigest() == files["video"]["sha256"]
     assert read_video(video).shape == (5, 16, 32, 3)
