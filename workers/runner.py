@@ -152,14 +152,19 @@ class Runner:
 
     def _make_alone(self, attempt: Attempt) -> Ending | None:
         """A job whose worker died may be what killed it, or may have been beside that: it is nobody's neighbour again,
-        so that no job is taken for poison on account of another."""
+        so that no job is taken for poison on account of another. What it had published is its result before anything,
+        a cancellation too, can end it."""
+        if published := self._published(attempt.claim):
+            return self._complete(attempt, published)
         self._lane.clear(self._waiting(attempt, "load"))
         ending = self._make(attempt)
         self._lane.clear(waiting=lambda: None)
         return ending
 
     def _look(self, attempt: Attempt) -> Ending:
-        """A job that would have ended, for its workers died: one of them may have published before. No model needed."""
+        """A job that would have ended, for its workers died: one of them may have published before, or be
+        publishing it in this worker's lane. No model needed."""
+        self._lane.clear(waiting=lambda: None)
         if published := self._published(attempt.claim):
             return self._complete(attempt, published)
         raise JobFailed("its workers died, and none of them had published a video", LeaseLost.code)
@@ -189,7 +194,9 @@ class Runner:
     def _complete(self, attempt: Attempt, manifest: Manifest) -> Ending:
         claim, result = attempt.claim, manifest.model_dump(mode="json")
         if not patiently(lambda: attempt.queue.complete(claim, result), claim.lease_s):
-            raise LeaseLost(f"job {claim.job_id} was given to another worker, which will find the published result")
+            raise LeaseLost(
+                f"job {claim.job_id} is this worker's no more; who looks for it will find the published result"
+            )
         tidy(self._publisher, manifest, claim)
         return Ending(Fate.SUCCEEDED)
 

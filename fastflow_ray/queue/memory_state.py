@@ -111,7 +111,9 @@ class MemoryState:
                 self.end(job, "deadline")
 
     def learn_pace(self, job: MemoryJob) -> None:
-        """How long attempts take: each new one counts an eighth."""
+        """How long attempts take: each new one counts an eighth, a mere look not at all."""
+        if job.look_only:
+            return
         attempt_s = self.clock() - (job.claimed_s or 0.0)
         self.attempt_s = attempt_s if self.attempt_s is None else self.attempt_s + (attempt_s - self.attempt_s) / 8
 

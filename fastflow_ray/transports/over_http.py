@@ -156,7 +156,7 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
         created_s=video["created_s"],
         claimed_s=video["claimed_s"],
         finished_s=video["finished_s"],
-        expires_s=video["expires_s"],
+        expires_s=video.get("expires_s"),
         worker=video["worker"],
         progress=Progress(
             phase=video["phase"] or "waiting",

@@ -12,7 +12,8 @@ even_if_full()
 
 -- A claim whose answer got lost comes again with the same nonce: the job is the worker's already.
 local given = redis.call('HGET', latest, worker)
-if given and known(given) and field(given, 'nonce') == nonce then
+local is_his = given and known(given) and stands_in(given, 'running') and field(given, 'worker') == worker
+if is_his and field(given, 'nonce') == nonce then
   extend(given, lease_ms)
   return told(given)
 end

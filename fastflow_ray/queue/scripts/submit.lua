@@ -25,7 +25,7 @@ local most = allowed('max_queued', tenant)
 if most and sane(redis.call('HGET', waiting, tenant)) >= most then
   return {'full', 'tenant', integer(most), predict()}
 end
-if memory_is_short() then return {'full', 'memory', max_memory_share, predict()} end
+if memory_is_short() then return {'full', 'memory', max_memory_share, '-1'} end
 
 if patience_ms ~= '' and delay_ms == '0' then
   local foreseen = predict()
@@ -33,7 +33,8 @@ if patience_ms ~= '' and delay_ms == '0' then
 end
 
 if redis.call('ZSCORE', index, id) then strike(id) end  -- its record expired, or was deleted by hand
--- The first write has to be one that a server out of memory refuses: after any other it would let all of them pass.
+-- The first write, but for an id of before, has to be one that a server out of memory refuses: after any other it would
+-- let all of them pass.
 set(id, 'payload', payload, 'digest', digest, 'tenant', tenant, 'priority', priority, 'cost', cost,
   'patience_ms', patience_ms,
   'max_attempts', max_attempts, 'attempts', 0, 'crashes', 0, 'fence', 0, 'heartbeats', 0,

@@ -88,7 +88,7 @@ local function finish_poisoned(id, ttl_ms)
   finish(id, 'dead', ttl_ms)
 end
 
--- A worker that died may have published before. So a job that had such a worker does not end unseen: whoever claims it
+-- A worker that died may have published before. So the reaper ends no job unseen: whoever claims it
 -- next only looks for its result, and if there is none, or he dies as well, the job ends as it would have.
 local ENDS = {worker_lost = finish_poisoned, cancelled = finish_cancelled, deadline = finish_late}
 
