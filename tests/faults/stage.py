@@ -35,6 +35,7 @@ class Stage:
     seed: int
     figures: dict[str, Any]  # for the report
     store_url: str = ""
+    model: str = MODEL
     limits: dict[str, Any] = field(default_factory=lambda: {"max_crashes": 1_000})  # deaths are ours, not the jobs'
     settle_s: float = 0.0
     final: FinalState | None = None
@@ -45,7 +46,7 @@ class Stage:
         self.rng = Random(self.seed)
         self.job_seeds = itertools.count(1)  # a job is told from another by its seed
         self.history = self.keep(History(self.histories, "test"))
-        self.queue: JobQueue = self.keep(open_queue(self.redis_url, MODEL, **self.limits))
+        self.queue: JobQueue = self.keep(open_queue(self.redis_url, self.model, **self.limits))
 
     def keep(self, opened: Any) -> Any:
         """To be closed at the end."""
@@ -65,13 +66,15 @@ class Stage:
 
     def recorded(self, who: str, url: str = "") -> JobQueue:
         """The queue for one more user with a history of his own."""
-        queue = self.keep(open_queue(url or self.redis_url, MODEL, **self.limits))
+        queue = self.keep(open_queue(url or self.redis_url, self.model, **self.limits))
         return RecordedQueue(queue, self.keep(History(self.histories, who)))  # type: ignore[return-value]
 
     def submit(self, jobs: int, prompt: str = "one colour", **more: Any) -> list[str]:
         """So many jobs with seeds of their own; their ids."""
         queue = self.recorded(f"client-{len(self.opened)}")
-        return [queue.submit(job_of(next(self.job_seeds), prompt, **more)).job_id for _ in range(jobs)]
+        return [
+            queue.submit(job_of(next(self.job_seeds), prompt, model=self.model, **more)).job_id for _ in range(jobs)
+        ]
 
     def settle(self, timeout_s: float) -> None:
         """The faults are over: wait until every job has ended, for as long as I6 allows."""
@@ -111,7 +114,7 @@ class Stage:
 
 
 def job_of(seed: int, prompt: str = "one colour", **more: Any) -> VideoJob:
-    """A job for the trivial engine."""
+    """A job for the trivial engine, unless `more` says otherwise."""
     return VideoJob(**{"prompt": prompt, "model": MODEL, "seed": seed, "acceleration": "off", "audit": False} | more)
 
 

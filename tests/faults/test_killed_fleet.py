@@ -25,7 +25,6 @@ from stage import Stage
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.storage.checkpoints import ROOM
 from orchestration.autoscale import Limits
@@ -54,9 +53,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet_stage(fleet: Fleet, make_stage: Callable[..., Stage]) -> Stage:
     """Its queue and its store."""
-    stage = make_stage(fleet.plan.redis_url, store_url=fleet.plan.store_url)
-    stage.queue = stage.keep(open_queue(fleet.plan.redis_url, fleet.plan.model))
-    return stage
+    return make_stage(fleet.plan.redis_url, store_url=fleet.plan.store_url, model=fleet.plan.model)
 
 
 def victims(fleet: Fleet) -> dict[str, dict[str, int]]:

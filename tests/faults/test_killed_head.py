@@ -9,27 +9,33 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
 from final_state import all_records
-from history import History
 from processes import alive, family_of
 from stage import Stage
 from waiting import RAY_S, wait_for
 
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
 JOBS = 16  # with each cluster
 MODEL = "shapes"
 UP = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "up", "--model", MODEL, "--workers", "2"]
 SETTINGS = {"FASTFLOW_LEASE_S": "6", "FASTFLOW_BEAT_S": "1", "FASTFLOW_GRACE_S": "8", "RAY_AUTH_MODE": "disabled"}
-SMALL = {"width": 32, "height": 32, "frames": 5, "steps": 50, "evaluations": 19, "audit": False}
+SMALL = {
+    "prompt": "a small red circle",
+    "width": 32,
+    "height": 32,
+    "frames": 5,
+    "steps": 50,
+    "acceleration": "auto",
+    "evaluations": 19,
+}
 
 
 @contextmanager
@@ -63,26 +69,20 @@ def observations(stage: Stage) -> int:
     return sum(table.runs for table in known.trajectories.values())
 
 
-def submit(stage: Stage, who: str, seeds: range) -> None:
-    """As a client does."""
-    with closing(History(stage.histories, who)) as history:
-        for seed in seeds:
-            with history.call("submit", seed=seed) as answer:
-                answer["job"] = stage.queue.submit(VideoJob(prompt="a small red circle", seed=seed, **SMALL)).job_id
-
-
 @pytest.mark.fault
 @pytest.mark.timeout(900)
-def test_a_new_cluster_goes_on_where_the_head_of_the_old_one_was_killed(stage: Stage) -> None:
-    stage.queue = stage.keep(open_queue(stage.redis_url, MODEL))
+def test_a_new_cluster_goes_on_where_the_head_of_the_old_one_was_killed(
+    make_stage: Callable[..., Stage], own_server: EmbeddedValkey
+) -> None:
+    stage = make_stage(own_server.url, model=MODEL)
     with cluster(stage, "first.log") as first:
-        submit(stage, "client", range(JOBS))
+        stage.submit(JOBS, **SMALL)
         wait_for(lambda: observations(stage), RAY_S)
         stage.history.note("SIGKILL", kind="head")
         kill_the_head(first)
         wait_for(lambda: first.poll() is not None, RAY_S)
     before = observations(stage)
-    submit(stage, "another client", range(JOBS, 2 * JOBS))  # the old cluster's workers may have got through theirs
+    stage.submit(JOBS, **SMALL)  # the old cluster's workers may have got through theirs
     with cluster(stage, "second.log"):
         stage.settle(timeout_s=300)
     stage.figures["struck"] = {"head": 1}
