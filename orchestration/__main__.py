@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = _parser(settings).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
         limits, more = Limits(asked.floor, asked.ceiling), settings.model_dump(include=SETTINGS)
-        _keep(asked.address, FleetPlan(asked.model, asked.redis, asked.store, limits, **more))
+        _keep(
+            asked.address,
+            FleetPlan(tuple(dict.fromkeys(asked.model or ["shapes"])), asked.redis, asked.store, limits, **more),
+        )
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -46,7 +49,7 @@ def _keep(address: str, plan: FleetPlan) -> None:
     stop, heard_s = threading.Event(), time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):  # only now, for Ray sets a handler of its own while it connects
         signal.signal(number, lambda *_: stop.set())
-    log.info("-> the fleet of %s, %d to %d workers", plan.model, plan.limits.floor, plan.limits.ceiling)
+    log.info("-> the fleet of %s, %d to %d workers", plan.name, plan.limits.floor, plan.limits.ceiling)
     while not stop.wait(LOOK_S):
         try:
             log.info("   %s", Fleet(plan).status().in_one_line())
@@ -55,13 +58,15 @@ def _keep(address: str, plan: FleetPlan) -> None:
             if time.monotonic() - heard_s > PATIENCE_S:
                 raise
             log.warning("!  %s", trouble)
-    log.info("<- the fleet of %s goes on by itself", plan.model)
+    log.info("<- the fleet of %s goes on by itself", plan.name)
 
 
 def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m orchestration", description="Keep a fleet in a Ray cluster.")
     parser.add_argument("--address", default="auto", help="of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
-    parser.add_argument("--model", default="shapes", choices=sorted(CATALOGUE))
+    parser.add_argument(
+        "--model", action="append", choices=sorted(CATALOGUE), help="given several times, all of them share the workers"
+    )
     parser.add_argument("--floor", type=int, default=0, help="workers kept with nothing to do (0)")
     parser.add_argument("--ceiling", type=int, default=8, help="workers never exceeded (8)")
     parser.add_argument("--redis", metavar="URL", default=settings.redis_url, help="default: FASTFLOW_REDIS_URL")

@@ -1,4 +1,4 @@
-"""What the whole fleet has learnt about skipping: the sink all its workers report to.
+"""What the whole fleet has learnt about skipping one model: the sink all its workers report to.
 
 Redis holds the truth and this keeps a copy: a report is answered only after it was written down. Others may write there
 too, as the next fleet does while this one hands over to it. Knows nothing of Ray; `statistics_actor.py` puts it into an
@@ -18,7 +18,7 @@ TRIES = 8  # to write a report down before another writer does
 
 
 class FleetStatistics:
-    """An `ObservationSink` that outlives its process. One model's fleet has one, and several may share one store."""
+    """An `ObservationSink` that outlives its process. Several may share one store."""
 
     def __init__(self, store: StatisticsStore) -> None:
         self._store = store
@@ -51,6 +51,10 @@ class FleetStatistics:
     def snapshot(self) -> str:
         """All statistics as they are now; raises QueueUnavailable or StatisticsUnavailable if they cannot be read."""
         self._copy = None  # others may have written since
+        return self._ledger().snapshot()
+
+    def latest(self) -> str:
+        """All statistics as of the last reading or writing here; raises as `snapshot`."""
         return self._ledger().snapshot()
 
     def _ledger(self) -> Ledger:

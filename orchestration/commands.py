@@ -23,7 +23,12 @@ from orchestration.local_fleet import LocalFleet
 
 LOOK_S = 1.0
 
-ModelName = Annotated[str, typer.Option(help="A name of the catalogue.")]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", help="A name of the catalogue; several times, and they share the workers. Default: shapes."
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="This many, whatever there is to do. Default: 1.")]
 Floor = Annotated[int | None, typer.Option(min=0, help="Instead of --workers: at least this many.")]
 Ceiling = Annotated[int | None, typer.Option(min=1, help="And at most this many, as the queue demands.")]
@@ -34,7 +39,7 @@ DashboardPort = Annotated[int | None, typer.Option("--dashboard", min=1024, help
 
 
 def up(
-    model: ModelName = "shapes",
+    model: ModelNames = None,
     workers: Workers = None,
     floor: Floor = None,
     ceiling: Ceiling = None,
@@ -49,8 +54,9 @@ def up(
     """
     screen, limits = Console(), _limits(workers, floor, ceiling)
     log_to(screen)
+    models = [model_card(name).name for name in dict.fromkeys(model or ["shapes"])]
     settings = Settings.from_environment().model_dump(include=SETTINGS)
-    local = LocalFleet(data, limits, model_card(model).name, redis, store, dashboard, **settings)
+    local = LocalFleet(data, limits, models, redis, store, dashboard, **settings)
     with announced(screen, _raising(limits)) as note, local as fleet:
         try:
             # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
@@ -87,10 +93,10 @@ def _say_how_to_use(
     """What to paste into another terminal; URLs that were given to us may hold a password and are not repeated."""
     redis_url = "<the same as here>" if redis else plan.redis_url
     store_url = "<the same as here>" if store else plan.store_url
-    screen.print(f"The fleet of {plan.model} is up. In another terminal:\n", highlight=False)
+    screen.print(f"The fleet of {plan.name} is up. In another terminal:\n", highlight=False)
     for line in (
         f"  export FASTFLOW_REDIS_URL={redis_url} FASTFLOW_STORE_URL={store_url}",
-        f'  fastflow-ray submit "a small red circle moving left on a navy background" --model {plan.model}',
+        f'  fastflow-ray submit "a small red circle moving left on a navy background" --model {plan.models[0]}',
         "  fastflow-ray serve    # the HTTP API, as the openai client speaks it",
     ):
         screen.print(line, highlight=False, soft_wrap=True)

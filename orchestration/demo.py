@@ -102,7 +102,7 @@ def _fetch(jobs: Sequence[Job], records: Sequence[JobRecord], out: Path) -> dict
 def _learnt(plan: FleetPlan, generations: int) -> Statistics:
     """What the fleet knows once the reports of all finished jobs are in; they travel behind the jobs."""
     deadline_s = time.monotonic() + REPORTS_S
-    with closing(StatisticsStore(plan.redis_url, plan.model)) as kept:
+    with closing(StatisticsStore(plan.redis_url, plan.models[0])) as kept:
         while True:
             learnt = Statistics.sum_of(kept.load().documents.values())
             if sum(map(learnt.runs, learnt.keys)) >= generations or time.monotonic() > deadline_s:

@@ -29,7 +29,7 @@ HOPELESS_DEATHS = 3  # so many workers dead and none ready: waiting will not hel
 
 
 class Fleet:
-    """One model's fleet in the Ray cluster this process is connected to; it lives on when this process ends."""
+    """One fleet in the Ray cluster this process is connected to; it lives on when this process ends."""
 
     def __init__(self, plan: FleetPlan) -> None:
         self.plan = plan
@@ -49,7 +49,7 @@ class Fleet:
         while not self._is_ready(status := self._seen()):
             hopeless = status.exits.get("died", 0) >= HOPELESS_DEATHS
             if hopeless or time.monotonic() > deadline_s:
-                raise FleetUnavailable(f"the fleet of {self.plan.model} is not ready: {self._why(status)}")
+                raise FleetUnavailable(f"the fleet of {self.plan.name} is not ready: {self._why(status)}")
             time.sleep(POLL_S)
 
     def dissolve(self, timeout_s: float = DRAIN_S) -> bool:
@@ -60,7 +60,7 @@ class Fleet:
                 end_caretaker(self.supervisor, self.plan.supervisor_name)
                 end_caretaker(self.statistics, self.plan.statistics_name)
         except FleetUnavailable as trouble:
-            log.warning("! the fleet of %s ends in disorder: %s", self.plan.model, trouble)
+            log.warning("! the fleet of %s ends in disorder: %s", self.plan.name, trouble)
             return False
         return left
 
@@ -69,7 +69,7 @@ class Fleet:
         try:
             return self.status()
         except FleetUnavailable:
-            return FleetStatus(self.plan.model)
+            return FleetStatus(self.plan.name)
 
     def _is_ready(self, status: FleetStatus) -> bool:
         return status.ticked_s > 0 and status.count(WorkerState.IDLE, WorkerState.BUSY) >= self.plan.limits.floor

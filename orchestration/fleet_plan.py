@@ -1,9 +1,10 @@
-"""What one model's fleet is to be: plain values that all its actors get, and the names they find each other by."""
+"""What a fleet is to be: plain values that all its actors get, and the names they find each other by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, RESULT_TTL_S, STALL_S
 from fastflow_ray.storage import open_store
@@ -17,9 +18,12 @@ SETTINGS = {"lease_s", "beat_s", "grace_s", "stall_s", "max_crashes", "result_tt
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """One model, where its jobs come from and its videos go, and how many workers there may be."""
+    """Its models, where their jobs come from and their videos go, and how many workers there may be for all of them.
 
-    model: str  # of the catalogue; also its queue's name
+    Every worker serves every model and rather stays with the one it holds. Raises InvalidInput without a model.
+    """
+
+    models: tuple[str, ...]  # of the catalogue; also their queues' names. Workers load the first one first
     redis_url: str = field(repr=False)  # may hold a password
     store_url: str
     limits: Limits
@@ -30,31 +34,41 @@ class FleetPlan:
     max_crashes: int = MAX_CRASHES  # workers that may die on a job before it counts as what killed them
     result_ttl_s: float = RESULT_TTL_S
 
+    def __post_init__(self) -> None:
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise InvalidInput(f"a fleet serves one model or several, each named once, not {list(self.models)}")
+
     def check(self) -> None:
-        """Raise InvalidInput unless queue and store have URLs one can make something of; asks neither."""
-        open_queue(self.redis_url, self.model)
+        """Raise InvalidInput unless queues and store have URLs one can make something of; asks none of them."""
+        for model in self.models:
+            open_queue(self.redis_url, model)
         open_store(self.store_url)
+
+    @property
+    def name(self) -> str:
+        """The fleet's: its models'."""
+        return "+".join(self.models)
 
     @property
     def statistics_name(self) -> str:
         """The statistics actor."""
-        return f"{self.model}-statistics"
+        return f"{self.name}-statistics"
 
     @property
     def supervisor_name(self) -> str:
         """The supervisor."""
-        return f"{self.model}-supervisor"
+        return f"{self.name}-supervisor"
 
     @property
     def worker_prefix(self) -> str:
         """Workers are this and a number, so that a supervisor that starts anew finds those it has."""
-        return f"{self.model}-worker-"
+        return f"{self.name}-worker-"
 
     def worker(self, name: str) -> WorkerConfig:
         """What a worker of this name is told."""
         return WorkerConfig(
             name=name,
-            models=(self.model,),
+            models=self.models,
             redis_url=self.redis_url,
             store_url=self.store_url,
             lease_s=self.lease_s,

@@ -7,6 +7,7 @@ fleet is raised, or the next worker started.)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,7 @@ class LocalFleet:
         self,
         data: Path,
         limits: Limits,
-        model: str = "shapes",
+        models: Sequence[str] = ("shapes",),
         redis_url: str | None = None,
         store_url: str | None = None,
         dashboard_port: int | None = None,
@@ -43,7 +44,7 @@ class LocalFleet:
     ) -> None:
         self._data = data.resolve()
         self._limits = limits
-        self._model = model
+        self._models = tuple(models)
         self._redis_url = redis_url
         self._store_url = store_url or (self._data / "store").as_uri()
         self._dashboard_port = dashboard_port
@@ -55,7 +56,7 @@ class LocalFleet:
     def __enter__(self) -> Fleet:
         with ExitStack() as starting:
             redis_url = self._redis_url or starting.enter_context(KeptValkey(self._data / "valkey")).url
-            plan = FleetPlan(self._model, redis_url, self._store_url, self._limits, **self._settings)
+            plan = FleetPlan(self._models, redis_url, self._store_url, self._limits, **self._settings)
             _check_places(plan)
             self.logs = starting.enter_context(own_ray(self._limits.ceiling, self._dashboard_port))
             fleet = Fleet(plan)
@@ -71,9 +72,10 @@ class LocalFleet:
 
 
 def _check_places(plan: FleetPlan) -> None:
-    """Ask queue and store before Ray is started; raises InvalidInput, QueueUnavailable or StorageFailed."""
-    with closing(open_queue(plan.redis_url, plan.model, result_ttl_s=plan.result_ttl_s)) as queue:
-        queue.depth()
+    """Ask queues and store before Ray is started; raises InvalidInput, QueueUnavailable or StorageFailed."""
+    for model in plan.models:
+        with closing(open_queue(plan.redis_url, model, result_ttl_s=plan.result_ttl_s)) as queue:
+            queue.depth()
     with closing(open_store(plan.store_url)) as store:
         store.check()
 

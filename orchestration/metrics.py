@@ -11,16 +11,17 @@ from dataclasses import asdict
 from ray.util.metrics import Counter, Gauge
 
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.contract import QueueDepth
 from orchestration.arm_statistics import FleetStatistics
 from orchestration.supervisor import FleetStatus
 from orchestration.worker_pool import WorkerState
 
 
 class FleetMetrics:
-    """The supervisor's figures of one model's fleet."""
+    """The supervisor's figures: of every queue under its model's name, of the workers under the fleet's."""
 
-    def __init__(self, model: str) -> None:
-        self._model = {"model": model}
+    def __init__(self, fleet: str) -> None:
+        self._fleet = {"model": fleet}
         self._depth = _gauge("queue_depth", "Jobs that wait for a worker")
         self._oldest = _gauge("queue_oldest_age_seconds", "How long the first job of the queue has waited")
         self._jobs = _gauge("jobs", "Jobs by state", "state")
@@ -33,46 +34,51 @@ class FleetMetrics:
 
     def publish(self, status: FleetStatus) -> None:
         """Show what a tick saw."""
-        self._depth.set(status.depth.queued + status.depth.delayed, self._model)
-        self._oldest.set(status.depth.oldest_queued_age_s, self._model)
-        for state in JobState:
-            self._jobs.set(asdict(status.depth)[state], self._model | {"state": state.value})
+        for model, depth in status.depths.items():
+            self._show_queue(model, depth)
         for worker_state in WorkerState:
             if worker_state is not WorkerState.GONE:
-                self._workers.set(status.count(worker_state), self._model | {"state": worker_state.value})
-        self._wanted.set(status.wanted, self._model)
-        work = status.depth.queued + status.depth.delayed + status.depth.running
-        self._backlog.set(work * (status.job_s or 0.0), self._model)
-        self._tick.set(status.ticked_s, self._model)
+                self._workers.set(status.count(worker_state), self._fleet | {"state": worker_state.value})
+        self._wanted.set(status.wanted, self._fleet)
+        depth = status.depth
+        work = depth.queued + depth.delayed + depth.running
+        self._backlog.set(work * (status.job_s or 0.0), self._fleet)
+        self._tick.set(status.ticked_s, self._fleet)
         self._count_exits(status)
+
+    def _show_queue(self, model: str, depth: QueueDepth) -> None:
+        self._depth.set(depth.queued + depth.delayed, {"model": model})
+        self._oldest.set(depth.oldest_queued_age_s, {"model": model})
+        for state in JobState:
+            self._jobs.set(asdict(depth)[state], {"model": model, "state": state.value})
 
     def _count_exits(self, status: FleetStatus) -> None:
         for cause, total in status.exits.items():
             if news := total - self._exits_told.get(cause, 0):
-                self._exits.inc(news, self._model | {"cause": cause})
+                self._exits.inc(news, self._fleet | {"cause": cause})
         self._exits_told = dict(status.exits)
 
 
 class StatisticsMetrics:
-    """The statistics actor's figures of one model's bandit."""
+    """The statistics actor's figures of each model's bandit."""
 
-    def __init__(self, model: str) -> None:
-        self._model = {"model": model}
+    def __init__(self) -> None:
         self._pulls = _counter("bandit_pulls", "Skips and evaluations whose error the fleet has learnt")
         self._runs = _counter("bandit_runs", "Generations the fleet has learnt from")
         self._errors = _counter("bandit_persist_errors", "Reports that could not be written to Redis")
         self._updated = _gauge("bandit_last_update_timestamp_seconds", "When the fleet last learnt something")
-        self._told = (0, 0, 0)  # already counted
+        self._told: dict[str, tuple[int, int, int]] = {}  # by model, already counted
 
-    def publish(self, statistics: FleetStatistics) -> None:
-        """Show what is new since the last call."""
+    def publish(self, model: str, statistics: FleetStatistics) -> None:
+        """Show what is new since the last call for this model."""
         totals = (statistics.pulls, statistics.runs, statistics.persist_errors)
-        for counter, total, told in zip((self._pulls, self._runs, self._errors), totals, self._told, strict=True):
+        before = self._told.get(model, (0, 0, 0))
+        for counter, total, told in zip((self._pulls, self._runs, self._errors), totals, before, strict=True):
             if total > told:  # Ray refuses to count nothing
-                counter.inc(total - told, self._model)
-        self._told = totals
+                counter.inc(total - told, {"model": model})
+        self._told[model] = totals
         if statistics.updated_s is not None:
-            self._updated.set(statistics.updated_s, self._model)
+            self._updated.set(statistics.updated_s, {"model": model})
 
 
 def _gauge(name: str, description: str, *tags: str) -> Gauge:

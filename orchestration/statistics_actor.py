@@ -1,4 +1,4 @@
-"""The fleet's statistics as a Ray actor: a shell around `FleetStatistics` that also counts for Prometheus."""
+"""The fleet's statistics as a Ray actor: a shell around `StatisticsByModel` that also counts for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fastflow_ray.queue.statistics_store import StatisticsStore
 from orchestration.arm_statistics import FleetStatistics
 from orchestration.fleet_plan import FleetPlan
 from orchestration.metrics import StatisticsMetrics
+from orchestration.statistics_by_model import StatisticsByModel
 
 
 class StatisticsActor:
@@ -13,20 +14,22 @@ class StatisticsActor:
 
     def __init__(self, plan: FleetPlan) -> None:
         self._plan = plan
-        self._statistics = FleetStatistics(StatisticsStore(plan.redis_url, plan.model))
-        self._metrics = StatisticsMetrics(plan.model)
+        self._each = {model: FleetStatistics(StatisticsStore(plan.redis_url, model)) for model in plan.models}
+        self._all = StatisticsByModel(self._each)
+        self._metrics = StatisticsMetrics()
 
     def plan(self) -> FleetPlan:
         """What this actor was told."""
         return self._plan
 
     def merge(self, worker: str, sequence: int, delta: str) -> str:
-        """As `FleetStatistics.merge`."""
+        """As `StatisticsByModel.merge`."""
         try:
-            return self._statistics.merge(worker, sequence, delta)
+            return self._all.merge(worker, sequence, delta)
         finally:
-            self._metrics.publish(self._statistics)
+            for model, statistics in self._each.items():
+                self._metrics.publish(model, statistics)
 
     def snapshot(self) -> str:
-        """As `FleetStatistics.snapshot`."""
-        return self._statistics.snapshot()
+        """As `StatisticsByModel.snapshot`."""
+        return self._all.snapshot()

@@ -1,6 +1,6 @@
-"""One fleet's caretaker: each tick reaps lost jobs, replaces dead workers and fits their number to the queue.
+"""One fleet's caretaker: each tick reaps lost jobs, replaces dead workers and fits their number to its queues.
 
-It keeps nothing that matters: jobs are in the queue and workers are found again by name, so it may die at any moment.
+It keeps nothing that matters: jobs are in queues and workers are found again by name, so it may die at any moment.
 Knows neither Ray nor Redis; `supervisor_actor.py` puts it into an actor.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from fastflow_ray.queue.contract import JobQueue, QueueDepth
-from fastflow_ray.queue.reaper import Reaper
+from fastflow_ray.queue.contract import QueueDepth
 from orchestration.autoscale import Limits, workers_wanted
+from orchestration.backlog import Backlog, total
 from orchestration.creation_backoff import CreationBackoff
 from orchestration.hung_workers import HungWorkers
 from orchestration.load_history import LoadHistory
@@ -32,15 +32,20 @@ SPARE = (WorkerState.PENDING, WorkerState.LOADING, WorkerState.IDLE)  # who goes
 class FleetStatus:
     """What one tick saw and decided."""
 
-    model: str
+    fleet: str  # its name
     wanted: int = 0  # workers
     workers: tuple[WorkerSight, ...] = ()
-    depth: QueueDepth = field(default_factory=QueueDepth)
+    depths: Mapping[str, QueueDepth] = field(default_factory=dict)  # by model
     job_s: float | None = None  # worker seconds per job, once one has ended
     exits: Mapping[str, int] = field(default_factory=dict)  # cause → workers that ended since the supervisor began
     ticked_s: float = 0.0  # since the epoch; 0: not yet
     closing: bool = False  # every worker has been told to leave
     trouble: str = ""  # why there was no tick since, if it failed
+
+    @property
+    def depth(self) -> QueueDepth:
+        """Of all its queues."""
+        return total(self.depths.values())
 
     def count(self, *states: WorkerState) -> int:
         """How many workers are in one of these states."""
@@ -50,28 +55,29 @@ class FleetStatus:
         """For people."""
         states = Counter(worker.state.value for worker in self.workers)
         workers = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"
-        jobs = f"{self.depth.queued} queued, {self.depth.running} running, {self.depth.succeeded} done"
-        jobs += f", {self.depth.delayed} delayed" if self.depth.delayed else ""
-        jobs += f", {self.depth.dead} failed" if self.depth.dead else ""
+        depth = self.depth
+        jobs = f"{depth.queued} queued, {depth.running} running, {depth.succeeded} done"
+        jobs += f", {depth.delayed} delayed" if depth.delayed else ""
+        jobs += f", {depth.dead} failed" if depth.dead else ""
         return "; ".join(part for part in (f"workers: {workers}", f"jobs: {jobs}", self.trouble) if part)
 
 
 class Supervisor:
-    """Drives one pool of workers from one queue. Workers are called `worker_prefix` and a number."""
+    """Drives one pool of workers, each of which serves the whole backlog; called `worker_prefix` and a number."""
 
     def __init__(
         self,
-        queue: JobQueue,
+        fleet: str,
+        backlog: Backlog,
         pool: WorkerPool,
         limits: Limits,
-        reaper: Reaper,
         worker_prefix: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._queue = queue
+        self._fleet = fleet
+        self._backlog = backlog
         self._pool = pool
         self._limits = limits
-        self._reaper = reaper
         self._worker_prefix = worker_prefix
         self._clock = clock
         self._history = LoadHistory(limits)
@@ -94,12 +100,12 @@ class Supervisor:
         """
         now_s = self._clock()
         self._reap(now_s)
-        depth = self._queue.depth()
+        depths = self._backlog.depths()
         present = self._take_stock(self._pool.look(), now_s)
         for worker in self._hung.among(present, now_s):
             self._end(worker, "hung")
         staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]
-        load = self._history.load(depth, len(staying), now_s)
+        load = self._history.load(total(depths.values()), len(staying), now_s)
         closing = self._closing
         wanted = 0 if closing else workers_wanted(load, self._limits)
         if wanted > len(staying) and self._backoff.over(now_s):
@@ -107,12 +113,11 @@ class Supervisor:
         elif wanted < len(staying):
             self._dismiss(staying, len(staying) - wanted)
         return FleetStatus(
-            self._queue.name, wanted, tuple(present), depth, load.job_s, dict(self._exits), time.time(), closing
+            self._fleet, wanted, tuple(present), depths, load.job_s, dict(self._exits), time.time(), closing
         )
 
     def _reap(self, now_s: float) -> None:
-        reaped = {one.seen.job_id for one in self._reaper.tick()}
-        self._hung.robbed(reaped, self._last.values(), now_s)
+        self._hung.robbed(self._backlog.reap(), self._last.values(), now_s)
 
     def _take_stock(self, sights: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Note who ended and who became ready; answers those who are there."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fastflow_ray.errors import FastFlowError
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.reaper import Reaper
+from orchestration.backlog import Backlog
 from orchestration.fleet_plan import FleetPlan
 from orchestration.metrics import FleetMetrics
 from orchestration.ray_pool import RayPool
@@ -27,11 +27,10 @@ class SupervisorActor:
     def __init__(self, plan: FleetPlan) -> None:
         self._plan = plan
         limits = {"max_crashes": plan.max_crashes, "result_ttl_s": plan.result_ttl_s}
-        queue = open_queue(plan.redis_url, plan.model, **limits)
-        reaper = Reaper(queue, plan.grace_s)
-        self._supervisor = Supervisor(queue, RayPool(plan), plan.limits, reaper, plan.worker_prefix)
-        self._metrics = FleetMetrics(plan.model)
-        self._status = FleetStatus(plan.model)
+        backlog = Backlog([open_queue(plan.redis_url, model, **limits) for model in plan.models], plan.grace_s)
+        self._supervisor = Supervisor(plan.name, backlog, RayPool(plan), plan.limits, plan.worker_prefix)
+        self._metrics = FleetMetrics(plan.name)
+        self._status = FleetStatus(plan.name)
         threading.Thread(target=self._tick_for_ever, name="ticks", daemon=True).start()
 
     def plan(self) -> FleetPlan:
@@ -53,7 +52,7 @@ class SupervisorActor:
                 time.sleep(TICK_S)
         finally:
             # A defect of ours: an actor that lives and does nothing would be worse than one Ray starts anew.
-            log.critical("! the supervisor of %s stumbled", self._plan.model, exc_info=True)
+            log.critical("! the supervisor of %s stumbled", self._plan.name, exc_info=True)
             os._exit(1)
 
     def _tick(self) -> None:

@@ -53,7 +53,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet_stage(fleet: Fleet, make_stage: Callable[..., Stage]) -> Stage:
     """Its queue and its store."""
-    return make_stage(fleet.plan.redis_url, store_url=fleet.plan.store_url, model=fleet.plan.model)
+    return make_stage(fleet.plan.redis_url, store_url=fleet.plan.store_url, model=fleet.plan.models[0])
 
 
 def victims(fleet: Fleet) -> dict[str, dict[str, int]]:

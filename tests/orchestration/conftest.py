@@ -85,13 +85,19 @@ def ray_cluster(small_checkpoint: Path, metrics_port: int, s3_endpoint: str) -> 
 def plan(
     valkey: EmbeddedValkey, small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., FleetPlan]:
-    """Plans of fleets whose model, under a name of its own each time, is the small checkpoint."""
+    """Plans of fleets whose models, each under a name of its own, are the small checkpoint."""
     folder_url = tmp_path_factory.mktemp("store").as_uri()
 
-    def make(floor: int = 0, ceiling: int = GPUS, patience_s: float = 600.0, store_url: str = folder_url) -> FleetPlan:
+    def small_model() -> str:
         name = f"small-{next(_numbers)}"
         (small_checkpoint.parent / name).symlink_to(small_checkpoint)
+        return name
+
+    def make(
+        floor: int = 0, ceiling: int = GPUS, patience_s: float = 600.0, store_url: str = folder_url, models: int = 1
+    ) -> FleetPlan:
+        names = tuple(small_model() for _ in range(models))
         limits = Limits(floor, ceiling, patience_s=patience_s)
-        return FleetPlan(name, valkey.url, store_url, limits, lease_s=6.0, beat_s=1.0, grace_s=3.0)
+        return FleetPlan(names, valkey.url, store_url, limits, lease_s=6.0, beat_s=1.0, grace_s=3.0)
 
     return make

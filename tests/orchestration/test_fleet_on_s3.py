@@ -30,8 +30,8 @@ STEPS = 6
 def fleet_plan(plan: Callable[..., FleetPlan], monkeypatch: pytest.MonkeyPatch) -> FleetPlan:
     """Of one worker that publishes to S3; clients in this process find its model in the catalogue."""
     its = plan(floor=1, ceiling=1, store_url=f"s3://{BUCKET}/{uuid.uuid4().hex}")
-    card = ModelCard(its.model, "in the workers' folder", 32, 16, 5, 8, STEPS, 3.0, 3.0, 32, "float32")
-    monkeypatch.setitem(CATALOGUE, its.model, card)
+    card = ModelCard(its.models[0], "in the workers' folder", 32, 16, 5, 8, STEPS, 3.0, 3.0, 32, "float32")
+    monkeypatch.setitem(CATALOGUE, its.models[0], card)
     return its
 
 
@@ -48,7 +48,7 @@ def test_a_worker_publishes_to_s3_and_a_client_fetches_by_a_presigned_url(
         size = {"width": 32, "height": 16, "frames": 5, "steps": STEPS}  # a worker's own catalogue has no such model
         job = client.submit(
             "a red circle",
-            model=fleet_plan.model,
+            model=fleet_plan.models[0],
             seed=7,
             fps=8,
             guidance=3.0,

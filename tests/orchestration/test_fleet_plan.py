@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import pytest
+
+from fastflow_ray.errors import InvalidInput
 from orchestration.autoscale import Limits
 from orchestration.fleet_plan import SETTINGS, FleetPlan
 from workers.config import WorkerConfig
 
 TOLD = {"lease_s": 11.0, "beat_s": 2.0, "grace_s": 13.0, "stall_s": 17.0, "max_crashes": 5, "result_ttl_s": 19.0}
-PLAN = FleetPlan("shapes", "redis://127.0.0.1:1/0", "file:///tmp/store", Limits(0, 1), **TOLD)
+PLAN = FleetPlan(("shapes",), "redis://127.0.0.1:1/0", "file:///tmp/store", Limits(0, 1), **TOLD)
 
 
 def test_a_worker_is_told_whatever_of_the_settings_concerns_it() -> None:
@@ -18,3 +21,15 @@ def test_a_worker_is_told_whatever_of_the_settings_concerns_it() -> None:
     concerned = {field.name for field in fields(WorkerConfig)} & SETTINGS
     assert {name: getattr(worker, name) for name in concerned} == {name: TOLD[name] for name in concerned}
     assert concerned == {"lease_s", "beat_s", "stall_s", "result_ttl_s"}
+
+
+@pytest.mark.parametrize("models", [(), ("shapes", "shapes")])
+def test_a_fleet_names_each_of_its_models_once(models: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput, match="one model or several"):
+        replace(PLAN, models=models)
+
+
+def test_every_worker_serves_all_models_of_its_fleet() -> None:
+    several = replace(PLAN, models=("shapes", "wan2.1-t2v-1.3b"))
+    assert several.worker("w").models == several.models
+    assert not several.worker_prefix.startswith(PLAN.worker_prefix), "one fleet's workers are not another's"

@@ -44,10 +44,10 @@ def test_a_worker_that_hangs_loses_its_job_to_another_and_is_replaced(
     plan: Callable[..., FleetPlan], closed_after: ClosedAfter
 ) -> None:
     fleet = Fleet(replace(plan(floor=2, ceiling=2), stall_s=3.0))
-    queue = closed_after(open_queue(fleet.plan.redis_url, fleet.plan.model))
+    queue = closed_after(open_queue(fleet.plan.redis_url, fleet.plan.models[0]))
     fleet.wait_ready(RAY_S)
     size = {"width": 64, "height": 64, "frames": 17}
-    job = VideoJob(prompt="a red circle", model=fleet.plan.model, steps=200, acceleration="off", **size)
+    job = VideoJob(prompt="a red circle", model=fleet.plan.models[0], steps=200, acceleration="off", **size)
     job_id = queue.submit(job).job_id
 
     def record() -> JobRecord:

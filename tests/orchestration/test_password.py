@@ -117,7 +117,7 @@ def test_what_is_told_of_a_wrong_password_does_not_show_it(
 def test_nothing_that_is_configured_shows_it() -> None:
     settings = Settings.from_environment()
     assert PASSWORD in settings.redis_url
-    plan = FleetPlan("small", settings.redis_url, settings.store_url, Limits(0, 1))
+    plan = FleetPlan(("small",), settings.redis_url, settings.store_url, Limits(0, 1))
     for told in (settings, plan, plan.worker("small-worker-0")):
         assert PASSWORD not in repr(told)
         assert PASSWORD not in str(told)

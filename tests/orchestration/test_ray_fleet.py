@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -25,8 +25,9 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.statistics_store import StatisticsStore
 from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
@@ -42,7 +43,7 @@ def raise_fleet(plan: Callable[..., FleetPlan]) -> Iterator[Callable[..., Fleet]
     """Fleets that are dissolved when the test ends."""
     fleets: list[Fleet] = []
 
-    def make(**limits: float) -> Fleet:
+    def make(**limits: Any) -> Fleet:
         fleets.append(Fleet(plan(**limits)))
         return fleets[-1]
 
@@ -59,19 +60,24 @@ def steady_fleet(ray_cluster: str, plan: Callable[..., FleetPlan]) -> Iterator[F
     assert fleet.dissolve()
 
 
-def queue_of(fleet: Fleet) -> JobQueue:
-    return open_queue(fleet.plan.redis_url, fleet.plan.model)
+def queue_of(fleet: Fleet, model: str | None = None) -> JobQueue:
+    return open_queue(fleet.plan.redis_url, model or fleet.plan.models[0])
 
 
-def submit(fleet: Fleet, seed: int = 0, **more: Any) -> str:
+def submit(fleet: Fleet, seed: int = 0, model: str | None = None, **more: Any) -> str:
     """The id of a job of well under a second."""
     numbers = {"width": 32, "height": 16, "frames": 5, "steps": STEPS, "acceleration": "fastflow"} | more
-    with closing(queue_of(fleet)) as queue:
-        return queue.submit(VideoJob(prompt="a red circle", model=fleet.plan.model, seed=seed, **numbers)).job_id
+    with closing(queue_of(fleet, model)) as queue:
+        return queue.submit(VideoJob(prompt="a red circle", model=queue.name, seed=seed, **numbers)).job_id
 
 
 def statistics_of(fleet: Fleet) -> Statistics:
     return Statistics.from_json(ray.get(fleet.statistics.snapshot.remote()))
+
+
+def done(depths: Mapping[str, QueueDepth], each: int) -> Mapping[str, QueueDepth] | None:
+    """Of queues in which so many jobs each have succeeded; None before."""
+    return depths if depths and all(depth.succeeded == each for depth in depths.values()) else None
 
 
 def pid_of(actor: Any) -> int | None:
@@ -120,6 +126,27 @@ def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(
     (table,) = statistics_of(fleet).tables.values()
     assert table.runs == 40
     np.testing.assert_array_equal(table.pulls, pulls_of(records))
+
+
+def test_one_worker_serves_all_models_of_its_fleet_and_each_model_keeps_what_it_learnt(
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter
+) -> None:
+    fleet = raise_fleet(floor=1, ceiling=1, models=2)
+    models = fleet.plan.models
+    for seed in range(3):
+        for model in models:
+            submit(fleet, seed, model)
+    depths = wait_for(lambda: done(fleet.status().depths, 3), timeout_s=300)
+    assert sorted(depths) == sorted(models)
+    assert fleet.status().exits == {}
+
+    stores = [closed_after(StatisticsStore(fleet.plan.redis_url, model)) for model in models]
+    kept = [Statistics.sum_of(store.load().documents.values()) for store in stores]
+    for model, statistics in zip(models, kept, strict=True):
+        (key,) = statistics.keys
+        assert key.startswith(f"{model}@")
+        assert statistics.runs(key) == statistics_of(fleet).runs(key)
+        assert sum(table.runs for table in statistics.tables.values()) == 3
 
 
 def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced(
@@ -225,7 +252,7 @@ def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int)
     named |= {"bandit_last_update_timestamp_seconds"}
 
     def told() -> dict[str, float]:
-        return samples(metrics_port, steady_fleet.plan.model)
+        return samples(metrics_port, steady_fleet.plan.name)
 
     wait_for(
         lambda: named <= {name.partition("{")[0] for name in told()} and told()['jobs{state="succeeded"}'] >= 1, RAY_S

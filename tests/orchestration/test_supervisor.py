@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,8 +19,8 @@ from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
-from fastflow_ray.queue.reaper import Reaper
 from orchestration.autoscale import Limits
+from orchestration.backlog import Backlog, total
 from orchestration.hung_workers import CLING_S, SILENCE_S, HungWorkers
 from orchestration.supervisor import FleetStatus, Supervisor
 from orchestration.worker_pool import WorkerSight, WorkerState
@@ -33,6 +33,7 @@ class Scene:
     queue: JobQueue
     cluster: PaperCluster
     limits: Limits
+    others: Sequence[JobQueue] = ()  # further models' queues
     now_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -40,8 +41,8 @@ class Scene:
 
     def successor(self) -> Supervisor:
         """A supervisor that starts with nothing in its head."""
-        reaper = Reaper(self.queue, grace_s=0.0)
-        return Supervisor(self.queue, PaperPool(self.cluster), self.limits, reaper, "w-", lambda: self.now_s)
+        backlog = Backlog([self.queue, *self.others], grace_s=0.0)
+        return Supervisor("m", backlog, PaperPool(self.cluster), self.limits, "w-", lambda: self.now_s)
 
     def submit(self, jobs: int) -> None:
         """Put jobs on the queue."""
@@ -62,9 +63,9 @@ class Scene:
 
 @pytest.fixture
 def scene(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> Callable[..., Scene]:
-    def begin(gpus: int = 99, **limits: float) -> Scene:
-        queue = closed_after(open_queue(valkey.url, model))
-        return Scene(queue, PaperCluster(gpus), Limits(**limits))  # type: ignore[arg-type]
+    def begin(gpus: int = 99, models: int = 1, **limits: float) -> Scene:
+        queue, *others = (closed_after(open_queue(valkey.url, f"{model}-{n}")) for n in range(models))
+        return Scene(queue, PaperCluster(gpus), Limits(**limits), others)  # type: ignore[arg-type]
 
     return begin
 
@@ -87,6 +88,33 @@ def test_without_work_it_shrinks_to_its_floor_when_patience_ends_and_not_before(
     assert fleet.ticks(59).count(WorkerState.IDLE) == 3
     assert fleet.ticks(4).workers == ()
     assert fleet.ticks(1).exits == {"dismissed": 3}
+
+
+def test_it_grows_for_the_work_of_all_its_models_and_reaps_in_every_queue(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=0, ceiling=9, models=2)
+    other = fleet.others[0]
+    fleet.submit(2)
+    lost = other.submit(VideoJob(prompt="a red circle", model=other.name))
+    status = fleet.ticks(1)
+    assert status.wanted == 3
+    assert (status.depth.queued, status.depth.submitted) == (3, 3)
+    assert {model: depth.queued for model, depth in status.depths.items()} == {fleet.queue.name: 2, other.name: 1}
+
+    claim = other.claim("a worker that dies", lease_s=0.05)
+    assert claim is not None
+    assert claim.job_id == lost.job_id
+    wait_for(lambda: fleet.ticks(1).depths[other.name].queued == 1)
+
+
+@pytest.mark.parametrize(
+    ("paused", "expected"), [((None, None), None), (("upkeep", None), None), (("upkeep", "cost"), "upkeep")]
+)
+def test_a_backlog_is_paused_when_none_of_its_queues_gives_out_jobs(
+    paused: tuple[str | None, str | None], expected: str | None
+) -> None:
+    depths = [QueueDepth(queued=n, oldest_queued_age_s=n, paused=why) for n, why in enumerate(paused, start=1)]
+    assert total(depths) == QueueDepth(queued=3, oldest_queued_age_s=2.0, paused=expected)
+    assert total([]) == QueueDepth()
 
 
 def test_a_busy_worker_is_never_too_many(scene: Callable[..., Scene]) -> None:
@@ -243,9 +271,11 @@ def test_a_tick_without_redis_changes_nothing_and_the_next_goes_on(
 
 
 def test_a_status_in_one_line_leaves_out_what_there_is_none_of() -> None:
-    idle = FleetStatus("m", workers=(WorkerSight("w-0", WorkerState.IDLE),), depth=QueueDepth(queued=1, succeeded=2))
+    idle = FleetStatus(
+        "m", workers=(WorkerSight("w-0", WorkerState.IDLE),), depths={"m": QueueDepth(queued=1, succeeded=2)}
+    )
     assert idle.in_one_line() == "workers: 1 idle; jobs: 1 queued, 0 running, 2 done"
-    troubled = FleetStatus("m", depth=QueueDepth(delayed=3, dead=4), trouble="Redis is away; bring it back")
+    troubled = FleetStatus("m", depths={"m": QueueDepth(delayed=3, dead=4)}, trouble="Redis is away; bring it back")
     assert troubled.in_one_line() == (
         "workers: none; jobs: 0 queued, 0 running, 0 done, 3 delayed, 4 failed; Redis is away; bring it back"
     )

@@ -1,0 +1,53 @@
+"""The statistics of a fleet that serves several models, each kept with its model's queue.
+
+So whoever serves a model, in whatever fleet, learns from all who do. Knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fastflow_ray.bandit.statistics import Statistics
+from orchestration.arm_statistics import FleetStatistics
+
+
+class StatisticsByModel:
+    """An `ObservationSink` over one `FleetStatistics` per model."""
+
+    def __init__(self, each: Mapping[str, FleetStatistics]) -> None:
+        """By model, at least one."""
+        self._each = dict(each)
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        """Add every model's part of a delta once per (worker, sequence); answers the snapshot of all models after it.
+
+        Raises as `FleetStatistics.merge`. Some parts may then have been written down; the delta can be sent again as it
+        is, for those will not count twice.
+        """
+        if len(self._each) == 1:
+            (statistics,) = self._each.values()
+            return statistics.merge(worker, sequence, delta)
+        parts = self._parts(Statistics.from_json(delta))
+        for model, part in parts.items():
+            self._each[model].merge(worker, sequence, part.to_json())
+        return _together([statistics.latest() for statistics in self._each.values()])
+
+    def snapshot(self) -> str:
+        """What all models' stores hold now; raises as `FleetStatistics.snapshot`."""
+        return _together([statistics.snapshot() for statistics in self._each.values()])
+
+    def _parts(self, delta: Statistics) -> dict[str, Statistics]:
+        parts: dict[str, Statistics] = {}
+        for key in delta.keys:
+            model = self._model_of(key)
+            parts[model] = parts.get(model, Statistics()).merge(delta.of(key))
+        return parts
+
+    def _model_of(self, key: str) -> str:
+        """A policy key begins with its model's name and an @; one that names none of the fleet's goes to the first."""
+        name = key.partition("@")[0]
+        return name if name in self._each else next(iter(self._each))
+
+
+def _together(snapshots: Sequence[str]) -> str:
+    return snapshots[0] if len(snapshots) == 1 else Statistics.sum_of(snapshots).to_json()
