@@ -6,6 +6,7 @@ by a mere clock: a worker whose device hangs falls silent, and is forgotten like
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,8 @@ from contextlib import suppress
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.worker_card import WorkerCard
+
+log = logging.getLogger(__name__)
 
 
 class CardKeeper:
@@ -68,8 +71,14 @@ class CardKeeper:
     def _keep(self) -> None:
         while self._news.wait() and not self._over.is_set():
             self._news.clear()
-            if self._cards() != self._shown or self._clock() - self._shown_s >= self._beat_s:
-                self.show(self._lease_s)
+            try:
+                self._refresh()
+            except Exception:  # a thread that ended here would leave a worker that works without a card
+                log.warning("! a card was not shown; the next sign of life shows it", exc_info=True)
+
+    def _refresh(self) -> None:
+        if self._cards() != self._shown or self._clock() - self._shown_s >= self._beat_s:
+            self.show(self._lease_s)
 
     def _cards(self) -> list[WorkerCard]:
         return [self._card(queue.name) for queue in self._queues]

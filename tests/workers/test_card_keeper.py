@@ -83,3 +83,14 @@ def test_signs_of_life_between_two_beats_cost_the_queue_nothing(desk: Desk, monk
     desk.keeper.heard_of()
     wait_for(lambda: laid)
     assert laid == [desk.card], "nothing was told before there was news"
+
+
+def test_a_card_that_could_not_be_made_once_is_shown_at_the_next_sign_of_life(desk: Desk) -> None:
+    wait_for(lambda: desk.shown() == [[desk.card]] * 2)
+    card, desk.card = desk.card, None  # type: ignore[assignment]  # a defect
+    desk.keeper.heard_of()
+    wait_for(lambda: not desk.keeper._news.is_set())
+    desk.card = WorkerCard("w", "cpu", "busy", "job-1")
+    desk.keeper.heard_of()
+    wait_for(lambda: desk.shown() == [[desk.card]] * 2)
+    assert desk.card != card
