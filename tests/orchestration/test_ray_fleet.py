@@ -22,7 +22,7 @@ from waiting import RAY_S, wait_for
 
 from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.statistics import Statistics
-from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
@@ -169,6 +169,32 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced
     assert (record().attempts, record().crashes) == (2, 1)
     wait_for(lambda: workers_of(steady_fleet)[victim] not in (None, pid), RAY_S)
     assert workers_of(steady_fleet).keys() == pids.keys()
+
+
+@pytest.mark.fault
+def test_a_job_may_cost_as_many_workers_as_its_fleet_was_told(
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter
+) -> None:
+    fleet = raise_fleet(floor=1, ceiling=1, max_crashes=3)
+    queue = closed_after(queue_of(fleet))
+    job_id = submit(fleet, width=64, height=64, frames=17, steps=200, acceleration="off")
+
+    def record() -> JobRecord:
+        found = queue.get(job_id)
+        assert found is not None
+        return found
+
+    def is_made(deaths: int) -> bool:
+        now = record()
+        return now.state is JobState.RUNNING and now.crashes == deaths and now.progress.step > 0
+
+    for deaths in range(2):
+        wait_for(lambda deaths=deaths: is_made(deaths), RAY_S)
+        pid = pid_of(ray.get_actor(record().worker or "nobody", NAMESPACE))
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: record().state in TERMINAL, timeout_s=200)
+    assert (record().state, record().attempts, record().crashes) == (JobState.SUCCEEDED, 3, 2)
 
 
 def test_a_supervisor_that_is_killed_comes_back_and_finds_its_workers(steady_fleet: Fleet) -> None:
