@@ -24,7 +24,7 @@ class Books:
     struck: int  # whose record somebody deleted by hand
     # What stands beside the states and has to agree with them.
     listed: int
-    ready: int  # in the lanes
+    ready: int  # in the lanes, or to be looked for only
     waiting: int  # by tenant
     working: int  # by tenant
 
@@ -41,7 +41,7 @@ class Books:
         if self.listed != self.on_the_books:
             yield f"{self.on_the_books} jobs are in a state, {self.listed} are listed"
         if self.ready != self.queued:
-            yield f"{self.queued} jobs are queued, {self.ready} stand in a lane; the others would never run"
+            yield f"{self.queued} jobs are queued, {self.ready} stand in a lane or are looks; the rest would never run"
         if self.waiting != self.queued + self.delayed:
             yield f"{self.queued + self.delayed} jobs wait, the tenants' counts say {self.waiting}"
         if self.working != self.running:

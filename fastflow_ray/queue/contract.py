@@ -122,7 +122,8 @@ class JobQueue(Protocol):
 
     def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own
-        jobs go by priority, then by age. Promotes delayed jobs that are due.
+        jobs go by priority, then by age. What is only to be looked for comes before them all, whatever is paused and
+        whoever is at its cap, and is nobody's turn. Promotes delayed jobs that are due.
 
         The nonce is drawn anew for every claim. Whoever got no answer claims under the same again: while the job he was
         given is his, that is the answer, with its fence, and no other attempt is counted."""

@@ -13,6 +13,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     cancelled    zset    kept              id → end of its record, ms
     index        zset    kept              id → number of its submission, for listing
     deadlines    zset    kept              waiting id with a deadline → that, ms
+    looks        zset    kept              queued id that is only to be looked for → since when it is ready, ms
     seats        hash    kept              id → <lane>:<tenant>
     waiting      hash    kept              tenant → its jobs queued or delayed
     working      hash    kept              tenant → its jobs running
@@ -26,7 +27,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     ev           stream  kept, ~10,000     every transition: job, state, attempt, worker
     j:<id>       hash    result TTL        one job; without end until the job has ended
     r:<lane>:<tenant>
-                 zset    kept              ready id → place: (255 - priority)·2^40 + seq
+                 zset    kept              queued id that may be made → place: (255 - priority)·2^40 + seq
     l:<lane>     zset    kept              tenants with ready jobs, below their cap → virtual time
     v:<lane>     zset    kept, ≤ 10,000    other tenants whose virtual time is ahead of the lane's clock → that time
     w:<worker>   hash    one lease         a worker's card: gpu, state, job, publishing, why, beats
@@ -48,6 +49,7 @@ SHARED_KEYS: dict[str, str] = {
     **{state.value: "zset" for state in JobState},
     "index": "zset",
     "deadlines": "zset",
+    "looks": "zset",
     "seats": "hash",
     "waiting": "hash",
     "working": "hash",

@@ -31,7 +31,7 @@ def predicted_wait_s(state: MemoryState, lane: Lane, tenant: str) -> float | Non
         return None
     ahead = 0.0
     for each in Lane:
-        ready = Counter(job.tenant for job in state.within(JobState.QUEUED) if job.lane is each)
+        ready = Counter(job.tenant for job in state.within(JobState.QUEUED) if job.lane is each and not job.look_only)
         seated = {other for other in ready if not state.at_cap(other)}  # the jobs of others cannot begin now
         ready_here = sum(ready[other] for other in seated)
         if each is lane:

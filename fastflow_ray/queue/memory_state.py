@@ -55,7 +55,9 @@ class MemoryState:
         return job if job and job.state is JobState.RUNNING and job.fence == claim.fence else None
 
     def next_ready(self) -> MemoryJob | None:
-        """What a claim takes."""
+        """What a claim takes: first what is only to be looked for, for that is nobody's turn."""
+        if looks := [job for job in self.within(JobState.QUEUED) if job.look_only]:
+            return min(looks, key=lambda job: (job.until_s, job.new.job_id))
         if self.paused is not None:
             return None
         ready = [job for job in self.within(JobState.QUEUED) if not self.at_cap(job.tenant)]
@@ -76,7 +78,7 @@ class MemoryState:
         """An attempt at a ready job."""
         now_s = self.clock()
         job.waited_s = max(0.0, now_s - job.until_s)
-        job.paid = self.turns.pay(job.lane, job.tenant, job.cost)
+        job.paid = 0.0 if job.look_only else self.turns.pay(job.lane, job.tenant, job.cost)
         self.last_fence = job.fence = max(self.last_fence + 1, int(now_s * 1e6))
         self.longest_lease_s = max(self.longest_lease_s, lease_s)
         job.attempts += 1
@@ -149,7 +151,10 @@ class MemoryState:
     def look_once(self, job: MemoryJob, code: str) -> JobState:
         """Have somebody look for its result before it ends so: one of its workers may have published."""
         job.look_only, job.deadline_s = code, math.inf
-        return job.state if job.state is JobState.QUEUED else self.make_ready(job)
+        if job.state is not JobState.QUEUED:
+            return self.make_ready(job)
+        self.changed.notify_all()
+        return job.state
 
     def redrive(self, job: MemoryJob) -> None:
         """Another life for a dead job."""

@@ -11,7 +11,8 @@ from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.queue.keys import PREFIXES, SHARED_KEYS, STATISTICS_KEYS
 
 FOLDER = Path(__file__).parent / "scripts"
-PRELUDE = ("records", "turns", "moves", "leases", "sweeping")  # in this order: each uses those before it
+# In this order: each uses those before it.
+PRELUDE = ("records", "turns", "moves", "endings", "lines", "leases", "sweeping")
 
 
 @dataclass(frozen=True)

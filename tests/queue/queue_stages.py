@@ -78,7 +78,7 @@ class RedisStage:
     def elapse(self, seconds: float) -> None:
         for name in self.names:
             keys = QueueKeys(name)
-            for place in [*JobState, "workers", "deadlines"]:
+            for place in [*JobState, "workers", "deadlines", "looks"]:
                 for member in self.client.zrange(keys.key(place), 0, -1):
                     self.client.zincrby(keys.key(place), -round(seconds * 1000), member)
             for record in [*self.client.scan_iter(match=keys.job("*")), *self.client.scan_iter(match=keys.card("*"))]:

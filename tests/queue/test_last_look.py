@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Claim, JobQueue, JobRecord
+from fastflow_ray.queue.keys import QueueKeys
+from fastflow_ray.queue.script import load_script
+from fastflow_ray.queue.share import Share
 
 JOB = VideoJob(prompt="a small red circle", seed=7, max_attempts=2)
 LEASE_S = 60.0
@@ -137,3 +141,91 @@ def test_a_job_dug_out_is_made_again(stage) -> None:
     queue.fail(take(queue), "worker_lost", "", retryable=False)
     assert queue.redrive(only(queue).job_id)
     assert not take(queue).look_only
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_paused_queue_has_its_lost_jobs_looked_for(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    stage.desk(queue).pause("a new driver")
+    queue.submit(JOB)
+    look = take(queue)
+    assert look.look_only
+    assert queue.claim("w", LEASE_S) is None
+    assert queue.release(look)
+    assert take(queue).job_id == look.job_id
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_tenant_at_its_cap_has_its_lost_jobs_looked_for(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    stage.desk(queue).set_share("default", Share(max_running=0))
+    queue.submit(JOB)
+    assert take(queue).look_only
+    assert queue.claim("w", LEASE_S) is None
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_look_comes_before_every_lane_and_priority(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    queue.submit(JOB.model_copy(update={"lane": Lane.INTERACTIVE, "tenant": "anna", "priority": 255}))
+    assert take(queue).look_only
+    assert not take(queue).look_only
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_tenant_pays_for_attempts_and_not_for_looks(stage, given_back: bool) -> None:
+    """It has had one turn and the other two, so it has the next two: one to catch up, and one as the first by name."""
+    queue = stage.open(max_crashes=1)
+    queue.submit(JOB)
+    take(queue)
+    others = JOB.model_copy(update={"tenant": "other"})
+    for _ in range(2):
+        queue.submit(others)
+        assert queue.claim("w", 10 * LEASE_S)
+    assert crash(queue, stage) is JobState.QUEUED
+    for job in [JOB, others] * 2:
+        queue.submit(job)
+    look = take(queue)
+    assert look.look_only
+    if given_back:
+        assert queue.release(look)
+        assert take(queue).job_id == look.job_id
+    assert [tenant_of(queue, take(queue)) for _ in range(4)] == ["default", "default", "other", "other"]
+
+
+def tenant_of(queue: JobQueue, claim: Claim) -> str:
+    record = queue.get(claim.job_id)
+    assert record
+    return record.tenant
+
+
+def test_what_has_waited_longest_is_looked_for_first(stage) -> None:
+    queue = stage.open(max_crashes=1)
+    claims = []
+    for _ in range(3):
+        queue.submit(JOB)
+        claims.append(take(queue))
+    stage.elapse(LEASE_S + 1)
+    for seen in sorted(queue.expired(), key=lambda seen: -seen.fence):
+        queue.requeue(seen)
+        stage.elapse(1)
+    assert [take(queue).job_id for _ in claims] == [claim.job_id for claim in reversed(claims)]
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_waiting_look_counts_as_queued_and_may_be_cancelled(stage, code: str) -> None:
+    queue = about_to_end(stage, code)
+    desk = stage.desk(queue)
+    assert (queue.depth().queued, desk.books().ready, list(desk.books().complaints())) == (1, 1, [])
+    assert queue.cancel(only(queue).job_id) is JobState.CANCELLED
+    assert (queue.depth().queued, desk.books().ready, list(desk.books().complaints())) == (0, 0, [])
+    assert queue.claim("w", LEASE_S) is None
+
+
+def test_nobody_who_waits_at_a_paused_queue_sleeps_over_a_look(redis_stage) -> None:
+    queue = about_to_end(redis_stage, "worker_lost")
+    redis_stage.desk(queue).pause("a new driver")
+    next_due, keys = load_script("next_due"), QueueKeys(queue.name).for_scripts()
+    assert redis_stage.connection.run(next_due, keys) == 0
+    take(queue)
+    assert redis_stage.connection.run(next_due, keys) == -1

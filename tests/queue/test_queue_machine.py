@@ -173,15 +173,20 @@ class QueueMachine(RuleBasedStateMachine):
             for job_id, job in self.jobs.items()
             if self.may_run(job)
         }
+        looks = {job_id for job_id, job in self.jobs.items() if job.state is JobState.QUEUED and job.look}
         claim = self.queue.claim("w", LEASE_S, str(self.nonce))
-        if not order:
+        if not order and not looks:
             assert claim is None
             return multiple()
-        job_id = min(order, key=order.__getitem__)
+        job_id = claim.job_id if looks else min(order, key=order.__getitem__)
+        assert job_id in looks or not looks  # among several the order is nobody's promise
         job = self.jobs[job_id]
         assert (claim.job_id, claim.attempt, claim.crashes) == (job_id, job.attempts + 1, job.crashes)
         assert claim.look_only == job.look
-        self.pay(job)
+        if job.look:
+            job.paid = 0.0
+        else:
+            self.pay(job)
         job.go(JobState.RUNNING, self.now_s + LEASE_S)
         job.attempts, job.fence, job.heartbeats, job.nonce = claim.attempt, claim.fence, 0, self.nonce
         self.fences.append(claim.fence)

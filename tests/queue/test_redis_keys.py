@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from queue_stages import RedisStage, assert_keys_as_listed
+from waiting import wait_for
 
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.video_job import VideoJob
@@ -33,7 +34,18 @@ def use(stage: RedisStage) -> JobQueue:
     while queue.claim("w", LEASE_S):
         pass
     queue.submit(VideoJob(prompt="x", seed=1, tenant="free"))
+    lose_one_cancelled(queue)
+    queue.submit(VideoJob(prompt="x", seed=1, tenant="free"))
     return queue
+
+
+def lose_one_cancelled(queue: JobQueue) -> None:
+    """Its worker dies, so that it is only to be looked for."""
+    lost = queue.claim("w", 0.001)
+    assert lost
+    queue.cancel(lost.job_id)
+    (seen,) = wait_for(queue.expired)
+    queue.requeue(seen)
 
 
 def present(stage: RedisStage, queue: JobQueue) -> set[str]:

@@ -10,11 +10,11 @@ for _, name in ipairs({'submitted', 'forgotten', 'expired', 'struck'}) do
 end
 books[#books + 1] = redis.call('ZCARD', index)
 
-local in_lanes = 0
+local ready_to_go = redis.call('ZCARD', looks)
 for _, tenant in ipairs(redis.call('HKEYS', waiting)) do
-  for _, lane in ipairs(LANES) do in_lanes = in_lanes + redis.call('ZCARD', queue_of(lane, tenant)) end
+  for _, lane in ipairs(LANES) do ready_to_go = ready_to_go + redis.call('ZCARD', queue_of(lane, tenant)) end
 end
-books[#books + 1] = in_lanes
+books[#books + 1] = ready_to_go
 for _, book in ipairs({waiting, working}) do
   local sum = 0
   for _, number in ipairs(redis.call('HVALS', book)) do sum = sum + sane(number) end

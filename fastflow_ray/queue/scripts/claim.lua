@@ -24,17 +24,21 @@ for _, id in ipairs(due) do
   if known(id) then make_ready(id) else strike(id) end
 end
 
-local function first_of(lane, tenant)
+-- The first of a line, or of the looks.
+local function first_of(line)
   while true do
-    local id = redis.call('ZRANGE', queue_of(lane, tenant), 0, 0)[1]
-    if not id then return nil end
-    if known(id) and stands_in(id, 'queued') then
-      if in_time(id, now_ms) then return id end
-      end_late(id, ttl_ms)  -- more were overdue than one call may handle
-    else
-      redis.call('ZREM', queue_of(lane, tenant), id)
-      if not known(id) then strike(id) end  -- its record was deleted by hand
-    end
+    local id = redis.call('ZRANGE', line, 0, 0)[1]
+    if not id or (known(id) and stands_in(id, 'queued')) then return id end
+    redis.call('ZREM', line, id)
+    if not known(id) then strike(id) end  -- its record was deleted by hand
+  end
+end
+
+local function first_in_time(lane, tenant)
+  while true do
+    local id = first_of(queue_of(lane, tenant))
+    if not id or in_time(id, now_ms) then return id end
+    end_late(id, ttl_ms)  -- more were overdue than one call may handle
   end
 end
 
@@ -43,7 +47,7 @@ local function next_ready()
     while true do
       local tenant = redis.call('ZRANGE', turns .. lane, 0, 0)[1]
       if not tenant then break end
-      local id = first_of(lane, tenant)
+      local id = first_in_time(lane, tenant)
       if id and not at_cap(tenant) then return id, lane, tenant end
       leave_seat(lane, tenant)  -- or it would hide the others
       if id then redis.call('SADD', capped, tenant) end
@@ -61,14 +65,19 @@ local function pay(id, lane, tenant)
   set(id, 'paid', exact(paid))
 end
 
-local id, lane, tenant
-if not paused() then id, lane, tenant = next_ready() end
+local id, lane, tenant = first_of(looks)
+if not id and not paused() then id, lane, tenant = next_ready() end
 heard_of(worker, lease_ms)
 if not id then
   redis.call('DEL', wake)  -- nobody waits: old tokens mean nothing
   return false
 end
-pay(id, lane, tenant)
+if lane then
+  pay(id, lane, tenant)
+else  -- a look is nobody's turn
+  lane, tenant = seat_of(id)
+  set(id, 'paid', 0)
+end
 local waited_ms = math.max(0, now_ms - tonumber(stands_in(id, 'queued')))
 
 -- INCR alone would issue a fence twice after the tail of the append-only file was lost; the clock does not.

@@ -1,4 +1,5 @@
 -- Answers in how many ms there may be work: 0 now, -1: nothing is delayed either.
+if redis.call('EXISTS', looks) == 1 then return 0 end
 for _, lane in ipairs(LANES) do
   if not paused() and redis.call('EXISTS', turns .. lane) == 1 then return 0 end
 end
