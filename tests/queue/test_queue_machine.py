@@ -310,6 +310,15 @@ class QueueMachine(RuleBasedStateMachine):
         assert state is job.state
         self.end_overdue()
 
+    @rule(crashes=st.integers(1, MAX_CRASHES))
+    def workers_die(self, crashes: int) -> None:
+        """Often enough that jobs come to be looked for only."""
+        for _ in range(crashes):
+            self.claim(unheard=False)
+            self.time_passes(6)
+            for seen in self.queue.expired():
+                self.requeue(seen)
+
     @rule(job_id=ids)
     def redrive(self, job_id: str) -> None:
         redriven = self.queue.redrive(job_id)
