@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
@@ -24,23 +25,25 @@ def publish_video(
 ) -> tuple[Manifest, dict[str, float]]:
     """Encode, upload, and win or lose against other attempts: the job's result, and the seconds of every phase.
 
-    `on_step` hears of every file that is sent or read back, and may end it before. Raises StorageFailed.
+    `on_step` hears of every frame that is encoded and of every part of a file that is sent or read back, and may end it
+    before; it may be called from other threads. Raises StorageFailed.
     """
     with ScratchFolder(Path(gettempdir())) as folder:
-        on_step(StepReport("encode"))
+        on_frame = partial(on_step, StepReport("encode"))
+        on_frame()
         began_s = time.perf_counter()
-        files = _encode(video, folder)
+        files = _encode(video, folder, on_frame)
         encoded_s = time.perf_counter()
         phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
-        on_file = partial(on_step, StepReport("upload"))
-        on_file()
-        manifest = publisher.publish(_describe(video, claim, phase_s), files, on_file)
+        on_progress = partial(on_step, StepReport("upload"))
+        on_progress()
+        manifest = publisher.publish(_describe(video, claim, phase_s), files, on_progress)
         return manifest, phase_s | {"upload": time.perf_counter() - encoded_s}
 
 
-def _encode(video: Video, folder: Path) -> dict[str, tuple[Path, str]]:
+def _encode(video: Video, folder: Path, on_frame: Callable[[], None]) -> dict[str, tuple[Path, str]]:
     film, thumbnail, spritesheet = folder / "video.mp4", folder / "thumbnail.png", folder / "spritesheet.png"
-    write_video(video.generation.frames, film, video.spec.fps)
+    write_video(video.generation.frames, film, video.spec.fps, on_frame)
     write_thumbnail(video.generation.frames, thumbnail)
     write_spritesheet(video.generation.frames, spritesheet)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,9 +21,12 @@ X264 = {"crf": "12", "preset": "medium", "threads": "4", "x264-params": "mbtree=
 MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
 
 
-def write_video(frames: npt.NDArray[np.floating], path: Path, fps: int) -> None:
+def write_video(
+    frames: npt.NDArray[np.floating], path: Path, fps: int, on_frame: Callable[[], None] = lambda: None
+) -> None:
     """Write float frames (F, H, W, 3) in [0, 1] as mp4: H.264, yuv420p, BT.709, nearly without visible loss.
 
+    `on_frame` hears of every frame that the encoder took, and may raise to end it.
     Raises InvalidOutput on NaN, InvalidInput on odd sides, StorageFailed if the file cannot be written.
     """
     pixels = to_bytes(frames)
@@ -31,7 +35,7 @@ def write_video(frames: npt.NDArray[np.floating], path: Path, fps: int) -> None:
         raise InvalidInput(f"{width}x{height} px cannot be encoded; both sides have to be even")
     try:
         with av.open(str(path), "w", format="mp4", options=MP4) as container:
-            _encode(container, pixels, fps)
+            _encode(container, pixels, fps, on_frame)
     except (av.FFmpegError, OSError) as error:
         raise StorageFailed(f"cannot write {path}: {error}; is there space in the temporary folder?") from error
 
@@ -48,7 +52,9 @@ def read_video(path: Path) -> Frames:
     return np.stack(pixels).astype(np.float32) / np.float32(255.0)
 
 
-def _encode(container: av.container.OutputContainer, pixels: npt.NDArray[np.uint8], fps: int) -> None:
+def _encode(
+    container: av.container.OutputContainer, pixels: npt.NDArray[np.uint8], fps: int, on_frame: Callable[[], None]
+) -> None:
     _, height, width, _ = pixels.shape
     stream = container.add_stream("libx264", rate=fps, options=X264)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -60,4 +66,5 @@ def _encode(container: av.container.OutputContainer, pixels: npt.NDArray[np.uint
         frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         frame.pts, frame.time_base = index, Fraction(1, fps)
         container.mux(stream.encode(frame))
+        on_frame()
     container.mux(stream.encode())

@@ -16,8 +16,9 @@ class Store(Protocol):
     def check(self) -> None:
         """Prove at start-up that we can write, read back and delete; probe conditional writes."""
 
-    def put_file(self, key: str, path: Path, content_type: str) -> None:
-        """Write a file whole, or not at all."""
+    def put_file(self, key: str, path: Path, content_type: str, on_progress: Callable[[], None] = lambda: None) -> None:
+        """Write a file whole, or not at all. `on_progress` hears of every MiB, or less, that went; it may be called
+        from other threads, from several at once, and may raise to end it."""
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Write bytes whole, or not at all."""
@@ -25,8 +26,8 @@ class Store(Protocol):
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         """Write unless the key exists; False: it existed and is untouched."""
 
-    def get_bytes(self, key: str) -> bytes | None:
-        """The value, or None if there is none."""
+    def get_bytes(self, key: str, on_progress: Callable[[], None] = lambda: None) -> bytes | None:
+        """The value, or None if there is none; `on_progress` hears of every MiB that came, and may raise to end it."""
 
     def size(self, key: str) -> int | None:
         """Bytes stored under the key, or None."""

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import BinaryIO
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.keys import checked_doomed_prefix, checked_key, checked_prefix
+from fastflow_ray.storage.parts import parts_of
 
 NOT_ALLOWED = "give this user the right to write there, or choose another folder"
 REMEDIES = {
@@ -51,10 +51,10 @@ class FolderStore:
         finally:
             self.delete_prefix(key)
 
-    def put_file(self, key: str, path: Path, content_type: str) -> None:
+    def put_file(self, key: str, path: Path, content_type: str, on_progress: Callable[[], None] = lambda: None) -> None:
         """Copy the file at `path`; the content type is for stores that keep one."""
         with _explained(f"read {path}"), path.open("rb") as source:
-            self._write(key, source, _replace)
+            self._write(key, source, _replace, on_progress)
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Write the bytes."""
@@ -64,11 +64,14 @@ class FolderStore:
         """Write unless the key exists; of several at once exactly one gets True."""
         return self._write(key, io.BytesIO(data), _link)
 
-    def get_bytes(self, key: str) -> bytes | None:
+    def get_bytes(self, key: str, on_progress: Callable[[], None] = lambda: None) -> bytes | None:
         """The value, or None."""
         path = self._path(key)
         with _explained(f"read {path}"):
-            return path.read_bytes() if path.is_file() else None
+            if not path.is_file():
+                return None
+            with path.open("rb") as source:
+                return b"".join(parts_of(source, on_progress))
 
     def size(self, key: str) -> int | None:
         """Bytes stored, or None."""
@@ -103,13 +106,19 @@ class FolderStore:
     def _key(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _write(self, key: str, source: BinaryIO, settle: Callable[[Path, Path], bool]) -> bool:
+    def _write(
+        self,
+        key: str,
+        source: BinaryIO,
+        settle: Callable[[Path, Path], bool],
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> bool:
         path = self._path(key)
         with _explained(f"write {path}"):
             unfinished, sink = _open_beside(path)
             try:
                 with sink:
-                    shutil.copyfileobj(source, sink)
+                    sink.writelines(parts_of(source, on_progress))
                     sink.flush()
                     os.fsync(sink.fileno())
                 settled = settle(unfinished, path)

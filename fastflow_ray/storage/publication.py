@@ -51,15 +51,16 @@ class Publisher:
                 raise StorageFailed(f"{where} cannot be trusted: {what}; {remedy}")
         return manifest
 
-    def publish(self, outcome: Outcome, files: LocalFiles, on_file: Callable[[], None] = lambda: None) -> Manifest:
+    def publish(self, outcome: Outcome, files: LocalFiles, on_progress: Callable[[], None] = lambda: None) -> Manifest:
         """Make the files the job's result, unless it has one; the answer is the result, ours or the earlier one.
 
         `files` maps names to (path, content type); `video` at /tmp/x.mp4 gets the key `jobs/<id>/<fence>/video.mp4`.
-        `on_file` hears of each file before it is sent and before it is read back, and may raise to end the attempt.
+        `on_progress` hears of each file before it is sent and before it is read back, and of every part of it that
+        went or came; it may raise to end the attempt, and may be called from other threads.
         """
         if published := self.find(outcome.job_id):
             return published
-        manifest = Manifest(**outcome.model_dump(), files=self._upload_all(outcome, files, on_file))
+        manifest = Manifest(**outcome.model_dump(), files=self._upload_all(outcome, files, on_progress))
         self._shelf.put(manifest)
         return self._winner(manifest)
 
@@ -88,10 +89,12 @@ class Publisher:
 
         return self.store.delete_prefix(folder, spared) if self.store.conditional else 0
 
-    def _upload_all(self, outcome: Outcome, files: LocalFiles, on_file: Callable[[], None]) -> dict[str, StoredFile]:
+    def _upload_all(
+        self, outcome: Outcome, files: LocalFiles, on_progress: Callable[[], None]
+    ) -> dict[str, StoredFile]:
         with ExitStack() as on_failure:
             on_failure.callback(self._try_to_discard, outcome)
-            uploaded = {name: self._upload(outcome, name, *local, on_file) for name, local in files.items()}
+            uploaded = {name: self._upload(outcome, name, *local, on_progress) for name, local in files.items()}
             on_failure.pop_all()
         return uploaded
 
@@ -100,22 +103,22 @@ class Publisher:
             self.discard(outcome.job_id, outcome.fence)
 
     def _upload(
-        self, outcome: Outcome, name: str, path: Path, content_type: str, on_file: Callable[[], None]
+        self, outcome: Outcome, name: str, path: Path, content_type: str, on_progress: Callable[[], None]
     ) -> StoredFile:
         if not FILE_NAME.fullmatch(name):
             raise InvalidInput(f"{name[:80]!r} cannot name a file of a result; use a word such as video")
         key = f"{attempt_folder(outcome.job_id, outcome.fence)}{name}{path.suffix}"
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        on_file()
-        self.store.put_file(key, path, content_type)
-        on_file()
-        self._verify(key, sha256)
+        on_progress()
+        self.store.put_file(key, path, content_type, on_progress)
+        on_progress()
+        self._verify(key, sha256, on_progress)
         return StoredFile(key=key, size=path.stat().st_size, sha256=sha256, content_type=content_type)
 
-    def _verify(self, key: str, sha256: str) -> None:
+    def _verify(self, key: str, sha256: str, on_progress: Callable[[], None]) -> None:
         """Read back and hash here: the checksums that servers offer are not the same everywhere, nor always checked."""
-        stored = self.store.get_bytes(key)
+        stored = self.store.get_bytes(key, on_progress)
         if stored is None or hashlib.sha256(stored).hexdigest() != sha256:
             raise StorageFailed(f"{key} in {self.store.url} is not what was uploaded; check the store, then try again")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.keys import checked_doomed_prefix, checked_key, checked_prefix
+from fastflow_ray.storage.parts import parts_of
 from fastflow_ray.storage.s3_errors import error_code, explanation, without_login
 
 # At worst a dead server costs about four times 5 s, a silent one about four times 20 s, before StorageFailed.
@@ -69,10 +70,13 @@ class S3Store:
         if self.size(key) is not None:
             raise StorageFailed(f"cannot delete from {self.url}; grant s3:DeleteObject")
 
-    def put_file(self, key: str, path: Path, content_type: str) -> None:
+    def put_file(self, key: str, path: Path, content_type: str, on_progress: Callable[[], None] = lambda: None) -> None:
         """Upload the file, a big one in parts; an upload that fails leaves no parts behind."""
+        about = {"ContentType": content_type}
         with self._explained("write", key), path.open("rb") as source:
-            self._client.upload_fileobj(source, self.bucket, self._name(key), {"ContentType": content_type})
+            self._client.upload_fileobj(
+                source, self.bucket, self._name(key), about, Callback=lambda bytes_sent: on_progress()
+            )
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Upload the bytes."""
@@ -90,16 +94,17 @@ class S3Store:
         with self._explained("write", key):
             return self._put_new(key, data, content_type)
 
-    def get_bytes(self, key: str) -> bytes | None:
+    def get_bytes(self, key: str, on_progress: Callable[[], None] = lambda: None) -> bytes | None:
         """The value, or None."""
         with self._explained("read", key):
             try:
-                data: bytes = self._client.get_object(Bucket=self.bucket, Key=self._name(key))["Body"].read()
+                found = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
             except ClientError as error:
                 if error_code(error) in ABSENT:
                     return None
                 raise
-            return data
+            with closing(found["Body"]) as body:
+                return b"".join(parts_of(body, on_progress))
 
     def size(self, key: str) -> int | None:
         """Bytes stored, or None."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,11 @@ class DeadlyStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def put_file(self, key: str, path: Path, content_type: str) -> None:
+    def put_file(self, key: str, path: Path, content_type: str, on_progress: Callable[[], None] = lambda: None) -> None:
         """Upload one of the job's files."""
         job_id = _job_of(key)
         self._deaths.at(("nothing uploaded", "one file uploaded")[min(self._files[job_id], 1)], job_id)
-        self._store.put_file(key, path, content_type)
+        self._store.put_file(key, path, content_type, on_progress)
         self._files[job_id] += 1
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
@@ -120,9 +121,10 @@ class BlindStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def get_bytes(self, key: str) -> bytes | None:
+    def get_bytes(self, key: str, *on_progress: Callable[[], None]) -> bytes | None:
         """What is there; of manifests, only those he tried to put."""
-        return None if key.endswith("/result.json") and key not in self._seen else self._store.get_bytes(key)
+        unseen = key.endswith("/result.json") and key not in self._seen
+        return None if unseen else self._store.get_bytes(key, *on_progress)
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         """Put the manifest."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 
-from fastflow_ray.errors import InvalidInput, InvalidOutput, StorageFailed
+from fastflow_ray.errors import InvalidInput, InvalidOutput, LeaseLost, StorageFailed
 from fastflow_ray.media.fidelity import psnr_db
 from fastflow_ray.media.frames import Frames
 from fastflow_ray.media.video import read_video, write_video
@@ -39,6 +39,18 @@ def test_what_is_read_back_is_close(clip: Frames, tmp_path: Path) -> None:
     assert back.shape == clip.shape
     assert back.dtype == np.float32
     assert psnr_db(back, clip) > 32.0
+
+
+def test_every_frame_is_heard_of_and_may_be_the_last(clip: Frames, tmp_path: Path) -> None:
+    heard: list[int] = []
+    write_video(clip, tmp_path / "x.mp4", fps=8, on_frame=lambda: heard.append(1))
+    assert len(heard) == len(clip)
+
+    def lose() -> None:
+        raise LeaseLost("the job was taken")
+
+    with pytest.raises(LeaseLost):
+        write_video(clip, tmp_path / "y.mp4", fps=8, on_frame=lose)
 
 
 def test_a_plain_colour_comes_back_as_it_was(clip: Frames, tmp_path: Path) -> None:

@@ -166,8 +166,8 @@ class BadLine(FolderStore):
 
     cuts: tuple[int, ...] = ()
 
-    def get_bytes(self, key: str) -> bytes | None:
-        text = super().get_bytes(key)
+    def get_bytes(self, key: str, *on_progress: Callable[[], None]) -> bytes | None:
+        text = super().get_bytes(key, *on_progress)
         if text is None or not key.endswith(".json") or not self.cuts:
             return text
         cut, *rest = self.cuts

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,8 @@ def test_a_disk_that_forgets_does_not_pass_the_check(tmp_path: Path) -> None:
     class ForgetfulDisk(FolderStore):
         """A disk that answers every read with zeros."""
 
-        def get_bytes(self, key: str) -> bytes | None:
-            value = super().get_bytes(key)
+        def get_bytes(self, key: str, *on_progress: Callable[[], None]) -> bytes | None:
+            value = super().get_bytes(key, *on_progress)
             return value and bytes(len(value))
 
     with pytest.raises(StorageFailed, match="does not hold what is written"):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from leaks import ClosedAfter
 
-from fastflow_ray.errors import InvalidInput, StorageFailed
+from fastflow_ray.errors import InvalidInput, LeaseLost, StorageFailed
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.parts import PART_BYTES
 
 BIG = bytes(range(256)) * 4 * 1024 * 9  # 9 MiB: an S3 client uploads it in two parts
 BAD_KEYS = [
@@ -85,6 +86,33 @@ def test_a_file_arrives_whole(store: Store, tmp_path: Path) -> None:
     store.put_file("jobs/1/video.mp4", video, "video/mp4")
     assert store.size("jobs/1/video.mp4") == len(BIG)
     assert store.get_bytes("jobs/1/video.mp4") == BIG
+
+
+def test_a_long_way_gives_signs_of_life(store: Store, tmp_path: Path) -> None:
+    video, parts = tmp_path / "video.mp4", len(BIG) / PART_BYTES
+    video.write_bytes(BIG)
+    sent: list[int] = []
+    store.put_file("jobs/1/video.mp4", video, "video/mp4", lambda: sent.append(1))
+    assert len(sent) >= parts
+    read: list[int] = []
+    assert store.get_bytes("jobs/1/video.mp4", lambda: read.append(1)) == BIG
+    assert len(read) >= parts
+
+
+def test_whoever_hears_of_the_way_may_end_it(store: Store, tmp_path: Path) -> None:
+    video = tmp_path / "video.mp4"
+    video.write_bytes(BIG)
+    with pytest.raises(LeaseLost, match="taken"):
+        store.put_file("jobs/1/video.mp4", video, "video/mp4", _lose)
+    assert store.get_bytes("jobs/1/video.mp4") is None
+    assert store.delete_prefix("jobs/1/") == 0
+    store.put_file("jobs/1/video.mp4", video, "video/mp4")
+    with pytest.raises(LeaseLost, match="taken"):
+        store.get_bytes("jobs/1/video.mp4", _lose)
+
+
+def _lose() -> None:
+    raise LeaseLost("the job was taken")
 
 
 def test_a_local_file_that_is_gone_is_named(any_store: Store, tmp_path: Path) -> None:

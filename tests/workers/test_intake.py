@@ -134,7 +134,7 @@ def test_a_store_that_cannot_be_looked_into_is_looked_into_later(one: OneWorker,
     assert one.record(job_id).crashes == 2
 
 
-def _refuse(key: str) -> bytes:
+def _refuse(key: str, *on_progress: object) -> bytes:
     raise StorageFailed(f"no {key} today; try again")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,12 @@ from fastflow_ray.jobs.seed import seed_of
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.frames import frames_sha256
 from fastflow_ray.media.video import read_video
-from fastflow_ray.models.engine import Engine, Generation
+from fastflow_ray.models.engine import Engine, Generation, StepReport
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.recipe import Recipe
 from fastflow_ray.storage.seal import sealed
 from workers.ending import Fate
+from workers.lease_keeper import LeaseKeeper
 
 
 def test_a_job_becomes_one_published_video(one: OneWorker) -> None:
@@ -381,6 +383,22 @@ def test_what_a_lost_attempt_uploaded_is_deleted_and_the_winner_stays(one: OneWo
     (left,) = one.objects()
     assert left.endswith("/y")
     assert not left.startswith(prefix)
+
+
+def test_every_frame_encoded_and_every_part_sent_or_read_back_is_a_sign_of_life(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_step, phases = LeaseKeeper.on_step, Counter[str]()
+
+    def heard(lease: LeaseKeeper, report: StepReport) -> None:
+        phases[report.phase] += 1
+        on_step(lease, report)
+
+    monkeypatch.setattr(LeaseKeeper, "on_step", heard)
+    one.submit()
+    assert one.run().fate is Fate.SUCCEEDED
+    assert phases["encode"] == 2 + 5, "before the lane and in it, and five frames"
+    assert phases["upload"] == 1 + 3 * 4, "of each file: before it goes, as it goes, before it comes back, as it comes"
 
 
 def test_a_job_that_is_lost_as_it_is_uploaded_sends_no_more_of_it(
