@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim, JobQueue, Verdict
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.queue.opening import open_desk
 from fastflow_ray.queue.share import Share
 from fastflow_ray.queue.worker_card import WorkerCard
@@ -55,10 +54,10 @@ def leave_free(client: Any, bytes_free: int) -> int:
 
 
 def fill(client: Any) -> None:
-    """Take all the memory that is left."""
-    with suppress(redis.exceptions.OutOfMemoryError):
-        for number in itertools.count():
-            client.set(f"filler-{number}", "x" * 10_000)
+    """Leave nothing for any script: the server uses more than it may."""
+    client.config_set("maxmemory", 1)
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        client.set("filler", "")
 
 
 def end_jobs_until_refused(queue: JobQueue) -> QueueFull:
@@ -89,7 +88,7 @@ def test_ended_jobs_fill_the_memory_until_new_ones_are_refused_and_those_there_a
     for record in queue.list(1000):
         assert record.state is JobState.SUCCEEDED
         queue.forget(record.job_id)
-    client.delete(*client.scan_iter(match="filler-*"))
+    client.config_set("maxmemory", limit)
     assert queue.submit(JOB).state is JobState.QUEUED
     assert list(closed_after(open_desk(own_server.url, "shapes")).books().complaints()) == []
 
@@ -104,7 +103,6 @@ def test_on_a_full_server_jobs_go_every_way_but_in(
     for _ in range(6):
         queue.submit(JOB)
     stage.elapse(2.0)
-    leave_free(client, 0)
     fill(client)
     assert queue.depth().dead == 1  # the late one; nobody had to claim for it to end
     queue.sign_in(WorkerCard("w", "gpu"), ttl_s=60)
@@ -121,6 +119,8 @@ def test_on_a_full_server_jobs_go_every_way_but_in(
     running = take(queue)
     assert queue.cancel(running.job_id) is JobState.RUNNING
     assert queue.heartbeat(running) is Verdict.CANCEL
+    assert queue.release(running)
+    assert state_of(queue, running.job_id) is JobState.CANCELLED
     desk.pause("the server is full")
     assert queue.claim("w", LEASE_S) is None
     desk.resume()
@@ -132,6 +132,37 @@ def test_on_a_full_server_jobs_go_every_way_but_in(
     with pytest.raises(QueueFull):
         queue.submit(JOB)
     assert list(desk.books().complaints()) == []
+
+
+def test_on_a_full_server_a_claim_ends_what_is_late_and_a_lost_job_is_looked_for(
+    own_server: EmbeddedValkey, client: Any, closed_after: ClosedAfter
+) -> None:
+    stage = closed_after(RedisStage(own_server.url))
+    queue = stage.open()
+    late = queue.submit(JOB.model_copy(update={"deadline_s": 1.0})).job_id
+    stage.elapse(2.0)
+    queue.submit(JOB)
+    fill(client)
+    doomed = queue.claim("w", 0.001)
+    assert doomed
+    assert state_of(queue, late) is JobState.DEAD
+    queue.cancel(doomed.job_id)
+    (seen,) = wait_for(queue.expired)
+    assert queue.requeue(seen) is JobState.QUEUED
+    assert queue.release(take(queue))
+    look = take(queue)
+    assert look.look_only
+    assert queue.fail(look, "worker_lost", "nothing is there", retryable=False) is JobState.CANCELLED
+    assert stage.desk(queue).redrive_all() == 1
+    client.delete(QueueKeys(queue.name).job(late))
+    assert [record.job_id for record in queue.list()] == [look.job_id]
+    assert list(stage.desk(queue).books().complaints()) == []
+
+
+def state_of(queue: JobQueue, job_id: str) -> JobState:
+    record = queue.get(job_id)
+    assert record
+    return record.state
 
 
 def test_a_server_that_may_not_be_asked_refuses_by_itself(
