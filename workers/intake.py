@@ -88,7 +88,7 @@ class Intake:
         return claim
 
     def _give_back(self) -> None:
-        """What a leaving worker may have been given without hearing of it."""
+        """What a worker that takes no more may have been given without hearing of it."""
         with suppress(QueueUnavailable):
             if (queue := self._unanswered) and (claim := self._ask(queue)):
                 queue.release(claim)
@@ -101,9 +101,12 @@ class Intake:
                 queue.wait(WAIT_S / len(queues))
 
     def _await_store(self) -> None:
-        """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters."""
+        """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters.
+
+        One that was given without an answer goes back, or it would be nobody's until it is reaped."""
         failures = 0
         while not self._draining.is_set():
+            self._give_back()
             try:
                 self._store.check()
                 return self._store_failed.clear()

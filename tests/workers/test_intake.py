@@ -76,6 +76,25 @@ def test_a_leaving_worker_gives_back_what_it_never_heard_of(
     assert (record.state, record.attempts, record.crashes) == (JobState.QUEUED, 0, 0)
 
 
+def test_a_worker_whose_store_keeps_nothing_gives_back_what_it_never_heard_of(
+    two_queues: dict[str, WatchedQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
+    (tmp_path / "store").write_text("no folder")
+    draining, seen = threading.Event(), []
+
+    def look() -> None:
+        (record,) = two_queues["a"].list()
+        seen.append((record.state, record.attempts, record.crashes))
+        worker.store_failed()
+        if len(seen) == 2:
+            draining.set()
+
+    worker = intake_of(Rota(two_queues), tmp_path / "store", on_look=look, draining=draining)
+    assert worker.next_claim() is None
+    assert seen == [(JobState.RUNNING, 1, 0), (JobState.QUEUED, 0, 0)], "given without an answer, then given back"
+
+
 def test_a_leaving_worker_does_not_wait_for_a_queue_that_is_away(
     two_queues: dict[str, WatchedQueue], tmp_path: Path
 ) -> None:
