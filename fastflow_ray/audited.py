@@ -89,6 +89,7 @@ class _OneWalk:
     def __init__(self, steps: int, on_step: OnStep, resume: Checkpoint | None, walks: int) -> None:
         self._steps, self._on_step = steps, on_step
         self._walk, self._walks = 0, walks
+        self._resumed_at = 0  # in the first walk: only that one is gone on with
         self._kept = resume  # of the first walk, for when it has ended
         self._latest = StepReport("load")
         self._before = StepReport("load")  # all walks that have ended
@@ -101,13 +102,15 @@ class _OneWalk:
 
     def on_step(self, report: StepReport) -> None:
         """Report all of them together."""
+        if not self._walk:
+            self._resumed_at = report.resumed_at
         self._latest = StepReport(
             "audit" if self._walk else report.phase,
             self._walk * self._steps + report.step,
             self._walks * self._steps,
             self._before.evaluated + report.evaluated,
             self._before.skipped + report.skipped,
-            report.resumed_at,
+            self._resumed_at,
             self._checkpoint(report),
         )
         self._on_step(self._latest)

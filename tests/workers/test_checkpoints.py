@@ -23,6 +23,7 @@ from workers import checkpoints
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Writer, is_due, sweep
 from workers.ending import Ending, Fate
+from workers.lease_keeper import LeaseKeeper
 
 AUTO = {"acceleration": "auto", "evaluations": 5, "audit": False}
 
@@ -372,6 +373,24 @@ def test_a_job_that_cannot_delete_its_checkpoint_teaches_all_the_same(
     assert f"! {job_id} leaves a checkpoint behind: the bucket says no" in caplog.text
     (key,) = one.ledger.statistics.tables
     assert one.ledger.statistics.runs(key) == 1
+
+
+def test_a_resumed_audit_counts_the_steps_it_makes_in_both_walks(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By them the time that is left is told."""
+    on_step, heard = LeaseKeeper.on_step, []
+
+    def hear(lease: LeaseKeeper, report: StepReport) -> None:
+        heard.append(report)
+        on_step(lease, report)
+
+    one.submit(audit=True)
+    drain_at(one, 5)
+    monkeypatch.setattr(LeaseKeeper, "on_step", hear)
+    assert finish_elsewhere(one).fate is Fate.SUCCEEDED
+    assert {(report.steps, report.resumed_at) for report in heard if report.phase == "sample"} == {(2 * STEPS, 5)}
+    assert {(report.steps, report.resumed_at) for report in heard if report.phase == "audit"} == {(2 * STEPS, 5)}
 
 
 def test_an_audit_of_a_resumed_job_measures_the_whole_video(one: OneWorker) -> None:
