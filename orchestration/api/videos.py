@@ -84,11 +84,12 @@ class Videos:
         return _answer(self._queues.find(video_id))
 
     def delete(self, video_id: str) -> dict[str, Any]:
-        """Cancel, then delete the files and the row.
+        """Cancel what has not ended; delete the files and the row of what has.
 
-        A running worker lets go at its next step and uploads nothing; its row then says cancelled for the time that
-        the queue keeps ended jobs. Only a video whose upload has begun is finished, and has to be deleted again. Files
-        go first: a row without files can be deleted again, files without a row would never be found.
+        A video that waits is cancelled and deleted at once. One that a worker has is cancelled at its next step, or
+        next part of an upload, and leaves no files; its row stays, and says cancelled, for the time that the queue
+        keeps ended jobs. If it was published before its worker heard of it, it is kept, and has to be deleted again.
+        Files go first: a row without files can be deleted again, files without a row would never be found.
         """
         queue = self._queues.find(video_id).queue
         if queue.cancel(video_id) in TERMINAL:
