@@ -15,6 +15,7 @@ FastFlowError
 ├── Retryable                 another attempt may succeed                  exit code 1
 │   ├── QueueUnavailable
 │   ├── QueueFull
+│   │   ├── MemoryFull
 │   │   └── DeadlineTooTight
 │   ├── FleetUnavailable
 │   ├── StorageFailed
@@ -115,6 +116,10 @@ class QueueFull(Retryable):
     def __init__(self, message: str, retry_after_s: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class MemoryFull(QueueFull):
+    """The server's memory is; its message is for whoever runs it."""
 
 
 class DeadlineTooTight(QueueFull):

@@ -7,7 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, QueueFull
+from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, MemoryFull, QueueFull
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
 from fastflow_ray.jobs.seed import seed_of
@@ -86,13 +86,13 @@ def tenant_full(tenant: str, max_queued: int, wait_s: float | None) -> QueueFull
     return QueueFull(message, retry_s)
 
 
-def memory_full(share: float) -> QueueFull:
+def memory_full(share: float) -> MemoryFull:
     """The refusal for the sake of the jobs there are, which need what is left of the server's memory to end in."""
     message = (
         f"Redis has more than {share:.0%} of its maxmemory in use, and the rest is for jobs to end in; "
         f"try again in {MEMORY_RETRY_S:.0f} s, forget ended jobs, or raise its maxmemory"
     )
-    return QueueFull(message, MEMORY_RETRY_S)
+    return MemoryFull(message, MEMORY_RETRY_S)
 
 
 def too_late(job: VideoJob, wait_s: float) -> DeadlineTooTight:

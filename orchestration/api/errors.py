@@ -1,7 +1,8 @@
 """Every refusal in one shape, `{"error": {"message", "type", "param", "code"}}`, and which status each error has.
 
 Knows the tree of errors and HTTP; knows nothing of videos. What only an operator may read (addresses, paths, stack
-traces) goes to the log: an answer with status 500 or above carries a fixed sentence instead of the error's own.
+traces, what to do about a full server) goes to the log: an answer with status 500 or above, or for want of memory,
+carries a fixed sentence instead of the error's own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fastflow_ray.errors import (
     FastFlowError,
     IdempotencyConflict,
     InvalidInput,
+    MemoryFull,
     QueueFull,
     QueueUnavailable,
     StorageFailed,
@@ -79,6 +81,12 @@ def _status_of(error: FastFlowError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
+def _public_sentence(error: FastFlowError) -> str:
+    if isinstance(error, MemoryFull):
+        return f"the queue is full; try again in {error.retry_after_s:.0f} s"
+    return PUBLIC_SENTENCE.get(error.code, INTERNAL_SENTENCE)
+
+
 async def _answer_refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)
     return envelope(error.status, error.code, error.message, error.param)
@@ -86,12 +94,11 @@ async def _answer_refusal(_: Request, error: Exception) -> JSONResponse:
 
 async def _answer_fastflow_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FastFlowError)
-    status = _status_of(error)
-    if status < 500:
-        answer = envelope(status, error.code, str(error))
-    else:
+    status, message = _status_of(error), str(error)
+    if status >= 500 or isinstance(error, MemoryFull):
         log.error("! %s %s: %s", request.method, request.url.path, error)
-        answer = envelope(status, error.code, PUBLIC_SENTENCE.get(error.code, INTERNAL_SENTENCE))
+        message = _public_sentence(error)
+    answer = envelope(status, error.code, message)
     if isinstance(error, QueueFull):
         answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return answer

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import redis
 from hand_worker import HandWorker
 from leaks import ClosedAfter
 from live_server import serving
@@ -13,6 +15,7 @@ from live_server import serving
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Progress
+from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import StatisticsStore
 from fastflow_ray.storage.contract import Store
 from orchestration.api.app import create_app, open_app
@@ -124,6 +127,21 @@ def test_a_full_queue_asks_to_come_back_later(redis_url: str, store: Store):
         assert error_of(answer, 429)["type"] == "rate_limit_error"
         assert int(answer.headers["Retry-After"]) >= 1
         assert 'fastflow_jobs_submitted_total{model="shapes",outcome="full"} 1.0' in httpx.get(f"{url}/metrics").text
+
+
+def test_a_queue_without_memory_is_full_for_its_users_and_its_operator_reads_why(
+    tmp_path: Path, store: Store, closed_after: ClosedAfter, caplog: pytest.LogCaptureFixture
+):
+    with EmbeddedValkey(tmp_path / "valkey") as server:
+        queue = closed_after(open_queue(server.url, "shapes"))
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("maxmemory", 1)
+        with serving(create_app({"shapes": queue}, {}, store)) as url:
+            answer = httpx.post(f"{url}/v1/videos", json=SHIP)
+    error = error_of(answer, 429)
+    assert (error["code"], error["message"]) == ("queue_full", "the queue is full; try again in 60 s")
+    assert answer.headers["Retry-After"] == "60"
+    assert "forget ended jobs, or raise its maxmemory" in caplog.text
 
 
 class TestOddAddresses:
