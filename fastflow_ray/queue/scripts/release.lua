@@ -1,4 +1,5 @@
--- running → queued at the old place, a look among the looks, the attempt given back; a cancelled job ends instead. Answers 1, or 0: lost.
+-- running → queued at the old place, or among the looks, the attempt given back; a cancelled job ends instead.
+-- Answers 1, or 0: lost.
 local id, fence, ttl_ms = unpack(ARGV)
 
 -- What the claim took of its tenant's turns.
