@@ -4,6 +4,7 @@ FastFlowError
 ├── InvalidInput              the caller's fault, never retried            exit code 2
 │   ├── UnknownModel
 │   ├── UnknownJob
+│   ├── BeyondModel
 │   ├── AccelerationUnavailable
 │   ├── StatisticsMismatch
 │   └── IdempotencyConflict
@@ -54,6 +55,16 @@ class UnknownJob(InvalidInput):
     """No such job in any queue."""
 
     code = "not_found"
+
+
+class BeyondModel(InvalidInput):
+    """A number of the job is more than its model can take."""
+
+    def __init__(self, field: str, limit: int, model: str) -> None:
+        """`field` is the job's name for the number."""
+        self.field = field
+        self.complaint = f"too large for {model}; at most {limit}"
+        super().__init__(f"{field}: {self.complaint}")
 
 
 class AccelerationUnavailable(InvalidInput):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -57,18 +58,27 @@ def up(
     models = [model_card(name).name for name in dict.fromkeys(model or ["shapes"])]
     settings = Settings.from_environment().model_dump(include=SETTINGS)
     local = LocalFleet(data, limits, models, redis, store, dashboard, **settings)
-    with announced(screen, _raising(limits)) as note, local as fleet:
-        try:
-            # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            note.stop()
-            _say_how_to_use(screen, fleet.plan, redis, store, dashboard)
-            note.start()
-            _follow(fleet, local, screen, note)
-        except KeyboardInterrupt:
-            screen.print("The workers give their jobs back and leave; Ctrl-C again does not wait for them.")
-            note.update("Ending the fleet …")
+    try:
+        with announced(screen, _raising(limits)) as note, local as fleet:
+            _attend(fleet, local, screen, note, lambda: _say_how_to_use(screen, fleet.plan, redis, store, dashboard))
+    except KeyboardInterrupt:
+        screen.print("Interrupted; what had begun has been ended.")
+        raise
     screen.print("The fleet has ended. Its queue and its videos are kept.")
+
+
+def _attend(fleet: Fleet, local: LocalFleet, screen: Console, note: Status, say_how: Callable[[], None]) -> None:
+    """Until the first Ctrl-C, which ends the fleet in good order."""
+    try:
+        # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        note.stop()
+        say_how()
+        note.start()
+        _follow(fleet, local, screen, note)
+    except KeyboardInterrupt:
+        screen.print("The workers give their jobs back and leave; Ctrl-C again does not wait for them.")
+        note.update("Ending the fleet …")
 
 
 def _limits(workers: int | None, floor: int | None, ceiling: int | None) -> Limits:

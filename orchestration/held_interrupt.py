@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+STDERR = 2
+HEARD = b"\nCtrl-C was heard; Ray has to finish starting first. Ctrl-C again does not wait for it.\n"
 
 
 @contextmanager
@@ -27,6 +31,7 @@ def held_interrupt() -> Iterator[None]:
         if asked:
             signal.default_int_handler(number, frame)
         asked = True
+        os.write(STDERR, HEARD)  # print is not for signal handlers
 
     before = signal.signal(signal.SIGINT, hold)
     try:

@@ -98,7 +98,10 @@ class LeaseKeeper:
         return Progress(report.phase, report.step, report.steps, report.evaluated, report.skipped, eta_s)
 
     def _eta_s(self, report: StepReport) -> float | None:
-        """Time left if the steps to come take as long as those behind us did on average."""
+        """Time left if the steps to come take as long as those behind us did on average; an audit's end is not known,
+        for what it shows decides which other plans are tried."""
+        if report.phase == "audit":
+            return None
         if not report.step:
             self._sampling_since_s = self._moved_s if report.phase == "sample" else None
             return None

@@ -20,7 +20,7 @@ from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
 from fastflow_ray.display.jobs import account_line
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.admission import admit
@@ -76,7 +76,7 @@ def generate(
     if json:
         print_json(report)
     else:
-        print(_summary(report, policy))
+        print(_summary(report, policy, job.audit))
 
 
 def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | None) -> None:
@@ -107,7 +107,7 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
         made, audit = within_memory(lambda spec: generate(engine, spec, fastflow, on_step, job.audit), spec)
     with timed(after_s, "encode"):
         save_video(made, spec.fps, output)
-    learnt = _kept(fastflow, policy)
+    learnt = _kept(fastflow, policy, output)
     return {
         "model": engine.model,
         "revision": engine.revision,
@@ -129,11 +129,14 @@ def _remembering(policy: Path | None) -> FastFlow:
     return FastFlow(statistics=read_or_empty(policy) if policy else None)
 
 
-def _kept(fastflow: FastFlow, policy: Path | None) -> Statistics:
-    """What this generation taught, added to the file if there is one."""
+def _kept(fastflow: FastFlow, policy: Path | None, output: Path) -> Statistics:
+    """What this generation taught, added to the file if there is one; raises FastFlowError."""
     learnt = fastflow.take_delta()
     if policy:
-        add_learnt(policy, learnt)
+        try:
+            add_learnt(policy, learnt)
+        except FastFlowError as error:
+            raise FastFlowError(f"{output} was made, but what it taught is lost: {error}") from error
     return learnt
 
 
@@ -152,22 +155,32 @@ def _ran_in_full_to_learn(spec: GenerationSpec, made: Generation) -> bool:
     return spec.pace is not None and made.trace.skipped == 0 and not spec.pace.wants_every(spec.steps)
 
 
-def _summary(report: Mapping[str, Any], policy: Path | None) -> str:
+def _summary(report: Mapping[str, Any], policy: Path | None, audit: bool | None) -> str:
     lines = [
         f"{report['path']}  {report['width']}x{report['height']}, {report['frames']} frames, seed {report['seed']}",
-        f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations",
+        f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations{_for_the_audit(report['audit'])}",
         "seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["phase_s"].items()),
     ]
     if report["calibration"]:
-        lines.append(_why_in_full(report, policy))
+        lines.append(_why_in_full(report, policy, audit))
     return "\n".join(lines)
 
 
-def _why_in_full(report: Mapping[str, Any], policy: Path | None) -> str:
+def _for_the_audit(audit: Mapping[str, Any] | None) -> str:
+    """What it cost beside the video; plans that were tried on the same seed are in it."""
+    return f" and {audit['nfe']} for the audit" if audit and audit.get("nfe") else ""
+
+
+def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | None) -> str:
     """What has to come before the first skip: of a speed one full run, of a fidelity audits that show it to hold."""
     pace = report["pace"] or {}
     if "fidelity_db" not in pace:
         return CALIBRATION + (KEPT if policy else NOT_KEPT)
+    if audit is False:
+        return (
+            f"every step was evaluated, for no plan is known to keep {pace['fidelity_db']:g} dB, and only audits, which"
+            " --no-audit forbids, could show one; leave it out"
+        )
     known = f"{policy} has learnt from {report['known_full_runs']}" if policy else "give --policy FILE to keep them"
     return (
         f"every step was evaluated, for no plan is known yet to keep {pace['fidelity_db']:g} dB: that takes about"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.cli import options as given
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.output import console
 from fastflow_ray.cli.policy_file import read_statistics
 from fastflow_ray.errors import InvalidInput
@@ -42,11 +44,14 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
     of trajectories, how large the velocity is, how alike that of the step before, and how deviations grow."""
     if file and redis:
         raise InvalidInput("--file and --redis are two places to read from; give only one of them")
+    if plot:
+        check_destination(plot, ".png")
     statistics = read_statistics(file) if file else _of_fleet(redis or Settings.from_environment().redis_url)
     if plot:
         from fastflow_ray.cli.policy_plot import draw
 
         draw(statistics, plot)
+        Console(stderr=True).print(f"drawn into {plot}", highlight=False, soft_wrap=True)
     if json:
         print(statistics.to_json())
     elif not statistics:

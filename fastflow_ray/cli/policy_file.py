@@ -18,13 +18,15 @@ def read_statistics(path: Path) -> Statistics:
 
     try:
         return Statistics.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"cannot read statistics from {path}: {error}") from None
+    except OSError as error:
+        raise InvalidInput(f"cannot read statistics from {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"cannot read statistics from {path}: it is no text") from None
     except StatisticsMismatch as mismatch:
         fault = mismatch.__cause__  # without the remedy, which is a fleet's
         raise StatisticsMismatch(
             f"{path} holds no statistics of version {VERSION}: {fault};"
-            " name the file that `generate --policy` wrote, or one that does not exist yet, to begin anew"
+            " name a file that this version's `generate --policy` wrote, or one that does not exist yet, to begin anew"
         ) from fault
 
 

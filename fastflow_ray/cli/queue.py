@@ -58,7 +58,7 @@ def share(
         print_json({name: vars(each) for name, each in shares.items()})
     elif shares:
         rows = [[name, *vars(each).values()] for name, each in shares.items()]
-        console().print(_table(["tenant", "weight", "running", "queued"], rows))
+        console().print(_table(["tenant", "weight", "max running", "max queued"], rows))
     else:
         print("all tenants share alike")
 

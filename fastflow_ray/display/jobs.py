@@ -80,7 +80,7 @@ def job_card(record: JobRecord) -> Table:
     now = advance(record)
     card = Table.grid(padding=(0, 2))
     card.add_column(style="bright_black", justify="right")
-    card.add_column()
+    card.add_column(overflow="fold")
     card.add_row("job", Text(record.job_id))
     card.add_row("state", Text(" ".join(filter(None, (str(record.state), now.phase))), COLOUR[record.state]))
     card.add_row("prompt", Text(prompt_of(record)))
@@ -122,8 +122,9 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
     if seconds := result.get("phase_s"):
         yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
     if audit := result.get("audit"):
-        psnr_db = audit["psnr_db"]
-        yield "audit", "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
+        psnr_db, cost = audit["psnr_db"], f"for {audit.get('nfe', 0)} evaluations more"
+        kept = "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
+        yield "audit", f"{kept}, {cost}"
     if snapshot := result.get("snapshot"):
         yield "learnt", f"by snapshot {snapshot}"
     if "seed" in result:

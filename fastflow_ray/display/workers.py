@@ -14,7 +14,7 @@ def workers_table(services: Sequence[Service]) -> Table:
     """One row per worker, by model."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("model", "worker", "GPU", "state", "makes", "publishes", "beats", "heard of"):
-        table.add_column(heading, no_wrap=heading in ("makes", "publishes"))
+        table.add_column(heading, no_wrap=heading in ("makes", "publishes"), overflow="fold")
     for service in services:
         for card in service.workers:
             told = (card.worker, card.gpu, card.state, card.job_id or "", card.publishing or "")

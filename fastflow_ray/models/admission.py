@@ -7,17 +7,9 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from fastflow_ray.errors import BeyondModel
 from fastflow_ray.models.catalogue import ModelCard, model_card
 from fastflow_ray.pace import Wish, pace_of
-
-
-class Application(Wish, Protocol):
-    """What of a job decides it. `jobs.VideoJob` is one."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def steps(self) -> int | None: ...
 
 
 class Size(Protocol):
@@ -35,12 +27,29 @@ class Size(Protocol):
     def steps(self) -> int | None: ...
 
 
+class Application(Wish, Size, Protocol):
+    """What of a job decides whether it can be had. `jobs.VideoJob` is one."""
+
+
 def admit(application: Application) -> ModelCard:
-    """The model's card; raises UnknownModel, and InvalidInput for a pace that so many steps cannot have."""
+    """The model's card; raises UnknownModel, BeyondModel for a size or length that it cannot take, and InvalidInput for
+    a pace that so many steps cannot have."""
     card = model_card(application.model)
+    _check_size(application, card)
     if pace := pace_of(application):
         pace.check(card.steps if application.steps is None else application.steps)
     return card
+
+
+def _check_size(size: Size, card: ModelCard) -> None:
+    limits = (
+        ("width", size.width, card.longest_side),
+        ("height", size.height, card.longest_side),
+        ("frames", size.frames, card.most_frames),
+    )
+    for field, asked, limit in limits:
+        if asked is not None and asked > limit:
+            raise BeyondModel(field, limit, card.name)
 
 
 def relative_work(size: Size) -> float:

@@ -25,12 +25,14 @@ class ModelCard:
     shift: float
     max_sequence_length: int  # text tokens
     dtype: str = "bfloat16"
+    longest_side: int = 2048  # px; more than the model can take is refused before it is queued
+    most_frames: int = 257
 
 
 CATALOGUE: dict[str, ModelCard] = {
     card.name: card
     for card in (
-        ModelCard("shapes", str(EMBEDDED / "shapes"), 64, 64, 17, 8, 50, 3.0, 3.0, 128, "float32"),
+        ModelCard("shapes", str(EMBEDDED / "shapes"), 64, 64, 17, 8, 50, 3.0, 3.0, 128, "float32", 1024, 253),
         ModelCard("wan2.1-t2v-1.3b", "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", 832, 480, 81, 16, 50, 5.0, 3.0, 512),
         ModelCard("wan2.1-t2v-14b", "Wan-AI/Wan2.1-T2V-14B-Diffusers", 1280, 720, 81, 16, 50, 5.0, 5.0, 512),
         ModelCard("wan2.2-t2v-a14b", "Wan-AI/Wan2.2-T2V-A14B-Diffusers", 1280, 720, 81, 16, 50, 4.0, 5.0, 512),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from fastapi import Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
 
 import fastflow_ray
 from fastflow_ray.models.catalogue import CATALOGUE
@@ -23,6 +25,8 @@ from orchestration.api.health import Health
 from orchestration.api.metrics import ApiMetrics, CountedRequests
 from orchestration.api.videos import Videos
 
+log = logging.getLogger(__name__)
+
 
 class _Closable(Protocol):
     def close(self) -> None: ...
@@ -32,8 +36,8 @@ def open_app(redis_url: str, store_url: str, api_key: str | None = None, **limit
     """The application over a fleet's Redis and store, one queue per model of the catalogue; `limits` are fields of
     QueueLimits.
 
-    Opens without asking either: a server that starts before its Redis says so at /readyz. Raises InvalidInput for a
-    URL that is none.
+    Opens without asking either: a server that starts before its Redis says so in its log and at /readyz. Raises
+    InvalidInput for a URL that is none.
     """
     queues = {model: open_queue(redis_url, model, **limits) for model in CATALOGUE}
     statistics = {model: StatisticsStore(redis_url, model) for model in CATALOGUE}
@@ -51,29 +55,32 @@ def create_app(
     When its server stops, it lets the connections of all of them go.
     """
     known, metrics = Queues(queues), ApiMetrics()
+    health = Health(known, store)
     app = FastAPI(
         title="fastflow-ray",
         version=fastflow_ray.__version__,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_closing(known, *statistics.values(), store),
+        lifespan=_lifespan(health, known, *statistics.values(), store),
     )
     guarded = [Depends(BearerKey(api_key))]
     app.include_router(Videos(known, store, metrics).router(), dependencies=guarded)
     app.include_router(FleetView(known, statistics).router(), dependencies=guarded)
-    app.include_router(Health(known, store).router())
+    app.include_router(health.router())
     app.add_api_route("/metrics", metrics.exposition, methods=["GET"], include_in_schema=False)
     app.add_middleware(CountedRequests, metrics=metrics)
     install_error_answers(app)
     return app
 
 
-def _closing(*opened: _Closable) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What an application does before its first request, which is nothing, and after its last."""
+def _lifespan(health: Health, *opened: _Closable) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What an application does before its first request, which is to say what it will miss, and after its last."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for trouble in filter(None, (await run_in_threadpool(health.troubles)).values()):
+            log.warning("! %s", trouble)
         yield
         for one in opened:
             one.close()

@@ -19,7 +19,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from fastflow_ray.errors import InvalidInput, UnknownModel
+from fastflow_ray.errors import BeyondModel, InvalidInput, UnknownModel
 from fastflow_ray.jobs.parsing import explain
 from fastflow_ray.jobs.video_job import ONE_OF, VideoJob
 from fastflow_ray.models.admission import admit
@@ -27,7 +27,9 @@ from fastflow_ray.models.catalogue import model_card
 from orchestration.api.errors import Refusal
 
 MAX_BODY_BYTES = 4 * 2**20
-FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+URL_FORM = "application/x-www-form-urlencoded"  # which curl -d says of whatever it sends
+FORM_TYPES = ("multipart/form-data", URL_FORM)
+JSON_AS_FORM = "this is JSON sent as a form; add the header content-type: application/json"
 SIZE = re.compile(r"^(\d{1,5})x(\d{1,5})$")
 NESTED_NAME = re.compile(r"^(\w+)\[(\w+)\]$")  # how forms write {"extra_body": {"seed": 1}}
 FIELD_NAMES = {
@@ -67,7 +69,10 @@ async def read_fields(request: Request) -> dict[str, Any]:
     media_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if media_type in FORM_TYPES:
         async with limited.form(max_files=4, max_fields=200) as form:
-            return _unfolded(form.multi_items())
+            fields = _unfolded(form.multi_items())
+        if media_type == URL_FORM and next(iter(fields), "").lstrip().startswith("{"):
+            raise Refusal(415, InvalidInput.code, JSON_AS_FORM)
+        return fields
     if media_type != "application/json":
         raise Refusal(415, InvalidInput.code, "send application/json or multipart/form-data")
     try:
@@ -187,6 +192,8 @@ def _validated(settings: _Settings) -> VideoJob:
         admit(job)
     except UnknownModel as error:
         raise Refusal(400, error.code, str(error), "model") from None
+    except BeyondModel as error:
+        raise _invalid(settings.sent_as[error.field], error.complaint) from None
     except InvalidInput as error:
         raise Refusal(400, error.code, str(error), _name_of_the_pace(settings)) from None
     except ValidationError as error:

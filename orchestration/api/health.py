@@ -32,13 +32,18 @@ class Health:
 
     def ready(self) -> JSONResponse:
         """Redis answers, and the store can be written, read and cleared; status 503 if either cannot."""
-        parts = {"queue": _works(self._queues.depths), "store": _works(self._store.check)}
+        troubles = self.troubles()
+        parts = {name: not trouble for name, trouble in troubles.items()}
         return JSONResponse(parts, status_code=200 if all(parts.values()) else 503)
 
+    def troubles(self) -> dict[str, str]:
+        """By part what is wrong with it, in an operator's words; empty where it works."""
+        return {"queue": _trouble(self._queues.depths), "store": _trouble(self._store.check)}
 
-def _works(attempt: Callable[[], object]) -> bool:
+
+def _trouble(attempt: Callable[[], object]) -> str:
     try:
         attempt()
-    except FastFlowError:
-        return False
-    return True
+    except FastFlowError as error:
+        return str(error)
+    return ""

@@ -131,6 +131,20 @@ def test_a_refusal_names_the_field_as_the_client_wrote_it(fields: dict[str, obje
     assert refused.message.startswith(f"{param}: ") or param == "model" or "ask for" in refused.message
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"size": "1280x720"}, "size: too large for shapes; at most 1024"),
+        ({"num_frames": 257}, "num_frames: too large for shapes; at most 253"),
+        ({"seconds": 32, "fps": 8}, "seconds: 32 s at 8 fps are 257 frames, too large for shapes; at most 253"),
+    ],
+)
+def test_more_than_the_model_can_take_is_refused(fields: dict[str, object], words: str):
+    refused = refusal(prompt="a ship", model="shapes", **fields)
+    assert (refused.message, refused.param) == (words, next(iter(fields)))
+    assert create_request({"prompt": "a ship", "model": "wan2.1-t2v-1.3b", "size": "1280x720"}).job.width == 1280
+
+
 def test_a_refusal_says_the_remedy():
     assert "use 4k+1, such as 13 or 17" in refusal(prompt="x", num_frames=16).message
     assert "1000 s at 8 fps are 8001 frames" in refusal(prompt="x", seconds=1000).message

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 import redis
 from live_server import DEADLINE_S, serving
 from waiting import wait_for
@@ -36,6 +37,17 @@ def test_a_store_that_cannot_be_written_makes_it_unready(redis_url: str, tmp_pat
     with serving(open_app(redis_url, (tmp_path / "file" / "store").as_uri())) as url:
         answer = httpx.get(f"{url}/readyz")
         assert (answer.status_code, answer.json()) == (503, {"queue": True, "store": False})
+
+
+def test_a_server_says_at_its_start_what_it_will_miss(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").touch()
+    with serving(open_app(NOBODY, (tmp_path / "file" / "store").as_uri())) as url:
+        assert httpx.get(f"{url}/healthz").status_code == 200
+    told = [record.getMessage() for record in caplog.records if record.name == "orchestration.api.app"]
+    assert len(told) == 2
+    assert "127.0.0.1:1" in told[0]
+    assert "store" in told[1]
+    assert "secret" not in caplog.text
 
 
 def test_without_redis_requests_are_told_so_and_no_address(store_url: str):

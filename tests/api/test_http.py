@@ -70,6 +70,11 @@ class TestCreate:
         assert video["acceleration"]["pace"] == {"fidelity_db": 40.0, "confidence": 0.9}
         assert (video["request"]["audit"], len(video["warnings"])) == (False, 1)
 
+    def test_json_that_is_sent_as_a_form_is_told_the_header(self, http: httpx.Client):
+        as_curl_does = {"content-type": "application/x-www-form-urlencoded"}
+        error = error_of(http.post("/v1/videos", content='{"prompt":"a red circle"}', headers=as_curl_does), 415)
+        assert "add the header content-type: application/json" in error["message"]
+
     def test_acceleration_that_cannot_be_had_is_refused(self, http: httpx.Client):
         error = error_of(http.post("/v1/videos", json=SHIP | {"speedup": 40}), 400)
         assert (error["param"], error["code"]) == ("speedup", "invalid_input")

@@ -102,12 +102,26 @@ def test_a_fidelity_is_not_said_to_skip_from_the_second_video_on(generate: Comma
     assert "about 119 videos of this kind, and give --policy FILE to keep them;" in surer
 
 
+def test_a_fidelity_that_nothing_may_show_is_not_said_to_come(generate: Command, tmp_path: Path) -> None:
+    words = ("-o", tmp_path / "o.mp4", "--fidelity-db", 40, "--no-audit", "--policy", tmp_path / "p.json")
+    last = generate(*words).out.splitlines()[-1]
+    assert last.endswith("only audits, which --no-audit forbids, could show one; leave it out")
+
+
+def test_a_video_whose_lessons_are_lost_is_said_to_be_there(generate: Command, tmp_path: Path) -> None:
+    answer = generate("-o", tmp_path / "o.mp4", "--policy", "/proc/p.json")
+    assert (answer.code, (tmp_path / "o.mp4").exists()) == (1, True)
+    assert f"{tmp_path}/o.mp4 was made, but what it taught is lost: cannot write /proc/p.json" in answer.err
+
+
 def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
     policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
     first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)
     assert "measured identical to the full run" in first.out
     for _ in range(2):
-        answer = generate("-o", tmp_path / "2.mp4", "--policy", policy, *words, "--json")
+        answer = generate("-o", tmp_path / "2.mp4", "--policy", policy, *words)
+    assert " network evaluations and 24 for the audit" in answer.out
+    answer = generate("-o", tmp_path / "2.mp4", "--policy", policy, *words, "--json")
     audit = json.loads(answer.out)["audit"]
     assert (5 < audit["psnr_db"] < 120, audit["full_nfe"]) == (True, 24)
 
@@ -123,6 +137,8 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
         (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),
         (("-o", tmp_path / "o.mp4", "--frames", 16), "16 frames cannot be decoded"),
+        (("-o", tmp_path / "o.mp4", "--size", "1280x720"), "width: too large for shapes; at most 1024"),
+        (("-o", tmp_path / "o.mp4", "--size", "100000x64"), "width: too large; at most 2048"),
         (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "guidance: must be a finite number"),
         (("-o", tmp_path / "o.mp4", "--model", "sora"), "no model named 'sora'"),
     ):
@@ -137,9 +153,7 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert answer.err.startswith(
-        f"error: {policy} holds no statistics of version 3: they have no version; name the file"
-    )
+    assert answer.err.startswith(f"error: {policy} holds no statistics of version 3: they have no version; name a file")
     assert "fleet" not in answer.err
 
 

@@ -30,7 +30,10 @@ def test_shares_are_set_shown_and_taken_back(fleet: Fleet, on_fleet: Command) ->
     assert on_fleet("queue", "share", "*").code == 0
     assert on_fleet("submit", "a circle", "--tenant", "bob").code == 0
     shown = on_fleet("queue", "share").out.splitlines()
-    assert [line.split() for line in shown] == [["tenant", "weight", "running", "queued"], ["ann", "2.0", "1"]]
+    assert [line.split() for line in shown] == [
+        ["tenant", "weight", "max", "running", "max", "queued"],
+        ["ann", "2.0", "1"],
+    ]
 
 
 def test_a_share_that_means_nothing_is_a_mistake(on_fleet: Command) -> None:

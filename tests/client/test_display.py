@@ -12,8 +12,10 @@ from rich.console import Console
 from fastflow_ray.display.advance import Advance, advance, bar, seconds_text
 from fastflow_ray.display.jobs import account_line, job_card, job_line, jobs_table
 from fastflow_ray.display.words import prompt_of
+from fastflow_ray.display.workers import workers_table
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.worker_card import Service, WorkerCard
 
 WAITING = JobRecord("ab12", JobState.QUEUED, json.dumps({"prompt": "a small red circle"}), "default", 0, 0, 1.0)
 RUNNING = replace(
@@ -25,7 +27,7 @@ MANIFEST = {
     "evaluations": {"planned": 3, "made": 3, "skipped": 5, "nfe": 6, "baseline_nfe": 16},
     "evaluated_steps": [0, 1, 7],
     "phase_s": {"sample": 1.5},
-    "audit": {"psnr_db": 31.25, "ssim": 0.9, "full_nfe": 16, "full_sample_s": 1.5},
+    "audit": {"psnr_db": 31.25, "ssim": 0.9, "full_nfe": 16, "full_sample_s": 1.5, "nfe": 16},
     "files": {"video": {"key": "jobs/ab12/9/video.mp4", "size": 12345}},
 }
 DONE = replace(RUNNING, state=JobState.SUCCEEDED, claimed_s=10.0, finished_s=197.0, result=MANIFEST)
@@ -89,7 +91,8 @@ def test_lines_for_logs() -> None:
 def test_a_card_tells_what_skipping_did() -> None:
     card = printed(job_card(DONE))
     for fact in ("3 of 8 steps evaluated (2.7×), measured 31.2 dB",
-                 "6 of 16 evaluations, 2.67 times fewer", "PSNR 31.2 dB", "seed  7",
+                 "6 of 16 evaluations, 2.67 times fewer", "PSNR 31.2 dB against the full run, for 16 evaluations more",
+                 "seed  7",
                  "12,345 bytes at jobs/ab12/9/video.mp4", "sample 1.5", "took  3:07", "1 on w-0"):  # fmt: skip
         assert fact in card
 
@@ -103,6 +106,19 @@ def test_the_account_tells_what_was_foreseen_and_what_was_measured() -> None:
     assert account_line(same) == "50 of 50 steps evaluated (1.0×), measured identical to the full run"
     more = {"steps": 50, "evaluations": {"made": 21, "added": 2}}
     assert account_line(more) == "21 of 50 steps evaluated (2.4×), 2 of them beyond the plan"
+
+
+def test_a_narrow_terminal_shortens_no_key_and_no_worker() -> None:
+    def whole(text: str) -> str:
+        return "".join(text.split())
+
+    assert "jobs/ab12/9/video.mp4" in whole(printed(job_card(DONE), width=24))
+    names = ["shapes-worker-0", "shapes-worker-1"]
+    service = Service("shapes", tuple(WorkerCard(name, "cpu", "idle") for name in names))
+    shown = printed(workers_table([service]), width=70)
+    column = shown.splitlines()[0].index("worker")
+    width = shown.splitlines()[0].index("GPU") - column
+    assert "".join(line[column : column + width].strip() for line in shown.splitlines()[1:]) == "".join(names)
 
 
 def test_a_card_tells_what_was_asked_for() -> None:

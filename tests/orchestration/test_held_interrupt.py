@@ -33,11 +33,14 @@ def test_it_takes_effect_if_what_ran_has_failed() -> None:
         failing_after_an_interrupt()
 
 
-def test_it_takes_effect_at_the_end_even_if_what_ran_would_have_swallowed_it() -> None:
+def test_it_takes_effect_at_the_end_even_if_what_ran_would_have_swallowed_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         interrupted(done, times=1)
     assert done == ["finished"]
+    assert capfd.readouterr().err.count("Ctrl-C was heard") == 1
 
 
 def test_a_second_one_takes_effect_at_once() -> None:

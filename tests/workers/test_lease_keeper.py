@@ -78,7 +78,10 @@ def test_the_time_left_follows_the_pace_of_sampling(queue: WatchedQueue, claim: 
         clock.now_s += 2.0
         lease.on_step(StepReport("sample", 10, 50, 6, 4))
         wait_for(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].step == 10)
-    assert queue.beats[-1] == Progress("sample", 10, 50, 6, 4, eta_s=8.0)
+        assert queue.beats[-1] == Progress("sample", 10, 50, 6, 4, eta_s=8.0)
+        lease.on_step(StepReport("audit", 60, 100, 56, 4))
+        wait_for(lambda: queue.beats[-1] and queue.beats[-1].step == 60)
+    assert queue.beats[-1] == Progress("audit", 60, 100, 56, 4, eta_s=None)  # nobody knows how many plans it will try
 
 
 def test_the_last_phases_keep_what_sampling_did_on_the_display(queue: WatchedQueue, claim: Claim) -> None:
