@@ -36,6 +36,7 @@ SMALL = {
     "acceleration": "auto",
     "evaluations": 19,
 }
+LONG = {"width": 64, "height": 64, "frames": 17, "steps": 200, "evaluations": 150}
 
 
 @contextmanager
@@ -80,13 +81,14 @@ def test_a_new_cluster_goes_on_where_the_head_of_the_old_one_was_killed(
         wait_for(lambda: observations(stage), RAY_S)
         stage.history.note("SIGKILL", kind="head")
         kill_the_head(first)
+        stage.submit(JOBS, **SMALL | LONG)  # the old cluster works on for a minute, and ends with jobs in hand
         wait_for(lambda: first.poll() is not None, RAY_S)
     before = observations(stage)
-    stage.submit(JOBS, **SMALL)  # the old cluster's workers may have got through theirs
     with cluster(stage, "second.log"):
         stage.settle(timeout_s=300)
     stage.figures["struck"] = {"head": 1}
     assert stage.judge() == []
     records = all_records(stage.queue)
     assert [record.state for record in records] == 2 * JOBS * [JobState.SUCCEEDED]
+    assert any(record.crashes for record in records), "nobody died with a job in hand"
     assert before <= observations(stage) <= sum(record.attempts for record in records)
