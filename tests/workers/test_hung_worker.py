@@ -60,7 +60,7 @@ def queue(redis_url: str) -> Iterator[JobQueue]:
 @contextmanager
 def worker_that(how: str, redis_url: str, store: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that "hangs" or "dies" in the middle of a job, or "works"."""
-    seconds = {"LEASE": "2", "BEAT": "0.2", "STALL": "3", "GRACE": "1"}
+    seconds = {"LEASE": "2", "BEAT": "0.2", "STALL": "3", "GRACE": "6"}
     times = {f"FASTFLOW_{name}_S": value for name, value in seconds.items()} | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", COMMAND, "--redis", redis_url, "--store", store.as_uri(), how]
     with subprocess.Popen(command, env=os.environ | times) as worker:
