@@ -65,7 +65,10 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m orchestration", description="Keep a fleet in a Ray cluster.")
     parser.add_argument("--address", default="auto", help="of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
     parser.add_argument(
-        "--model", action="append", choices=sorted(CATALOGUE), help="given several times, all of them share the workers"
+        "--model",
+        action="append",
+        choices=sorted(CATALOGUE),
+        help="given several times, all of them share the workers (shapes)",
     )
     parser.add_argument("--floor", type=int, default=0, help="workers kept with nothing to do (0)")
     parser.add_argument("--ceiling", type=int, default=8, help="workers never exceeded (8)")

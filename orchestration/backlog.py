@@ -6,6 +6,7 @@ Knows queues, not workers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.limits import GRACE_S
@@ -20,10 +21,15 @@ class Backlog:
     def __init__(self, queues: Sequence[JobQueue], grace_s: float = GRACE_S) -> None:
         self._queues = list(queues)
         self._reapers = [Reaper(queue, grace_s) for queue in queues]
+        self._taken: set[str] = set()  # since the last answer
 
     def reap(self) -> set[str]:
-        """Look once for jobs whose workers have died; answers the ids of those that were taken from them."""
-        return {reaped.seen.job_id for reaper in self._reapers for reaped in reaper.tick()}
+        """Look once for jobs whose workers have died; answers the ids of those that were taken from them since the
+        last answer, for a look may fail in the middle."""
+        for reaper in self._reapers:
+            self._taken |= {reaped.seen.job_id for reaped in reaper.tick()}
+        taken, self._taken = self._taken, set()
+        return taken
 
     def depths(self) -> dict[str, QueueDepth]:
         """By model."""
@@ -31,10 +37,18 @@ class Backlog:
 
 
 def total(depths: Iterable[QueueDepth]) -> QueueDepth:
-    """All jobs by state; the longest wait of any; paused if no queue gives out a job, with the first one's reason."""
+    """All jobs by state, and the longest wait of any."""
     each = list(depths)
     sums = {count: sum(getattr(depth, count) for depth in each) for count in COUNTS}
     oldest_s = max((depth.oldest_queued_age_s for depth in each), default=0.0)
-    reasons = [depth.paused for depth in each]
-    paused = reasons[0] if reasons and all(reasons) else None
-    return QueueDepth(**sums, oldest_queued_age_s=oldest_s, paused=paused)
+    return QueueDepth(**sums, oldest_queued_age_s=oldest_s)
+
+
+def demand(depths: Iterable[QueueDepth]) -> QueueDepth:
+    """The total as it calls for workers: what a paused queue holds back counts as if it waited for its time, for one
+    worker is enough to look for the results of jobs whose workers died."""
+    return total(_held_back(depth) if depth.paused else depth for depth in depths)
+
+
+def _held_back(depth: QueueDepth) -> QueueDepth:
+    return replace(depth, queued=0, delayed=depth.delayed + depth.queued, oldest_queued_age_s=0.0)

@@ -22,7 +22,8 @@ def start_caretaker(kind: type, name: str, plan: FleetPlan) -> Any:
     anew wherever it dies: what it must not forget is in Redis. One that follows another plan is replaced.
     """
     handle = _start(kind, name, plan)
-    if ray.get(handle.plan.remote(), timeout=ANSWER_S) == plan:
+    told = ray.get(handle.plan.remote(), timeout=ANSWER_S)
+    if vars(told) == vars(plan):  # a plan of another version has other fields
         return handle
     end_caretaker(handle, name)
     return _start(kind, name, plan)

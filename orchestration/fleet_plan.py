@@ -46,8 +46,8 @@ class FleetPlan:
 
     @property
     def name(self) -> str:
-        """The fleet's: its models'."""
-        return "+".join(self.models)
+        """The fleet's: its models', in whatever order they were given."""
+        return "+".join(sorted(self.models))
 
     @property
     def statistics_name(self) -> str:

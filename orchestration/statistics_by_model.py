@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fastflow_ray.bandit.statistics import Statistics
+from fastflow_ray.errors import FastFlowError, Retryable
 from orchestration.arm_statistics import FleetStatistics
 
 
@@ -21,15 +22,21 @@ class StatisticsByModel:
     def merge(self, worker: str, sequence: int, delta: str) -> str:
         """Add every model's part of a delta once per (worker, sequence); answers the snapshot of all models after it.
 
-        Raises as `FleetStatistics.merge`. Some parts may then have been written down; the delta can be sent again as it
-        is, for those will not count twice.
+        Raises as `FleetStatistics.merge`, after every part was tried. What was written down is, and the delta can be
+        sent again as it is, for that will not count twice.
         """
         if len(self._each) == 1:
             (statistics,) = self._each.values()
             return statistics.merge(worker, sequence, delta)
         parts = self._parts(Statistics.from_json(delta))
+        refusals: list[FastFlowError] = []
         for model, part in parts.items():
-            self._each[model].merge(worker, sequence, part.to_json())
+            try:
+                self._each[model].merge(worker, sequence, part.to_json())
+            except FastFlowError as refusal:
+                refusals.append(refusal)
+        if refusals:  # one that is worth another attempt before one that is not: the worker forgets what is refused
+            raise min(refusals, key=lambda refusal: not isinstance(refusal, Retryable))
         return _together([statistics.latest() for statistics in self._each.values()])
 
     def snapshot(self) -> str:

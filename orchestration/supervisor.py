@@ -15,7 +15,7 @@ from itertools import count, islice
 
 from fastflow_ray.queue.contract import QueueDepth
 from orchestration.autoscale import Limits, workers_wanted
-from orchestration.backlog import Backlog, total
+from orchestration.backlog import Backlog, demand, total
 from orchestration.creation_backoff import CreationBackoff
 from orchestration.hung_workers import HungWorkers
 from orchestration.load_history import LoadHistory
@@ -105,7 +105,7 @@ class Supervisor:
         for worker in self._hung.among(present, now_s):
             self._end(worker, "hung")
         staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]
-        load = self._history.load(total(depths.values()), len(staying), now_s)
+        load = self._history.load(demand(depths.values()), len(staying), now_s)
         closing = self._closing
         wanted = 0 if closing else workers_wanted(load, self._limits)
         if wanted > len(staying) and self._backoff.over(now_s):

@@ -36,16 +36,16 @@ class Intake:
         meter: Meter,
         timesheet: Timesheet,
         draining: threading.Event,
-        on_look: Callable[[], None],
+        on_idle: Callable[[], None],
     ) -> None:
-        """`draining` is set when the worker takes no more jobs; `on_look` hears of every look for one in vain."""
+        """`draining` is set when the worker takes no more jobs; `on_idle` hears whenever there was none to take."""
         self._config = config
         self._rota = rota
         self._store = store
         self._meter = meter
         self._timesheet = timesheet
         self._draining = draining
-        self._on_look = on_look
+        self._on_idle = on_idle
         self._store_failed = threading.Event()
         self._nonce = secrets.token_hex(8)  # of the next claim
         self._unanswered: JobQueue | None = None  # was asked for a job, and may have given one
@@ -89,12 +89,15 @@ class Intake:
 
     def _give_back(self) -> None:
         """What a worker that takes no more may have been given without hearing of it."""
+        nonce = self._nonce
         with suppress(QueueUnavailable):
             if (queue := self._unanswered) and (claim := self._ask(queue)):
+                self._unanswered, self._nonce = queue, nonce  # not given back yet: asked again, it is the same claim
                 queue.release(claim)
+                self._unanswered, self._nonce = None, secrets.token_hex(8)
 
     def _wait_for_a_job(self) -> None:
-        self._on_look()
+        self._on_idle()
         queues = self._rota.awake()
         with self._timesheet.waiting():
             for queue in queues:
@@ -116,7 +119,7 @@ class Intake:
         return None
 
     def _back_off(self, failures: int, error: Retryable) -> None:
-        self._on_look()  # it lives, though what it needs does not answer
+        self._on_idle()  # it lives, though what it needs does not answer
         backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
         log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
         with self._timesheet.waiting():

@@ -70,7 +70,7 @@ class Worker:
         self._feed = ArmFeed(sink, config.name)
         self._cards = CardKeeper(self._queues.values(), self._card, config.lease_s, config.beat_s)
         self._intake = Intake(
-            config, self._rota, store, meter, self._timesheet, self._draining, on_look=self._cards.heard_of
+            config, self._rota, store, meter, self._timesheet, self._draining, on_idle=self._cards.heard_of
         )
         self._state = WorkerState.LOADING
         self._device = ""

@@ -122,9 +122,9 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
     if seconds := result.get("phase_s"):
         yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
     if audit := result.get("audit"):
-        psnr_db, cost = audit["psnr_db"], f"for {audit.get('nfe', 0)} evaluations more"
+        psnr_db, cost = audit["psnr_db"], f", for {audit['nfe']} evaluations more" if audit.get("nfe") else ""
         kept = "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
-        yield "audit", f"{kept}, {cost}"
+        yield "audit", kept + cost
     if snapshot := result.get("snapshot"):
         yield "learnt", f"by snapshot {snapshot}"
     if "seed" in result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,6 +27,8 @@ from orchestration.api.metrics import ApiMetrics, CountedRequests
 from orchestration.api.videos import Videos
 
 log = logging.getLogger(__name__)
+
+LEAVE_S = 5.0  # for a question to Redis and the store that is still unanswered when the server stops
 
 
 class _Closable(Protocol):
@@ -75,13 +78,17 @@ def create_app(
 
 
 def _lifespan(health: Health, *opened: _Closable) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What an application does before its first request, which is to say what it will miss, and after its last."""
+    """What an application does as it begins, which is to say what it misses, and after its last request."""
+
+    async def tell_troubles() -> None:
+        for trouble in filter(None, (await run_in_threadpool(health.troubles)).values()):
+            log.warning("! %s", trouble)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for trouble in filter(None, (await run_in_threadpool(health.troubles)).values()):
-            log.warning("! %s", trouble)
+        telling = asyncio.create_task(tell_troubles())  # nobody waits for a store that does not answer
         yield
+        await asyncio.wait({telling}, timeout=LEAVE_S)
         for one in opened:
             one.close()
 

@@ -129,7 +129,7 @@ def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(
 
 
 def test_one_worker_serves_all_models_of_its_fleet_and_each_model_keeps_what_it_learnt(
-    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter, metrics_port: int
 ) -> None:
     fleet = raise_fleet(floor=1, ceiling=1, models=2)
     models = fleet.plan.models
@@ -139,6 +139,10 @@ def test_one_worker_serves_all_models_of_its_fleet_and_each_model_keeps_what_it_
     depths = wait_for(lambda: done(fleet.status().depths, 3), timeout_s=300)
     assert sorted(depths) == sorted(models)
     assert fleet.status().exits == {}
+    for model in models:
+        wait_for(lambda model=model: samples(metrics_port, model).get('jobs{state="succeeded"}') == 3, RAY_S)
+        assert "workers_wanted{}" not in samples(metrics_port, model)
+    assert samples(metrics_port, fleet.plan.name)["workers_wanted{}"] == 1
 
     stores = [closed_after(StatisticsStore(fleet.plan.redis_url, model)) for model in models]
     kept = [Statistics.sum_of(store.load().documents.values()) for store in stores]

@@ -8,7 +8,7 @@ from leaks import ClosedAfter
 
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import StatisticsStore
 from orchestration.arm_statistics import FleetStatistics
@@ -73,6 +73,16 @@ def test_a_part_that_was_written_down_does_not_count_again_when_the_rest_was_not
         half.merge("w", 0, both)
     assert models.runs() == (1, 0)
     models.together.merge("w", 0, both)
+    assert models.runs() == (1, 1)
+
+
+def test_what_one_model_refuses_costs_the_others_nothing(models: Models) -> None:
+    models.together.merge("w", 0, learnt(models.key(models.one)).to_json())
+    other_grid = TrajectoryTable.empty(steps=4, grid="another")
+    other_grid.add_run(np.eye(4))
+    both = Statistics({}, {models.key(models.one): other_grid} | learnt(models.key(models.two)).trajectories)
+    with pytest.raises(StatisticsMismatch):
+        models.together.merge("w", 1, both.to_json())
     assert models.runs() == (1, 1)
 
 

@@ -17,8 +17,9 @@ from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
-from fastflow_ray.queue.contract import JobQueue, QueueDepth
+from fastflow_ray.queue.contract import Expired, JobQueue, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.opening import open_desk
 from orchestration.autoscale import Limits
 from orchestration.backlog import Backlog, total
 from orchestration.hung_workers import CLING_S, SILENCE_S, HungWorkers
@@ -34,6 +35,7 @@ class Scene:
     cluster: PaperCluster
     limits: Limits
     others: Sequence[JobQueue] = ()  # further models' queues
+    url: str = ""
     now_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class Scene:
 def scene(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> Callable[..., Scene]:
     def begin(gpus: int = 99, models: int = 1, **limits: float) -> Scene:
         queue, *others = (closed_after(open_queue(valkey.url, f"{model}-{n}")) for n in range(models))
-        return Scene(queue, PaperCluster(gpus), Limits(**limits), others)  # type: ignore[arg-type]
+        return Scene(queue, PaperCluster(gpus), Limits(**limits), others, valkey.url)  # type: ignore[arg-type]
 
     return begin
 
@@ -106,15 +108,56 @@ def test_it_grows_for_the_work_of_all_its_models_and_reaps_in_every_queue(scene:
     wait_for(lambda: fleet.ticks(1).depths[other.name].queued == 1)
 
 
-@pytest.mark.parametrize(
-    ("paused", "expected"), [((None, None), None), (("upkeep", None), None), (("upkeep", "cost"), "upkeep")]
-)
-def test_a_backlog_is_paused_when_none_of_its_queues_gives_out_jobs(
-    paused: tuple[str | None, str | None], expected: str | None
-) -> None:
-    depths = [QueueDepth(queued=n, oldest_queued_age_s=n, paused=why) for n, why in enumerate(paused, start=1)]
-    assert total(depths) == QueueDepth(queued=3, oldest_queued_age_s=2.0, paused=expected)
+def test_a_paused_queue_calls_for_one_worker_and_no_other_for_fewer(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=0, ceiling=9, models=2)
+    other = fleet.others[0]
+    for _ in range(5):
+        other.submit(VideoJob(prompt="a red circle", model=other.name))
+    desk = open_desk(fleet.url, other.name)
+    desk.pause("upkeep")
+    assert fleet.ticks(1).wanted == 1
+    fleet.submit(3)
+    assert fleet.ticks(1).wanted == 3
+    desk.resume()
+    desk.close()
+    assert fleet.ticks(1).wanted == 8
+
+
+def test_a_backlog_is_the_sum_of_its_queues() -> None:
+    depths = [QueueDepth(queued=n, oldest_queued_age_s=n) for n in (1, 2)]
+    assert total(depths) == QueueDepth(queued=3, oldest_queued_age_s=2.0)
     assert total([]) == QueueDepth()
+
+
+def test_what_was_reaped_before_a_queue_failed_is_told_with_the_next_answer(scene: Callable[..., Scene]) -> None:
+    fleet = scene()
+    fleet.submit(1)
+    claim = fleet.queue.claim("a worker that dies", lease_s=0.05)
+    assert claim is not None
+    fails = Unreliable(fleet.queue)
+    backlog = Backlog([fleet.queue, fails], grace_s=0.0)
+
+    def is_reaped() -> bool:
+        with pytest.raises(QueueUnavailable):
+            backlog.reap()
+        return fleet.queue.depth().queued == 1
+
+    wait_for(is_reaped)
+    fails.works = True
+    assert backlog.reap() == {claim.job_id}
+    assert backlog.reap() == set()
+
+
+class Unreliable:
+    """A queue in which nothing expires, once it can be reached."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self.name, self.works = queue.name, False
+
+    def expired(self) -> Sequence[Expired]:
+        if not self.works:
+            raise QueueUnavailable("away")
+        return []
 
 
 def test_a_busy_worker_is_never_too_many(scene: Callable[..., Scene]) -> None:

@@ -53,6 +53,7 @@ class WatchedQueue(MemoryQueue):
         self.beaten: list[str] = []  # for which jobs
         self.unreachable = 0  # so many calls of a worker fail
         self.unheard = 0  # so many claims are made, and their answers get lost
+        self.unreleased = 0  # so many times a job cannot be given back
 
     def _reach(self) -> None:
         if self.unreachable > 0:
@@ -76,6 +77,12 @@ class WatchedQueue(MemoryQueue):
     def complete(self, claim: Claim, result: dict[str, Any]) -> bool:
         self._reach()
         return super().complete(claim, result)
+
+    def release(self, claim: Claim) -> bool:
+        if self.unreleased > 0:
+            self.unreleased -= 1
+            raise QueueUnavailable("the cable is out; put it back")
+        return super().release(claim)
 
 
 class WatchedStore(FolderStore):

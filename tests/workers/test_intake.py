@@ -48,11 +48,11 @@ def two_queues() -> dict[str, WatchedQueue]:
 
 
 def intake_of(
-    rota: Rota, folder: Path, on_look: Callable[[], object], draining: threading.Event | None = None
+    rota: Rota, folder: Path, on_idle: Callable[[], object], draining: threading.Event | None = None
 ) -> Intake:
     config = WorkerConfig("w", ("a", "b"), "redis://unused", "file:///unused")
     meter, leave = NoMeter(), draining or threading.Event()
-    return Intake(config, rota, FolderStore(folder), meter, Timesheet(meter), leave, on_look)
+    return Intake(config, rota, FolderStore(folder), meter, Timesheet(meter), leave, on_idle)
 
 
 def test_whoever_did_not_answer_is_asked_again_before_another(
@@ -61,7 +61,7 @@ def test_whoever_did_not_answer_is_asked_again_before_another(
     """It is the other queue's turn by now; but of this one, a job may be ours already."""
     monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
     rota = Rota(two_queues)
-    found = intake_of(rota, tmp_path, on_look=lambda: rota.took("b")).next_claim()
+    found = intake_of(rota, tmp_path, on_idle=lambda: rota.took("b")).next_claim()
     assert found
     assert found[0].name == "a"
     assert [queue.depth().running for queue in two_queues.values()] == [1, 0]
@@ -71,14 +71,16 @@ def test_a_leaving_worker_gives_back_what_it_never_heard_of(
     two_queues: dict[str, WatchedQueue], tmp_path: Path
 ) -> None:
     draining = threading.Event()
-    assert intake_of(Rota(two_queues), tmp_path, on_look=draining.set, draining=draining).next_claim() is None
+    assert intake_of(Rota(two_queues), tmp_path, on_idle=draining.set, draining=draining).next_claim() is None
     (record,) = two_queues["a"].list()
     assert (record.state, record.attempts, record.crashes) == (JobState.QUEUED, 0, 0)
 
 
+@pytest.mark.parametrize("unreleased", [0, 2])
 def test_a_worker_whose_store_keeps_nothing_gives_back_what_it_never_heard_of(
-    two_queues: dict[str, WatchedQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_queues: dict[str, WatchedQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreleased: int
 ) -> None:
+    two_queues["a"].unreleased = unreleased
     monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
     (tmp_path / "store").write_text("no folder")
     draining, seen = threading.Event(), []
@@ -87,12 +89,13 @@ def test_a_worker_whose_store_keeps_nothing_gives_back_what_it_never_heard_of(
         (record,) = two_queues["a"].list()
         seen.append((record.state, record.attempts, record.crashes))
         worker.store_failed()
-        if len(seen) == 2:
+        if len(seen) == 2 + unreleased:
             draining.set()
 
-    worker = intake_of(Rota(two_queues), tmp_path / "store", on_look=look, draining=draining)
+    worker = intake_of(Rota(two_queues), tmp_path / "store", on_idle=look, draining=draining)
     assert worker.next_claim() is None
-    assert seen == [(JobState.RUNNING, 1, 0), (JobState.QUEUED, 0, 0)], "given without an answer, then given back"
+    given = (JobState.RUNNING, 1, 0)
+    assert seen == [given, *unreleased * [given], (JobState.QUEUED, 0, 0)], "given without an answer, then given back"
 
 
 def test_a_leaving_worker_does_not_wait_for_a_queue_that_is_away(
@@ -100,7 +103,7 @@ def test_a_leaving_worker_does_not_wait_for_a_queue_that_is_away(
 ) -> None:
     two_queues["a"].unreachable = 1_000
     draining = threading.Event()
-    assert intake_of(Rota(two_queues), tmp_path, on_look=draining.set, draining=draining).next_claim() is None
+    assert intake_of(Rota(two_queues), tmp_path, on_idle=draining.set, draining=draining).next_claim() is None
     assert two_queues["a"].unreachable == 998, "it was asked once more"
 
 
