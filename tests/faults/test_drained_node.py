@@ -29,6 +29,8 @@ from orchestration.fleet import Fleet, join_cluster
 from orchestration.fleet_plan import FleetPlan
 
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+# Of their own, for nodes that share one machine: Ray's defaults are for one node each.
+ANY_PORTS = ["--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0"]
 LONG = {"model": "shapes", "width": 64, "height": 64, "frames": 17, "steps": 200}
 EARLY = 40  # of its steps, when the notice comes
 PROMISED_S = 2.0  # from the notice to the job's requeue
@@ -42,17 +44,19 @@ class Cluster:
     nodes: ExitStack
 
     def start(self, *words: str) -> None:
-        """One more node, until the end."""
-        log = self.nodes.enter_context((self.folder / "nodes.log").open("a"))
-        quiet = ["--block", "--node-ip-address", "127.0.0.1", "--temp-dir", str(self.folder), "--num-cpus", "2"]
-        node = subprocess.Popen([*RAY, "start", *quiet, *words], stdout=log, stderr=log, process_group=0)
+        """One more node, until the end. One after the other: of two that start at once on a machine, one fails."""
+        log = Path(tempfile.mkstemp(dir=self.folder, suffix=".log")[1])
+        here = ["--block", "--node-ip-address", "127.0.0.1", "--temp-dir", str(self.folder), "--num-cpus", "2"]
+        with log.open("w") as told:
+            node = subprocess.Popen([*RAY, "start", *here, *ANY_PORTS, *words], stdout=told, stderr=told)
         self.nodes.callback(ended, node)
+        wait_for(lambda: "Ray runtime started" in log.read_text() or node.poll() is not None, RAY_S)
+        assert node.poll() is None, log.read_text()
 
     @property
     def address(self) -> str:
-        """Of the head; waits until it has one."""
-        file = self.folder / "ray_current_cluster"
-        return wait_for(lambda: file.exists() and file.read_text(), RAY_S)
+        """Of the head."""
+        return (self.folder / "ray_current_cluster").read_text()
 
 
 def ended(node: subprocess.Popen[bytes]) -> None:
