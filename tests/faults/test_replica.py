@@ -92,6 +92,6 @@ def cluster_url(own_server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch, tmp
     with monkeypatch.context() as patch:
         patch.setattr(EmbeddedValkey, "_options", lambda self: [*options(self), "--cluster-enabled", "yes"])
         with EmbeddedValkey(tmp_path / "cluster") as node, closing(Connection(node.url)) as connection:
-            connection.ask(lambda client: client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383))
+            connection.ask(lambda client: client.execute_command("CLUSTER ADDSLOTS", *range(16_384)))
             wait_for(lambda: connection.ask(lambda client: client.cluster("INFO"))["cluster_state"] == "ok")
             yield node.url

@@ -102,7 +102,7 @@ def cluster_port(start: Start) -> int:
     """A whole cluster of one node: it refuses any script whose keys are not of one slot."""
     port = start("--cluster-enabled", "yes", "--appendonly", "no")
     with closing(redis.Redis(port=port, protocol=2, decode_responses=True)) as client:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))  # ranges came with 7.0
         wait_for(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
     return port
 
