@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from fastflow_ray.errors import FastFlowError, FleetUnavailable
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import CATALOGUE, models_to_serve
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet, join_cluster
@@ -34,10 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = _parser(settings).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
         limits, more = Limits(asked.floor, asked.ceiling), settings.model_dump(include=SETTINGS)
-        _keep(
-            asked.address,
-            FleetPlan(tuple(dict.fromkeys(asked.model or ["shapes"])), asked.redis, asked.store, limits, **more),
-        )
+        _keep(asked.address, FleetPlan(models_to_serve(asked.model), asked.redis, asked.store, limits, **more))
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

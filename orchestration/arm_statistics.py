@@ -51,7 +51,7 @@ class FleetStatistics:
     def snapshot(self) -> str:
         """All statistics as they are now; raises QueueUnavailable or StatisticsUnavailable if they cannot be read."""
         self._copy = None  # others may have written since
-        return self._ledger().snapshot()
+        return self.latest()
 
     def latest(self) -> str:
         """All statistics as of the last reading or writing here; raises as `snapshot`."""

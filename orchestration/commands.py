@@ -15,7 +15,7 @@ from rich.text import Text
 
 from fastflow_ray.cli.output import announced, log_to
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
-from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.models.catalogue import models_to_serve
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
@@ -55,9 +55,8 @@ def up(
     """
     screen, limits = Console(), _limits(workers, floor, ceiling)
     log_to(screen)
-    models = [model_card(name).name for name in dict.fromkeys(model or ["shapes"])]
     settings = Settings.from_environment().model_dump(include=SETTINGS)
-    local = LocalFleet(data, limits, models, redis, store, dashboard, **settings)
+    local = LocalFleet(data, limits, models_to_serve(model), redis, store, dashboard, **settings)
     try:
         with announced(screen, _raising(limits)) as note, local as fleet:
             _attend(fleet, local, screen, note, lambda: _say_how_to_use(screen, fleet.plan, redis, store, dashboard))

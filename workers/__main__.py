@@ -15,7 +15,7 @@ from types import FrameType
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import FastFlowError
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import CATALOGUE, models_to_serve
 from fastflow_ray.queue import open_queue
 from fastflow_ray.settings import Settings
 from workers.config import WorkerConfig
@@ -70,7 +70,7 @@ def _drain_on_signals(worker: Worker) -> None:
 def _config(asked: argparse.Namespace, settings: Settings) -> WorkerConfig:
     return WorkerConfig(
         name=f"{socket.gethostname()}-{os.getpid()}",
-        models=tuple(dict.fromkeys(asked.model or ["shapes"])),
+        models=models_to_serve(asked.model),
         redis_url=asked.redis,
         store_url=asked.store,
         lease_s=settings.lease_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +48,8 @@ def model_card(name: str) -> ModelCard:
         return CATALOGUE[name]
     except KeyError:
         raise UnknownModel(f"no model named {name!r}; there are: {', '.join(sorted(CATALOGUE))}") from None
+
+
+def models_to_serve(names: Iterable[str] | None) -> tuple[str, ...]:
+    """Each of these names once, in their order, or `shapes` where there is none; raises UnknownModel."""
+    return tuple(model_card(name).name for name in dict.fromkeys(names or ("shapes",)))

@@ -71,6 +71,13 @@ def submit(fleet: Fleet, seed: int = 0, model: str | None = None, **more: Any) -
         return queue.submit(VideoJob(prompt="a red circle", model=queue.name, seed=seed, **numbers)).job_id
 
 
+def record_of(queue: JobQueue, job_id: str) -> JobRecord:
+    """The job as it is now."""
+    found = queue.get(job_id)
+    assert found is not None
+    return found
+
+
 def statistics_of(fleet: Fleet) -> Statistics:
     return Statistics.from_json(ray.get(fleet.statistics.snapshot.remote()))
 
@@ -160,9 +167,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_the_worker_replaced
     job_id = submit(steady_fleet, width=64, height=64, frames=17, steps=200, acceleration="off")
 
     def record() -> JobRecord:
-        found = queue.get(job_id)
-        assert found is not None
-        return found
+        return record_of(queue, job_id)
 
     wait_for(lambda: record().progress.step > 0, RAY_S)
     victim = record().worker or "nobody"
@@ -184,9 +189,7 @@ def test_a_job_may_cost_as_many_workers_as_its_fleet_was_told(
     job_id = submit(fleet, width=64, height=64, frames=17, steps=200, acceleration="off")
 
     def record() -> JobRecord:
-        found = queue.get(job_id)
-        assert found is not None
-        return found
+        return record_of(queue, job_id)
 
     def is_made(deaths: int) -> bool:
         now = record()
