@@ -12,7 +12,7 @@ from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import chance, lot
-from fastflow_ray.learned_plan import SETTLED, learn, measured_growth
+from fastflow_ray.learned_plan import SETTLED, learn, learn_misses, measured_growth
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.sampling.plan import Plan
@@ -42,6 +42,7 @@ class AuditPolicy:
         self._known, self._learning, self._book = known, tuple(learning), book
         self._pace, self._evaluations, self._share = pace, evaluations, share
         self._served = None if candidate is None else book.offer(candidate, evaluations)
+        self._mean = book.table.mean  # before this generation teaches anything
         self._wanted = self._lacking()
 
     def is_due(self, seen: Sightings) -> bool:
@@ -72,12 +73,18 @@ class AuditPolicy:
             table.add_growth(*growth)
             table.audit_evaluations += table.steps
 
-    def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None, *, extra: bool) -> None:
-        """Take in the fidelity of a plan that was walked on a seed also run in full; `extra`: walked only for that."""
+    def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
+        """Take in the fidelity of a plan that was walked on a seed also run in full."""
         budget = boldness(self._known.steps, offer.plan.evaluations)
         for table in self._learning:
             table.audits.note(offer.candidate.name, budget, offer.expected_db, measured_db, ssim)
-            table.audit_evaluations += offer.plan.evaluations if extra else 0
+
+    def learn_walk(self, offer: Offer, seen: Sightings | None) -> None:
+        """Take in what a plan that was walked only for the audit showed; None: it led the network astray."""
+        for table in self._learning:
+            table.audit_evaluations += offer.plan.evaluations
+        if seen is not None and offer.candidate.is_learnt:
+            learn_misses(self._learning, offer.plan, seen, self._mean)
 
     def _lacking(self) -> float:
         """How many audits the fleet lacks: many while a key is young, then a small share of the work.

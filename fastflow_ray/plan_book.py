@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import boldness, expected_db
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, Weighing, contenders, served
 from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.probing import Tried, next_rung
-from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.bandit.trajectory import TrajectoryTable, growth_prior
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
@@ -44,7 +44,7 @@ class PlanBook:
         self.table = table
         self._sigmas = sigmas
         self._restarts = restarts
-        self._planners: dict[tuple[float, int, bool], Planner] = {}
+        self._planners: dict[tuple[Weighing, float, int, bool], Planner] = {}
         self._offers: dict[tuple[Candidate, int], Offer] = {}
 
     @property
@@ -124,25 +124,31 @@ class PlanBook:
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
             return evenly_spread(self.table.steps, evaluations, self._restarts)
-        return self._planner(candidate.emphasis, evaluations).path(evaluations).evaluated
+        return self._planner(candidate.weighing, candidate.emphasis, evaluations).path(evaluations).evaluated
 
-    def _planner(self, emphasis: float, evaluations: int) -> Planner:
+    def _planner(self, weighing: Weighing, emphasis: float, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
         steps = [*evenly_spread(self.table.steps, evaluations, self._restarts), self.table.steps]
         longest = min(2 * int(np.diff(steps).max()), self.table.steps)  # the even spread, and room to do better
         bold, frugal = longest > LONGEST, evaluations * FRUGAL < self.table.steps
-        key = (emphasis, evaluations if bold else self.table.steps, frugal)
+        key = (weighing, emphasis, evaluations if bold else self.table.steps, frugal)
         if key not in self._planners:
             self._planners[key] = Planner(
                 self._mean,
                 self.dsigma,
-                self.table.growth**emphasis,
+                self._weight(weighing, emphasis),
                 longest=longest if bold else LONGEST,
                 most=evaluations if bold else None,
                 frugal=frugal,
                 restarts=self._restarts,
             )
         return self._planners[key]
+
+    def _weight(self, weighing: Weighing, emphasis: float) -> Floats:
+        """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
+        if weighing is Weighing.GROWTH:
+            return self.table.growth**emphasis
+        return growth_prior(self.table.steps) ** emphasis * np.sqrt(self.table.excess)
 
     @cached_property
     def _ladder(self) -> dict[int, int]:

@@ -103,7 +103,7 @@ class PlanPolicy:
             learn(self._tables, seen, known=self._source)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
-        if knows:
+        if knows and (self.candidate is None or self.candidate.is_learnt):
             learn_misses(self._tables, walked, seen, self._mean)
 
     def _candidate(self) -> Candidate | None:

@@ -69,13 +69,17 @@ class Trial:
             self._hold_rivals(walked, fidelity, lambda plan: _measured(plan, walk, compare, reference))
         return reference, fidelity
 
-    def _hold_rivals(self, walked: Plan, ours: Fidelity, measure: Callable[[Plan], Fidelity]) -> None:
+    def _hold_rivals(
+        self, walked: Plan, ours: Fidelity, measure: Callable[[Plan], tuple[Fidelity, Sightings | None]]
+    ) -> None:
         measured = [(walked, ours)]
         for offer in self._policy.rivals() if self.is_due else []:
-            known = next((known for plan, known in measured if plan == offer.plan), None)
-            if known is None:  # not what was made, which the watch may have altered, nor another candidate's plan
-                measured.append((offer.plan, measure(offer.plan)))
-            self._policy.learn_fidelity(offer, *(known or measured[-1][1]), extra=known is None)
+            fidelity = next((known for plan, known in measured if plan == offer.plan), None)
+            if fidelity is None:  # not what was made, which the watch may have altered, nor another candidate's plan
+                fidelity, seen = measure(offer.plan)
+                measured.append((offer.plan, fidelity))
+                self._policy.learn_walk(offer, seen)
+            self._policy.learn_fidelity(offer, *fidelity)
 
 
 def _measured(
@@ -83,9 +87,11 @@ def _measured(
     walk: Callable[[Plan], tuple[Result, Sightings]],
     compare: Callable[[Result, Result], Fidelity],
     reference: Result,
-) -> Fidelity:
-    """What a rival keeps: nothing if it leads the network astray, for which nobody's video shall be lost."""
+) -> tuple[Fidelity, Sightings | None]:
+    """What a rival keeps, and what was seen on its way: nothing, and None, if it leads the network astray, for which
+    nobody's video shall be lost."""
     try:
-        return compare(walk(plan)[0], reference)
+        result, seen = walk(plan)
     except InvalidOutput:
-        return LOST
+        return LOST, None
+    return compare(result, reference), seen

@@ -13,10 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
 HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
-PRIOR = 3  # audits that a candidate's standing counts as
+PRIOR = 3  # audits that a standing counts as which varies from field to field
+FIRM = 10  # and one that hardly does
 
 
 class Integrator(StrEnum):
@@ -30,29 +32,45 @@ class Integrator(StrEnum):
     HOLD = "hold"  # with the last velocity: Euler with fewer steps
 
 
+class Weighing(StrEnum):
+    """What the errors of a path's skips are weighed by."""
+
+    EARLY = "early"  # as large as predictions were seen to miss, and the earlier the heavier, by one law for all fields
+    GROWTH = "growth"  # as large as full runs say, and as heavy as audits measured deviations to grow
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One way to draw up a plan for any budget."""
 
     integrator: Integrator
-    emphasis: float | None = None  # growth^emphasis weighs the path's errors; None: fewer steps, evenly spread
+    emphasis: float | None = None  # its power weighs the path's errors; None: fewer steps, evenly spread
+    weighing: Weighing = Weighing.EARLY
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
+    firmness: int = PRIOR  # audits that counts as
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether its path comes from what was learnt, and its predictions of skipped velocities do."""
+        return self.emphasis is not None
 
     @property
     def name(self) -> str:
         """As statistics know it."""
-        return self.integrator.value if self.emphasis is None else f"{self.integrator.value}-{self.emphasis:g}"
+        if self.emphasis is None:
+            return self.integrator.value
+        return f"{self.integrator}-{self.weighing}-{self.emphasis:g}"
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
-# "Which candidates are worth an audit"; of the last three, "What the second evaluation is worth".
+# "Where the error of a plan is made"; of the last three, "What the second evaluation is worth".
 CANDIDATES = (
-    Candidate(Integrator.INTERPOLATE, 1.0),
-    Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1),
-    Candidate(Integrator.INTERPOLATE, 0.25, standing_db=-2),
-    Candidate(Integrator.HALFWAY, 0.5, standing_db=-2),
-    Candidate(Integrator.HALFWAY, 0.25, standing_db=-3),
-    Candidate(Integrator.EXTRAPOLATE, 0.25, standing_db=-4),
+    Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH, standing_db=-1),
+    Candidate(Integrator.HALFWAY, 1.0, standing_db=-2, firmness=FIRM),
+    Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-4),
     Candidate(Integrator.ADAMS, standing_db=-5),
     Candidate(Integrator.LINE, standing_db=-7),
     Candidate(Integrator.HOLD, standing_db=-9),
@@ -92,18 +110,17 @@ def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candida
 
 
 def _believed_db(records: Mapping[Candidate, Record], candidates: Sequence[Candidate]) -> dict[Candidate, float]:
-    """Each candidate's mean fidelity, to which its standing counts as `PRIOR` audits.
+    """Each candidate's mean fidelity, to which its standing counts as `firmness` audits.
 
-    A standing is relative: what the field keeps at all is told by everyone's audits together.
+    A standing is relative: what the field keeps at all is told by the median of all that were heard, for now and then
+    one fails altogether.
     """
-    heard = [(candidate, records[candidate]) for candidate in candidates if candidate in records]
-    audits = sum(record.audits for _, record in heard)
-    level_db = sum(record.audits * (record.mean_db - each.standing_db) for each, record in heard) / max(1, audits)
+    level_db = median([records[each].mean_db - each.standing_db for each in candidates if each in records] or [0.0])
 
     def believed_db(candidate: Candidate) -> float:
-        record = records.get(candidate, Record())
+        record, firmness = records.get(candidate, Record()), candidate.firmness
         prior_db = level_db + candidate.standing_db
-        return (record.audits * record.mean_db + PRIOR * prior_db) / (record.audits + PRIOR)
+        return (record.audits * record.mean_db + firmness * prior_db) / (record.audits + firmness)
 
     return {candidate: believed_db(candidate) for candidate in candidates}
 

@@ -34,7 +34,7 @@ class Planner:
     skips are taken as uncorrelated.
 
     Args:
-        mean, dsigma, growth, reintegrate, longest, restarts: as for `SkipCosts`, which raises InvalidInput.
+        mean, dsigma, weight, reintegrate, longest, restarts: as for `SkipCosts`, which raises InvalidInput.
         most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
         frugal: whether step 1 may be skipped as well, predicted from the first velocity alone.
     """
@@ -43,7 +43,7 @@ class Planner:
         self,
         mean: Floats,
         dsigma: Floats,
-        growth: Floats,
+        weight: Floats,
         *,
         reintegrate: bool = True,
         longest: int = LONGEST,
@@ -51,7 +51,7 @@ class Planner:
         frugal: bool = False,
         restarts: Collection[int] = (),
     ) -> None:
-        self._costs = SkipCosts(mean, dsigma, growth, reintegrate=reintegrate, longest=longest, restarts=restarts)
+        self._costs = SkipCosts(mean, dsigma, weight, reintegrate=reintegrate, longest=longest, restarts=restarts)
         self.steps = self._costs.steps
         self._most = self.steps if most is None else most
         self._frugal = frugal

@@ -21,12 +21,12 @@ Steps = NDArray[np.intp]
 
 
 class SkipCosts:
-    """With R the covariance of the residuals of its skipped steps, a skip that step j ends costs G_j²·dsigmaᵀ·R·dsigma.
+    """With R the covariance of the residuals of its skipped steps, a skip that step j ends costs W_j²·dsigmaᵀ·R·dsigma.
 
     Args:
         mean: C, inner products of velocities per coordinate, shape (N, N), symmetric.
         dsigma: sigma_{k+1} − sigma_k, shape (N,).
-        growth: the factor by which a deviation present in x at step j arrives at the end, shape (N + 1,).
+        weight: W_j, by how much the error that a skip ending at step j leaves in x counts at the end, shape (N + 1,).
         reintegrate: whether skipped steps are integrated again once the evaluation that ends the skip is known.
         longest: steps that may be skipped in a row.
         restarts: steps at which another network takes over; they and their successors are evaluated, and no
@@ -40,16 +40,16 @@ class SkipCosts:
         self,
         mean: Floats,
         dsigma: Floats,
-        growth: Floats,
+        weight: Floats,
         *,
         reintegrate: bool,
         longest: int,
         restarts: Collection[int],
     ) -> None:
-        _check(mean, dsigma, growth, longest, restarts)
+        _check(mean, dsigma, weight, longest, restarts)
         self.steps = len(mean)
         self.longest = longest
-        self._mean, self._dsigma, self._growth = mean, dsigma, growth
+        self._mean, self._dsigma, self._weight = mean, dsigma, weight
         self._reintegrate = reintegrate
         self._restart = np.isin(np.arange(self.steps), list(restarts))
 
@@ -60,7 +60,7 @@ class SkipCosts:
         b = np.arange(min(self.longest, self.steps - 2) + 1)
         b = b[self._skippable(np.zeros_like(b), b)]
         cost = np.full(self.longest + 1, np.inf)
-        cost[b] = self._growth[1 + b] ** 2 * self._error(np.zeros_like(b), b)
+        cost[b] = self._weight[1 + b] ** 2 * self._error(np.zeros_like(b), b)
         return cost
 
     @cached_property
@@ -72,7 +72,7 @@ class SkipCosts:
         allowed = (i - 1 - a >= 0) & self._skippable(i, b)
         i, b, a = i[allowed], b[allowed], a[allowed]
         cost = np.full((self.steps, len(gaps), len(gaps)), np.inf)
-        cost[i, b, a] = self._growth[i + 1 + b] ** 2 * self._error(i, b, i - 1 - a)
+        cost[i, b, a] = self._weight[i + 1 + b] ** 2 * self._error(i, b, i - 1 - a)
         return cost
 
     def _skippable(self, i: Steps, b: Steps) -> NDArray[np.bool_]:
@@ -126,15 +126,15 @@ class SkipCosts:
         return np.concatenate([np.zeros((self.steps, 1)), np.cumsum(added, axis=1)], axis=1)
 
 
-def _check(mean: Floats, dsigma: Floats, growth: Floats, longest: int, restarts: Collection[int]) -> None:
+def _check(mean: Floats, dsigma: Floats, weight: Floats, longest: int, restarts: Collection[int]) -> None:
     steps = len(dsigma)
-    if (mean.shape, dsigma.shape, growth.shape) != ((steps, steps), (steps,), (steps + 1,)) or steps < 2:
+    if (mean.shape, dsigma.shape, weight.shape) != ((steps, steps), (steps,), (steps + 1,)) or steps < 2:
         raise InvalidInput(
-            f"mean {mean.shape}, dsigma {dsigma.shape} and growth {growth.shape} are not of one grid;"
+            f"mean {mean.shape}, dsigma {dsigma.shape} and weight {weight.shape} are not of one grid;"
             " for N ≥ 2 steps they have shapes (N, N), (N,) and (N + 1,)"
         )
-    if not all(np.isfinite(array).all() for array in (mean, dsigma, growth)):
-        raise InvalidInput("mean, dsigma and growth have to be finite; learn from one full run first")
+    if not all(np.isfinite(array).all() for array in (mean, dsigma, weight)):
+        raise InvalidInput("mean, dsigma and weight have to be finite; learn from one full run first")
     if longest < 1:
         raise InvalidInput(f"skips of at most {longest} steps are none; allow at least 1, or evaluate every step")
     if not all(0 <= step < steps for step in restarts):

@@ -22,6 +22,7 @@ Counts = NDArray[np.int64]
 
 COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
 EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 before any audit
+NEARBY = 0.5  # what misses one step away tell of a step; two steps away its square
 BAND = 2.0  # standard deviations of the log error of predictions, beyond which a job is out of its band
 
 
@@ -78,6 +79,25 @@ class TrajectoryTable:
         log_factor = (self.growth_log_sum + prior[:-1] - prior[1:]) / (self.growth_count + 1)
         growth: Floats = np.exp(np.append(np.cumsum(log_factor[::-1])[::-1], 0.0))
         return growth
+
+    @property
+    def excess(self) -> Floats:
+        """The factor by which squared errors of predictions exceed on the way what is expected of them along full runs,
+        by the step that ends the skip, (N + 1,).
+
+        The mean of its logarithm over the misses seen at a step and, less and less, near it; one that came true as
+        expected is taken as seen.
+        """
+        apart = np.abs(np.subtract.outer(np.arange(self.steps + 1), np.arange(self.steps)))
+        seen, log_sum = NEARBY**apart @ self.miss_count, NEARBY**apart @ self.miss_log_sum
+        excess: Floats = np.exp(log_sum / (seen + 1))
+        return excess
+
+    @property
+    def excess_db(self) -> Floats:
+        """`excess` as a level, (N + 1,)."""
+        level: Floats = 10 * np.log10(self.excess)
+        return level
 
     def add_run(self, gram: Floats) -> None:
         """Learn from a generation that evaluated every step.

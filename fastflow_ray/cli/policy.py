@@ -41,7 +41,8 @@ def policy() -> None:
 @app.command()
 def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis: given.RedisUrl = None) -> None:
     """Per policy key, how often each skip was tried after each step and what it cost (mean squared velocity error); and
-    of trajectories, how large the velocity is, how alike that of the step before, and how deviations grow."""
+    of trajectories, how large the velocity is, how alike that of the step before, how deviations grow, and how far
+    predictions missed."""
     if file and redis:
         raise InvalidInput("--file and --redis are two places to read from; give only one of them")
     if plot:
@@ -80,15 +81,18 @@ def table_of_arms(table: ArmTable) -> Table:
 
 
 def table_of_trajectories(table: TrajectoryTable) -> Table:
-    """A row per step: the velocity's root mean square, its cosine with that of the step before, and the factor by which
-    a deviation present there has grown at the end, with the audits that measured it."""
+    """A row per step: the velocity's root mean square, its cosine with that of the step before; the factor by which a
+    deviation present there has grown at the end, with the audits that measured it; and by how many dB predictions
+    missed beyond what was expected, with the evaluations there that showed it."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("step", "velocity", "as before", "growth", "audits"):
+    for heading in ("step", "velocity", "as before", "growth", "audits", "missed dB", "seen"):
         shown.add_column(heading, justify="right")
     alike = ["", *map("{:.4f}".format, table.cosine.diagonal(1))]
-    columns = (table.mean.diagonal() ** 0.5, alike, table.growth[:-1], table.growth_count)
-    for step, (size, as_before, growth, audits) in enumerate(zip(*columns, strict=True)):
-        shown.add_row(str(step), f"{size:.3f}", as_before, f"{growth:.2f}", str(audits))
+    growth, excess_db = map("{:.2f}".format, table.growth[:-1]), map("{:+.1f}".format, table.excess_db[:-1])
+    sizes = map("{:.3f}".format, table.mean.diagonal() ** 0.5)
+    columns = (sizes, alike, growth, map(str, table.growth_count), excess_db, map(str, table.miss_count))
+    for step, cells in enumerate(zip(*columns, strict=True)):
+        shown.add_row(str(step), *cells)
     return shown
 
 

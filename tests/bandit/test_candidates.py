@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from fastflow_ray.bandit.candidates import (
     CANDIDATES,
     DOUBT_DB,
+    FIRM,
     PRIOR,
     Candidate,
     Integrator,
@@ -56,6 +58,25 @@ def test_an_outsider_is_served_only_when_it_wins_again_and_again():
 
     assert after(1) == after(9) == FAVOURITE
     assert after(11) == OUTSIDER
+
+
+def test_the_firmer_a_standing_the_more_audits_it_takes_to_overrule_it():
+    """Two dB behind elsewhere and four ahead here: three audits against three, or eleven against ten."""
+
+    def after(audits: int, firmness: int) -> Candidate:
+        near = Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-2, firmness=firmness)
+        favourite = replace(FAVOURITE, firmness=firmness)
+        return served({favourite: Record(audits, 50), near: Record(audits, 52.1)}, [favourite, near])
+
+    assert [after(audits, PRIOR).emphasis for audits in (2, 3)] == [1.0, 0.5]
+    assert [after(audits, FIRM).emphasis for audits in (9, 10)] == [1.0, 0.5]
+
+
+def test_one_that_fails_altogether_lends_no_weight_to_those_that_stand_less_firmly():
+    firm, loose = replace(FAVOURITE, firmness=FIRM), Candidate(Integrator.HALFWAY, 1.0)
+    records = {firm: Record(5, 50), loose: Record(5, 49.9)}
+    for failing in (Record(5, 40), Record(5, 0)):
+        assert served(records | {OUTSIDER: failing}, [firm, loose, OUTSIDER]) == firm
 
 
 def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():

@@ -24,12 +24,12 @@ def velocities(steps, rng, dim=64):
 
 
 def problem(steps, seed):
-    """Mean inner products, dsigma and growth of one synthetic grid."""
+    """Mean inner products, dsigma and weight of one synthetic grid."""
     rng = np.random.default_rng(seed)
     observed = velocities(steps, rng)
     dsigma = -rng.uniform(0.5, 1.5, steps) / steps
-    growth = np.append(rng.uniform(0.3, 3.0, steps), 1.0)
-    return observed @ observed.T / observed.shape[1], dsigma, growth
+    weight = np.append(rng.uniform(0.3, 3.0, steps), 1.0)
+    return observed @ observed.T / observed.shape[1], dsigma, weight
 
 
 def skip_error(mean, dsigma, p, i, j, reintegrate):
@@ -68,11 +68,11 @@ def all_paths(steps, frugal):
 @settings(max_examples=20)
 @given(seeds, st.booleans(), st.integers(1, 7), st.booleans(), st.sets(st.integers(0, 7), max_size=2))
 def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, restarts):
-    mean, dsigma, growth = problem(8, seed)
+    mean, dsigma, weight = problem(8, seed)
     options = {"reintegrate": reintegrate, "longest": longest, "frugal": frugal, "restarts": restarts}
-    planner = Planner(mean, dsigma, growth, **options)
+    planner = Planner(mean, dsigma, weight, **options)
     price = {
-        (p, i, j): growth[j] ** 2 * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
+        (p, i, j): weight[j] ** 2 * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
         if allowed(p, i, j, longest, restarts)
         else np.inf
         for p, i, j in [*combinations(range(9), 3), *((None, 0, j) for j in range(1, 9))]
@@ -87,13 +87,13 @@ def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, re
         assert len(path.evaluated) <= evaluations
 
 
-def recurrence(mean, dsigma, growth, longest):
+def recurrence(mean, dsigma, weight, longest):
     """Least error by number of evaluations, cell by cell: cost[p, i][n] over the pairs of evaluations."""
     steps, cost, least = len(mean), {(0, 1): {2: 0.0}}, {}
     for i in range(1, steps):
         for p in range(max(0, i - longest - 1), i):
             for j in range(i + 1, min(i + longest + 1, steps) + 1):
-                price = growth[j] ** 2 * skip_error(mean, dsigma, p, i, j, True)
+                price = weight[j] ** 2 * skip_error(mean, dsigma, p, i, j, True)
                 for n, so_far in cost.get((p, i), {}).items():
                     reached, made = (cost.setdefault((i, j), {}), n + 1) if j < steps else (least, n)
                     reached[made] = min(so_far + price, reached.get(made, np.inf))
@@ -101,8 +101,8 @@ def recurrence(mean, dsigma, growth, longest):
 
 
 def test_the_dynamic_programme_is_the_recurrence():
-    mean, dsigma, growth = problem(20, 0)
-    planner, least = Planner(mean, dsigma, growth, longest=5), recurrence(mean, dsigma, growth, 5)
+    mean, dsigma, weight = problem(20, 0)
+    planner, least = Planner(mean, dsigma, weight, longest=5), recurrence(mean, dsigma, weight, 5)
     assert planner.fewest == min(least)
     for evaluations in range(planner.fewest, 21):
         best = min(error for n, error in least.items() if n <= evaluations)
@@ -133,8 +133,8 @@ def test_a_target_is_met_with_the_fewest_evaluations(seed, target):
 @settings(max_examples=20)
 @given(seeds)
 def test_units_do_not_matter(seed):
-    mean, dsigma, growth = problem(20, seed)
-    ours, theirs = Planner(mean, dsigma, growth), Planner(10 * mean, dsigma, growth)
+    mean, dsigma, weight = problem(20, seed)
+    ours, theirs = Planner(mean, dsigma, weight), Planner(10 * mean, dsigma, weight)
     for evaluations in (5, 8, 12):
         assert ours.path(evaluations).evaluated == theirs.path(evaluations).evaluated
         assert theirs.path(evaluations).expected_error == pytest.approx(10 * ours.path(evaluations).expected_error)
@@ -151,24 +151,24 @@ def test_the_second_step_is_evaluated_only_where_it_is_worth_it():
         assert path.expected_error <= Planner(mean, dsigma, np.ones(21)).path(6).expected_error
 
 
-def test_growth_draws_evaluations_to_where_deviations_grow():
+def test_weight_draws_evaluations_to_where_it_lies():
     mean, dsigma, _ = problem(30, 1)
     early, late = np.ones(31), np.ones(31)
     early[:15], late[15:30] = 30.0, 30.0
-    early_path, late_path = (Planner(mean, dsigma, growth).path(12).evaluated for growth in (early, late))
+    early_path, late_path = (Planner(mean, dsigma, weight).path(12).evaluated for weight in (early, late))
     assert sum(step < 15 for step in early_path) > sum(step < 15 for step in late_path)
 
 
 @pytest.mark.parametrize("reintegrate", [True, False])
 @pytest.mark.parametrize("restart", [1, 7, 18, 19])
 def test_a_new_network_starts_a_new_history(restart, reintegrate):
-    mean, dsigma, growth = problem(20, 3)
-    path = Planner(mean, dsigma, growth, reintegrate=reintegrate, restarts=[restart]).path(9)
+    mean, dsigma, weight = problem(20, 3)
+    path = Planner(mean, dsigma, weight, reintegrate=reintegrate, restarts=[restart]).path(9)
     assert {restart, min(restart + 1, 19)} <= set(path.evaluated)
     # What the two networks have in common cannot matter, for nothing is predicted across.
     foreign = mean.copy()
     foreign[:restart, restart:] = foreign[restart:, :restart] = 0.0
-    assert Planner(foreign, dsigma, growth, reintegrate=reintegrate, restarts=[restart]).path(9) == path
+    assert Planner(foreign, dsigma, weight, reintegrate=reintegrate, restarts=[restart]).path(9) == path
 
 
 def skip_displacements(path, run, dsigma, mean):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.gram import completed
-from fastflow_ray.bandit.trajectory import BAND, COMPLETED, TrajectoryTable, growth_prior
+from fastflow_ray.bandit.trajectory import BAND, COMPLETED, NEARBY, TrajectoryTable, growth_prior
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"
@@ -331,6 +331,31 @@ def test_a_miss_that_is_no_ratio_teaches_nothing(ratio):
     table = TrajectoryTable.empty(STEPS, GRID)
     table.add_miss(2, ratio)
     assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
+def test_before_any_miss_errors_are_as_expected():
+    assert TrajectoryTable.empty(STEPS, GRID).excess == pytest.approx(np.ones(STEPS + 1))
+
+
+def test_the_excess_is_the_mean_logarithm_of_the_misses_with_one_as_expected_among_them():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_miss(2, 4.0)
+    assert table.excess[2] == pytest.approx(2)
+    table.add_miss(2, 16.0)
+    assert table.excess[2] == pytest.approx(4)
+    for _ in range(2000):
+        table.add_miss(2, 10.0)
+    assert table.excess_db[2] == pytest.approx(10, abs=0.02)
+
+
+def test_where_nothing_was_seen_the_neighbours_tell_of_the_excess_and_at_the_end_the_last():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    table.add_miss(4, 4.0)
+    seen = NEARBY ** np.array([4, 3, 2, 1, 0, 1])
+    assert table.excess == pytest.approx(4 ** (seen / (seen + 1)))
+    table.add_miss(0, 0.25)
+    assert table.excess[0] < 1 < table.excess[4]
+    assert table.excess[2] == pytest.approx(1), "as far from the one as from the other"
 
 
 # What a neighbour lends

@@ -203,8 +203,11 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     assert heading == ["step", "skip", "0", "skip", "2"]
     assert rows[1:] == [["0", "·", "2", "×", "3.75e-01"], ["2", "1", "×", "1.00e-03", "·"]]
     assert " ".join(trajectories[1]) == "1 trajectories, 1 of them in full"
-    assert trajectories[2] == ["step", "velocity", "as", "before", "growth", "audits"]
-    assert trajectories[5:] == [["1", "1.000", "0.0000", "4.00", "0"], ["2", "2.000", "0.5000", "2.00", "0"]]
+    assert trajectories[2] == ["step", "velocity", "as", "before", "growth", "audits", "missed", "dB", "seen"]
+    assert trajectories[5:] == [
+        ["1", "1.000", "0.0000", "4.00", "0", "+0.0", "0"],
+        ["2", "2.000", "0.5000", "2.00", "0", "+0.0", "0"],
+    ]
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 

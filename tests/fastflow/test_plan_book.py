@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.audits import CONVINCING, boldness
-from fastflow_ray.bandit.candidates import CANDIDATES, Integrator
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Weighing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import every_step
@@ -63,6 +63,21 @@ def test_any_budget_has_a_plan_of_just_so_many_evaluations(steps, candidate):
         assert plan.steps == steps
         if candidate.emphasis is not None and evaluations * FRUGAL >= steps:
             assert plan.evaluated[:2] == (0, 1)
+
+
+@pytest.mark.parametrize("weighing", list(Weighing))
+def test_where_predictions_miss_more_than_expected_more_is_evaluated_unless_growth_weighs(weighing):
+    table = TrajectoryTable.empty(50, "g").merge(known(50), "k")
+    for step in range(30, 50):
+        for _ in range(20):
+            table.add_miss(step, 100.0)
+    candidate = Candidate(Integrator.INTERPOLATE, 1.0, weighing)
+    before, after = (plans.offer(candidate, 15).plan.evaluated for plans in (book(50), book(50, table=table)))
+    late_before, late_after = (sum(step >= 30 for step in evaluated) for evaluated in (before, after))
+    if weighing is Weighing.EARLY:
+        assert late_after > late_before
+    else:
+        assert after == before
 
 
 @pytest.mark.parametrize(("steps", "restart"), [(4, 2), (5, 1), (8, 7), (30, 2), (50, 15), (100, 60)])

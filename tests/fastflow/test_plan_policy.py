@@ -23,6 +23,7 @@ from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.sightings import Sightings
 
 SIGMAS = flow_sigmas(8, 3.0)
 
@@ -73,14 +74,30 @@ def test_a_plan_that_was_given_is_never_audited():
     assert fast.statistics.trajectories["k"].audits.audits == before
 
 
-def test_an_audit_teaches_growth_a_full_run_and_what_every_candidate_kept():
+def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every_candidate_kept():
     fast = taught(RIPE)
     table = fast.statistics.trajectories["k"]
     assert (table.runs, table.full_runs, table.audits.audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
     assert table.growth_count.any()
-    fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
+    before = table.miss_count.sum()
+    _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
+    assert table.miss_count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
     assert (table.full_runs, table.audits.audits) == (RIPE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
+
+
+def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
+    """A line misses by what it expects to, and would make all others look as good."""
+    known = taught(RIPE).statistics.trajectories["k"]
+    audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
+    for offer in audits.rivals():
+        seen, before, evaluations = Sightings(), known.miss_count.sum(), known.audit_evaluations
+        planned(field, noise(9), SIGMAS, offer.plan, seen)
+        audits.learn_walk(offer, seen)
+        assert known.miss_count.sum() - before == len(offer.plan.foresee) * offer.candidate.is_learnt
+        assert known.audit_evaluations - evaluations == offer.plan.evaluations
+    audits.learn_walk(offer, None)
+    assert known.audit_evaluations - evaluations == 2 * offer.plan.evaluations
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():
@@ -93,7 +110,7 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
     assert searching.evaluations == 8
     probed = searching.audits.rivals()[0]
     for _ in range(CONVINCING):
-        searching.audits.learn_fidelity(probed, measured_db=60.0, extra=True)
+        searching.audits.learn_fidelity(probed, measured_db=60.0)
     serving = policy()
     assert serving.evaluations == probed.plan.evaluations
     own, *others = serving.audits.rivals()
