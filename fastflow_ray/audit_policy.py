@@ -42,7 +42,6 @@ class AuditPolicy:
         self._known, self._learning, self._book = known, tuple(learning), book
         self._pace, self._evaluations, self._share = pace, evaluations, share
         self._served = None if candidate is None else book.offer(candidate, evaluations)
-        self._mean = book.table.mean  # before this generation teaches anything
         self._wanted = self._lacking()
 
     def is_due(self, seen: Sightings) -> bool:
@@ -84,7 +83,7 @@ class AuditPolicy:
         for table in self._learning:
             table.audit_evaluations += offer.plan.evaluations
         if seen is not None and offer.candidate.is_learnt:
-            learn_misses(self._learning, offer.plan, seen, self._mean)
+            learn_misses(self._learning, offer.plan, seen, known=self._book.table)
 
     def _lacking(self) -> float:
         """How many audits the fleet lacks: many while a key is young, then a small share of the work.

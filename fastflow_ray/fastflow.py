@@ -10,7 +10,7 @@ skip is credited to the step where it starts, and may only be chosen if there is
 it: the first two steps and the last are always evaluated.
 
 The learned plan, whenever a pace is asked for: settled before the trajectory begins, from how the velocities of earlier
-trajectories went together and how deviations grew.
+trajectories went together, how far predictions missed and how deviations grew.
 
     sampling/  walks, predicts, measures errors;  asks a `SkipPolicy`, or obeys a `Plan`;  knows no bandit
     bandit/    keeps what was seen, chooses arms and paths of least error;                 knows no tensor

@@ -19,6 +19,7 @@ from fastflow_ray.sampling.plan import REMEMBERED, Plan
 from fastflow_ray.sampling.sightings import Sightings
 
 SETTLED = 20  # full runs, after which plans change little
+TOLD = 100  # misses at a step, after which more would only keep plans from settling
 ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
@@ -110,11 +111,12 @@ def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: Trajec
             table.add_block(sightings.steps, gram, known.mean)
 
 
-def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, mean: Floats) -> None:
-    """Add by how much the predictions of a walked plan missed, against what was expected of them."""
+def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, known: TrajectoryTable) -> None:
+    """Add by how much the predictions of a walked plan missed, against what `known` let one expect of them."""
+    mean = known.mean
     for step, error in sightings.misses(plan):
         expected = foreseen_error(plan, mean, step)
-        for table in tables if expected > 0 else ():
+        for table in tables if expected > 0 and known.miss_count[step] < TOLD else ():
             table.add_miss(step, error / expected)
 
 

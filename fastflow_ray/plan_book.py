@@ -33,7 +33,7 @@ class Offer(NamedTuple):
 
     candidate: Candidate
     plan: Plan
-    expected_db: float  # by the planner alone, up to a constant
+    expected_db: float  # from full runs and growth alone, up to a constant
 
 
 class PlanBook:

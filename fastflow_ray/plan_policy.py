@@ -103,8 +103,8 @@ class PlanPolicy:
             learn(self._tables, seen, known=self._source)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
-        if knows and (self.candidate is None or self.candidate.is_learnt):
-            learn_misses(self._tables, walked, seen, self._mean)
+        if self.candidate is not None and self.candidate.is_learnt and not self._lender:
+            learn_misses(self._tables, walked, seen, known=self._source)
 
     def _candidate(self) -> Candidate | None:
         """Whose plan it is; None where every step is evaluated, or the plan was given."""

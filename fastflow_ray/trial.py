@@ -92,6 +92,6 @@ def _measured(
     nobody's video shall be lost."""
     try:
         result, seen = walk(plan)
+        return compare(result, reference), seen
     except InvalidOutput:
         return LOST, None
-    return compare(result, reference), seen

@@ -17,8 +17,8 @@ from statistics import median
 
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
 HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
-PRIOR = 3  # audits that a standing counts as which varies from field to field
-FIRM = 10  # and one that hardly does
+PRIOR = 3  # audits that a standing counts as if it varies between fields
+FIRM = 10  # audits that it counts as if it hardly varies
 
 
 class Integrator(StrEnum):
@@ -35,8 +35,8 @@ class Integrator(StrEnum):
 class Weighing(StrEnum):
     """What the errors of a path's skips are weighed by."""
 
-    EARLY = "early"  # as large as predictions were seen to miss, and the earlier the heavier, by one law for all fields
-    GROWTH = "growth"  # as large as full runs say, and as heavy as audits measured deviations to grow
+    EARLY = "early"  # the earlier the heavier, by one law for all fields; and by how far predictions were seen to miss
+    GROWTH = "growth"  # as audits measured deviations to grow
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Candidate:
     """One way to draw up a plan for any budget."""
 
     integrator: Integrator
-    emphasis: float | None = None  # its power weighs the path's errors; None: fewer steps, evenly spread
+    emphasis: float | None = None  # the power of law or growth that weighs errors; None: fewer steps, evenly spread
     weighing: Weighing = Weighing.EARLY
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
-    firmness: int = PRIOR  # audits that counts as
+    firmness: int = PRIOR  # how many audits this standing counts as
 
     @property
     def is_learnt(self) -> bool:
@@ -68,11 +68,11 @@ CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1, firmness=FIRM),
-    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH, standing_db=-1),
-    Candidate(Integrator.HALFWAY, 1.0, standing_db=-2, firmness=FIRM),
-    Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-4),
-    Candidate(Integrator.ADAMS, standing_db=-5),
-    Candidate(Integrator.LINE, standing_db=-7),
+    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH),
+    Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
+    Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
+    Candidate(Integrator.ADAMS, standing_db=-7),
+    Candidate(Integrator.LINE, standing_db=-6),
     Candidate(Integrator.HOLD, standing_db=-9),
 )
 
@@ -112,10 +112,12 @@ def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candida
 def _believed_db(records: Mapping[Candidate, Record], candidates: Sequence[Candidate]) -> dict[Candidate, float]:
     """Each candidate's mean fidelity, to which its standing counts as `firmness` audits.
 
-    A standing is relative: what the field keeps at all is told by the median of all that were heard, for now and then
-    one fails altogether.
+    A standing is relative: what the field keeps at all is told by the median over all audits, for now and then one
+    fails altogether.
     """
-    level_db = median([records[each].mean_db - each.standing_db for each in candidates if each in records] or [0.0])
+    heard = [(each, records[each]) for each in candidates if each in records]
+    levels_db = [record.mean_db - each.standing_db for each, record in heard for _ in range(record.audits)]
+    level_db = median(levels_db or [0.0])
 
     def believed_db(candidate: Candidate) -> float:
         record, firmness = records.get(candidate, Record()), candidate.firmness

@@ -24,7 +24,7 @@ class Path:
     """The steps that are evaluated, and the price of skipping the others."""
 
     evaluated: tuple[int, ...]  # rising from 0
-    expected_error: float  # mean squared error of the final x per coordinate
+    expected_error: float  # squared, per coordinate, of each skip as `weight` weighs it, summed
 
 
 class Planner:

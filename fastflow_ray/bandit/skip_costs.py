@@ -55,7 +55,7 @@ class SkipCosts:
 
     @cached_property
     def of_first(self) -> Floats:
-        """Squared error that arrives at the end when 0 is evaluated and then b steps are skipped, predicted from that
+        """Weighed squared error when 0 is evaluated and then b steps are skipped, predicted from that
         velocity alone, (longest + 1,); inf where that is not allowed or no evaluation would follow."""
         b = np.arange(min(self.longest, self.steps - 2) + 1)
         b = b[self._skippable(np.zeros_like(b), b)]
@@ -65,7 +65,7 @@ class SkipCosts:
 
     @cached_property
     def of_later(self) -> Floats:
-        """Squared error that arrives at the end when i − 1 − a and i are evaluated and b steps skipped, [i, b, a];
+        """Weighed squared error when i − 1 − a and i are evaluated and b steps skipped, [i, b, a];
         inf where that is not allowed."""
         gaps = np.arange(self.longest + 1)
         i, b, a = (axis.ravel() for axis in np.meshgrid(np.arange(self.steps), gaps, gaps, indexing="ij"))

@@ -12,7 +12,7 @@ from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import StatisticsMismatch
 
-VERSION = 3
+VERSION = 4
 
 
 class Statistics:
@@ -66,7 +66,7 @@ class Statistics:
         return self.tables[key].rows() if key in self.tables else []
 
     def to_json(self) -> str:
-        """Versioned JSON: {"version": 2, "arms": {key: …}, "trajectories": {key: …}}."""
+        """Versioned JSON: {"version": 4, "arms": {key: …}, "trajectories": {key: …}}."""
         arms = {key: table.to_dict() for key, table in sorted(self.tables.items())}
         trajectories = {key: table.to_dict() for key, table in sorted(self.trajectories.items())}
         return json.dumps({"version": VERSION, "arms": arms, "trajectories": trajectories}, allow_nan=False)

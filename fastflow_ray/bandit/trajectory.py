@@ -21,8 +21,10 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
-EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 before any audit
+EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 where none was measured
 NEARBY = 0.5  # what misses one step away tell of a step; two steps away its square
+LENT = 4  # misses at most that a step lends its neighbours
+LEAST_EXCESS = 0.25  # of squared errors
 BAND = 2.0  # standard deviations of the log error of predictions, beyond which a job is out of its band
 
 
@@ -85,12 +87,13 @@ class TrajectoryTable:
         """The factor by which squared errors of predictions exceed on the way what is expected of them along full runs,
         by the step that ends the skip, (N + 1,).
 
-        The mean of its logarithm over the misses seen at a step and, less and less, near it; one that came true as
-        expected is taken as seen.
+        The mean of its logarithm over the misses seen at a step and, fewer and fewer, near it; one that came true as
+        expected is taken as seen. At least `LEAST_EXCESS`: a skip that never missed may still miss in the next job.
         """
         apart = np.abs(np.subtract.outer(np.arange(self.steps + 1), np.arange(self.steps)))
-        seen, log_sum = NEARBY**apart @ self.miss_count, NEARBY**apart @ self.miss_log_sum
-        excess: Floats = np.exp(log_sum / (seen + 1))
+        seen = np.where(apart == 0, self.miss_count, NEARBY**apart * np.minimum(self.miss_count, LENT))
+        mean_log = self.miss_log_sum / np.maximum(self.miss_count, 1)
+        excess: Floats = np.maximum(np.exp(seen @ mean_log / (seen.sum(1) + 1)), LEAST_EXCESS)
         return excess
 
     @property
@@ -278,7 +281,7 @@ class TrajectoryTable:
 
 
 def growth_prior(steps: int) -> Floats:
-    """G_j before any audit, shape (steps + 1,): `EARLY_GROWTH`^(1 − j/N), for early deviations decide the content."""
+    """G_j by law, shape (steps + 1,): `EARLY_GROWTH`^(1 − j/N), for early deviations decide the content."""
     prior: Floats = EARLY_GROWTH ** (1 - np.arange(steps + 1) / steps)
     return prior
 

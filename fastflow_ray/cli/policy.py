@@ -83,7 +83,7 @@ def table_of_arms(table: ArmTable) -> Table:
 def table_of_trajectories(table: TrajectoryTable) -> Table:
     """A row per step: the velocity's root mean square, its cosine with that of the step before; the factor by which a
     deviation present there has grown at the end, with the audits that measured it; and by how many dB predictions
-    missed beyond what was expected, with the evaluations there that showed it."""
+    missed there and nearby beyond what was expected, with the evaluations there that showed it."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("step", "velocity", "as before", "growth", "audits", "missed dB", "seen"):
         shown.add_column(heading, justify="right")

@@ -17,6 +17,7 @@ from fastflow_ray.bandit.candidates import (
     Candidate,
     Integrator,
     Record,
+    Weighing,
     contenders,
     served,
 )
@@ -61,7 +62,7 @@ def test_an_outsider_is_served_only_when_it_wins_again_and_again():
 
 
 def test_the_firmer_a_standing_the_more_audits_it_takes_to_overrule_it():
-    """Two dB behind elsewhere and four ahead here: three audits against three, or eleven against ten."""
+    """Two dB behind elsewhere and two ahead here: as many audits as the standing counts as."""
 
     def after(audits: int, firmness: int) -> Candidate:
         near = Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-2, firmness=firmness)
@@ -77,6 +78,16 @@ def test_one_that_fails_altogether_lends_no_weight_to_those_that_stand_less_firm
     records = {firm: Record(5, 50), loose: Record(5, 49.9)}
     for failing in (Record(5, 40), Record(5, 0)):
         assert served(records | {OUTSIDER: failing}, [firm, loose, OUTSIDER]) == firm
+
+
+def test_what_fell_out_after_a_few_hard_videos_says_little_of_the_level():
+    """Four heard thirty times at just what they stand for, five three times on videos 12 dB harder."""
+    often = [each for each in CANDIDATES if each.firmness == FIRM or each.weighing is Weighing.GROWTH]
+    records = {
+        each: Record(30, 52 + each.standing_db) if each in often else Record(3, 40 + each.standing_db)
+        for each in CANDIDATES
+    }
+    assert served(records) == FIRST
 
 
 def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():

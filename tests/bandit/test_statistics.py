@@ -205,17 +205,17 @@ def zeros(value=0):
         "null",
         "{}",
         '{"version": 1, "tables": {}}',
-        '{"version": 2, "arms": {}, "trajectories": {}}',
-        '{"version": 4, "arms": {}, "trajectories": {}}',
-        '{"version": 3}',
-        '{"version": 3, "arms": {}}',
-        '{"version": 3, "trajectories": {}}',
-        '{"version": 3, "arms": [], "trajectories": {}}',
-        '{"version": 3, "arms": {}, "trajectories": []}',
-        '{"version": 3, "arms": {"k": {}}, "trajectories": {}}',
-        '{"version": 3, "arms": {"k": 3}, "trajectories": {}}',
-        '{"version": 3, "arms": {}, "trajectories": {"k": {}}}',
-        '{"version": 3, "arms": {}, "trajectories": {"k": 3}}',
+        '{"version": 3, "arms": {}, "trajectories": {}}',
+        '{"version": 5, "arms": {}, "trajectories": {}}',
+        '{"version": 4}',
+        '{"version": 4, "arms": {}}',
+        '{"version": 4, "trajectories": {}}',
+        '{"version": 4, "arms": [], "trajectories": {}}',
+        '{"version": 4, "arms": {}, "trajectories": []}',
+        '{"version": 4, "arms": {"k": {}}, "trajectories": {}}',
+        '{"version": 4, "arms": {"k": 3}, "trajectories": {}}',
+        '{"version": 4, "arms": {}, "trajectories": {"k": {}}}',
+        '{"version": 4, "arms": {}, "trajectories": {"k": 3}}',
         damaged("trajectories", surplus=1),
         damaged("trajectories", products=[1.0]),
         damaged("trajectories", full_runs=1),
@@ -247,7 +247,7 @@ def zeros(value=0):
     ],
 )
 def test_damaged_or_foreign_json_is_refused(text):
-    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 3: .*; begin with a new file"):
+    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 4: .*; begin with a new file"):
         Statistics.from_json(text)
 
 

@@ -358,6 +358,22 @@ def test_where_nothing_was_seen_the_neighbours_tell_of_the_excess_and_at_the_end
     assert table.excess[2] == pytest.approx(1), "as far from the one as from the other"
 
 
+def test_predictions_that_never_missed_are_not_taken_to_be_perfect():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    for _ in range(50):
+        table.add_miss(2, 1e-9)
+    assert table.excess_db[2] == pytest.approx(-6, abs=0.03)
+
+
+def test_however_much_its_neighbours_saw_a_step_believes_what_it_saw_itself():
+    table = TrajectoryTable.empty(STEPS, GRID)
+    for _ in range(5000):
+        table.add_miss(2, 1.0)
+    for _ in range(20):
+        table.add_miss(4, 30.0)
+    assert table.excess_db[4] == pytest.approx(10 * math.log10(30), rel=0.1)
+
+
 # What a neighbour lends
 
 

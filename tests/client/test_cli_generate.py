@@ -153,7 +153,7 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert answer.err.startswith(f"error: {policy} holds no statistics of version 3: they have no version; name a file")
+    assert answer.err.startswith(f"error: {policy} holds no statistics of version 4: they have no version; name a file")
     assert "fleet" not in answer.err
 
 

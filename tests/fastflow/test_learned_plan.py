@@ -14,7 +14,15 @@ from torch import Tensor
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, foreseen_error, learn_misses
+from fastflow_ray.learned_plan import (
+    TOLD,
+    draw_up,
+    evenly_spread,
+    every_step,
+    expected_error,
+    foreseen_error,
+    learn_misses,
+)
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.planned import planned
@@ -187,10 +195,14 @@ def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
     planned(of_steps(torch.from_numpy(v)), torch.zeros(1, 200), SIGMAS, plan, seen)
     misses = dict(seen.misses(plan))
     assert misses == {step: pytest.approx(foreseen_error(plan, MEAN, step), rel=1e-3) for step in (4, 8)}
-    table = TrajectoryTable.empty(STEPS, "g")
-    learn_misses([table], plan, seen, MEAN)
+    known, table = TrajectoryTable.empty(STEPS, "g"), TrajectoryTable.empty(STEPS, "g")
+    known.add_run(MEAN)
+    learn_misses([table], plan, seen, known)
     assert table.miss_count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
     assert table.miss_log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
+    known.miss_count[4] = TOLD
+    learn_misses([table], plan, seen, known)
+    assert table.miss_count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 2, 0], "enough was told of step 4"
 
 
 # Evenly spread

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.audit_policy import RIPE
-from fastflow_ray.bandit.audits import CONVINCING
+from fastflow_ray.bandit.audits import CONVINCING, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.statistics import Statistics
@@ -98,6 +98,24 @@ def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
         assert known.audit_evaluations - evaluations == offer.plan.evaluations
     audits.learn_walk(offer, None)
     assert known.audit_evaluations - evaluations == 2 * offer.plan.evaluations
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own: bool):
+    known = taught(RIPE).statistics.trajectories["k"]
+    learnt = TrajectoryTable.empty(8, known.grid)
+    if own:
+        for candidate in CANDIDATES:
+            known.audits.note(candidate.name, boldness(8, 4), 40.0, 20.0 if candidate.is_learnt else 60.0)
+        policy = PlanPolicy(known, learnt, Pace(evaluations=4), SIGMAS)
+        assert not policy.candidate.is_learnt
+    else:
+        plan = PlanPolicy(known, learnt, Pace(evaluations=4), SIGMAS).plan
+        policy = PlanPolicy(known, learnt, Pace(plan=plan), SIGMAS)
+    seen = Sightings()
+    planned(field, noise(9), SIGMAS, policy.plan, seen)
+    policy.learn(seen, policy.plan)
+    assert (learnt.runs, learnt.miss_count.sum()) == (1, 0)
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():

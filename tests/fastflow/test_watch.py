@@ -50,9 +50,9 @@ def policy(budget: int = 7) -> PlanPolicy:
 
 def test_once_misses_have_taught_what_is_ordinary_jobs_keep_their_plan():
     fast = taught()
-    added = [fast.sample(smooth, start(seed), SIGMAS, key="k", evaluations=7)[1].added for seed in range(10, 30)]
+    added = [fast.sample(smooth, start(seed), SIGMAS, key="k", evaluations=8)[1].added for seed in range(10, 30)]
     assert added[-10:] == [[]] * 10
-    assert fast.sample(rough, start(9), SIGMAS, key="k", evaluations=7)[1].added
+    assert fast.sample(rough, start(9), SIGMAS, key="k", evaluations=8)[1].added
 
 
 def test_what_float32_rounds_off_is_nobodys_miss():
