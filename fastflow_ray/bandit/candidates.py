@@ -63,7 +63,7 @@ class Candidate:
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
-# "Where the error of a plan is made"; of the last three, "What the second evaluation is worth".
+# "Where the error of a plan is made"; of the last three, the mean of that and "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),

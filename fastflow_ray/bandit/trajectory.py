@@ -161,7 +161,8 @@ class TrajectoryTable:
     def band(self, step: int) -> float:
         """The ratio of observed to expected squared error at `step` that a job exceeds only out of the ordinary.
 
-        The logarithm's mean and `BAND` standard deviations, to which a spread of three counts as eight predictions.
+        The logarithm's mean and `BAND` standard deviations, to which a spread of three counts as eight predictions. Of
+        learned plans that jobs and audits walked.
         """
         count, prior = int(self.miss_count[step]), 8
         mean = float(self.miss_log_sum[step]) / (count + prior)
