@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastflow_ray.bandit.fields import numbers
 from fastflow_ray.errors import StatisticsMismatch
 
 
@@ -147,14 +148,7 @@ class ArmTable:
 
 def _numbers(fields: dict[str, Any], name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     """Field `name` as an array of that shape, its numbers finite and not negative, counts being whole."""
-    try:
-        array = np.array(fields[name])
-    except (ValueError, OverflowError) as ragged:
-        raise ValueError(f"`{name}` is not an array of numbers") from ragged
-    if array.dtype.kind not in ("i" if dtype is np.int64 else "if"):
-        raise ValueError(f"`{name}` holds values of the wrong kind")
-    if array.shape != shape:
-        raise ValueError(f"`{name}` has shape {array.shape} instead of {shape}")
+    array = numbers(fields, name, "i" if dtype is np.int64 else "if", shape)
     if not (np.isfinite(array).all() and (array >= 0).all()):
         raise ValueError(f"`{name}` has to be finite and not negative")
     return array.astype(dtype)

@@ -55,8 +55,8 @@ class SkipCosts:
 
     @cached_property
     def of_first(self) -> Floats:
-        """Weighed squared error when 0 is evaluated and then b steps are skipped, predicted from that
-        velocity alone, (longest + 1,); inf where that is not allowed or no evaluation would follow."""
+        """Weighed squared error when 0 is evaluated and then b steps are skipped, predicted from that velocity alone,
+        (longest + 1,); inf where that is not allowed or no evaluation would follow."""
         b = np.arange(min(self.longest, self.steps - 2) + 1)
         b = b[self._skippable(np.zeros_like(b), b)]
         cost = np.full(self.longest + 1, np.inf)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import AuditBook
+from fastflow_ray.bandit.fields import counts, floats
 from fastflow_ray.bandit.gram import checked, completed
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
@@ -241,17 +242,17 @@ class TrajectoryTable:
         triangle = (steps * (steps + 1) // 2,)
         table = cls(
             grid=fields["grid"],
-            products=_symmetric(_floats(fields, "products", triangle), steps),
-            growth_log_sum=_floats(fields, "growth_log_sum", (steps,)),
-            growth_count=_counts(fields, "growth_count", (steps,)),
-            miss_log_sum=_floats(fields, "miss_log_sum", (steps,)),
-            miss_square_sum=_floats(fields, "miss_square_sum", (steps,)),
-            miss_count=_counts(fields, "miss_count", (steps,)),
-            weight=float(_floats(fields, "weight", ())),
-            runs=int(_counts(fields, "runs", ())),
-            full_runs=int(_counts(fields, "full_runs", ())),
-            evaluations=int(_counts(fields, "evaluations", ())),
-            audit_evaluations=int(_counts(fields, "audit_evaluations", ())),
+            products=_symmetric(floats(fields, "products", triangle), steps),
+            growth_log_sum=floats(fields, "growth_log_sum", (steps,)),
+            growth_count=counts(fields, "growth_count", (steps,)),
+            miss_log_sum=floats(fields, "miss_log_sum", (steps,)),
+            miss_square_sum=floats(fields, "miss_square_sum", (steps,)),
+            miss_count=counts(fields, "miss_count", (steps,)),
+            weight=float(floats(fields, "weight", ())),
+            runs=int(counts(fields, "runs", ())),
+            full_runs=int(counts(fields, "full_runs", ())),
+            evaluations=int(counts(fields, "evaluations", ())),
+            audit_evaluations=int(counts(fields, "audit_evaluations", ())),
             audits=AuditBook.from_dict(fields["audits"]),
         )
         table._check_sums()
@@ -292,31 +293,3 @@ def _symmetric(triangle: NDArray[Any], steps: int) -> NDArray[Any]:
     matrix = np.zeros((steps, steps), triangle.dtype)
     matrix[np.triu_indices(steps)] = triangle
     return np.triu(matrix, 1).T + matrix
-
-
-def _floats(fields: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
-    """Field `name` as an array of that shape, its numbers finite."""
-    array = _array(fields, name, "if", shape)
-    if not np.isfinite(array).all():
-        raise ValueError(f"`{name}` has to be finite")
-    return array.astype(np.float64)
-
-
-def _counts(fields: dict[str, Any], name: str, shape: tuple[int, ...]) -> Counts:
-    """Field `name` as an array of that shape, its numbers whole and not negative."""
-    array = _array(fields, name, "i", shape)
-    if (array < 0).any():
-        raise ValueError(f"`{name}` has to count from 0")
-    return array.astype(np.int64)
-
-
-def _array(fields: dict[str, Any], name: str, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    try:
-        array = np.array(fields[name])
-    except (ValueError, OverflowError) as ragged:
-        raise ValueError(f"`{name}` is not an array of numbers") from ragged
-    if array.dtype.kind not in kinds:
-        raise ValueError(f"`{name}` holds values of the wrong kind")
-    if array.shape != shape:
-        raise ValueError(f"`{name}` has shape {array.shape} instead of {shape}")
-    return array

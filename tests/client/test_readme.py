@@ -49,7 +49,9 @@ def test_the_sampler_learns_and_audits(capsys: pytest.CaptureFixture[str]) -> No
     exec(lines_with("flow_sigmas"), {})
     first, *audited, last = map(int, re.findall(r"(\d+) evaluations of the network", capsys.readouterr().out))
     assert (first, last) == (50, 19)
-    assert all((nfe - 19 - 50) % 19 in (0, 1) and nfe >= 19 + 50 for nfe in audited)
+    assert all(nfe >= 19 + 50 for nfe in audited)
+    added = [(nfe - 19 - 50) % 19 for nfe in audited]
+    assert sorted(added)[-2:] in ([0, 0], [0, 1]), "one error at most left its band"
 
 
 def test_every_command_it_names_exists(command: Callable[..., Answer]) -> None:

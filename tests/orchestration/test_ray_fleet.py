@@ -123,9 +123,7 @@ def test_forty_jobs_are_done_once_each_by_a_fleet_that_comes_and_goes(
     wait_for(lambda: len(fleet.status().workers) == 4, RAY_S)
     wait_for(lambda: queue.depth().succeeded == 40, timeout_s=300)
     wait_for(lambda: fleet.status().workers == (), RAY_S)
-    exits = fleet.status().exits
-    assert exits.keys() == {"dismissed"}
-    assert exits["dismissed"] >= 4, "more where the queue ran low and filled again, as on a busy machine"
+    assert fleet.status().exits == {"dismissed": 4}
 
     records = [record for job_id in ids if (record := queue.get(job_id))]
     for record in records:
