@@ -196,6 +196,8 @@ def test_a_new_key_begins_from_its_nearest_neighbour_and_says_so():
     assert trace.skipped == 4 - len(trace.added), "its first call already skips"
     assert f"lent by {key(64)}" in trace.snapshot
     assert trace.audit_db is not None, "and is audited, for it is not its own knowledge"
+    (own,) = (table for name, table in fast.statistics.trajectories.items() if name.startswith(f"{key(128)}:"))
+    assert (own.full_runs, own.miss_count.sum()) == (1, 0), "nor what its predictions missed by"
     _, later = fast.sample(field, noise(6), SIGMAS, key=key(128), evaluations=4)
     assert "lent" not in later.snapshot
 
