@@ -12,7 +12,7 @@ from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import chance, lot
-from fastflow_ray.learned_plan import SETTLED, learn, learn_misses, measured_growth
+from fastflow_ray.learned_plan import SETTLED, learn, learn_misses, measured_growth, measured_response
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.sampling.plan import Plan
@@ -65,11 +65,13 @@ class AuditPolicy:
         return [*own, *(offer for offer in self._book.contenders(self._probed()) if offer not in own)]
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
-        """Take in the full run of a seed that was also walked by `plan`: all inner products, and growth."""
+        """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
         growth = measured_growth(plan, walked, full, self._book.dsigma)
+        response = measured_response(plan, walked, full, self._book.sigmas)
         learn(self._learning, full, known=self._book.table)
         for table in self._learning:
             table.add_growth(*growth)
+            table.add_response(*response)
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:

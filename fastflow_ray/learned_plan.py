@@ -50,7 +50,12 @@ def evenly_spread(steps: int, evaluations: int, restarts: Collection[int] = ()) 
 
 
 def draw_up(
-    evaluated: Sequence[int], integrator: Integrator, mean: Floats, sigmas: Floats, restarts: Collection[int] = ()
+    evaluated: Sequence[int],
+    integrator: Integrator,
+    mean: Floats,
+    sigmas: Floats,
+    restarts: Collection[int] = (),
+    response: Floats | None = None,
 ) -> Plan:
     """The plan that evaluates those steps and goes through the others by `integrator`.
 
@@ -59,10 +64,13 @@ def draw_up(
         mean: C, inner products of velocities per coordinate, (N, N); for integrators that predict by kriging.
         sigmas: (N + 1,), falling.
         restarts: steps at which another network takes over; nothing is predicted across.
+        response: how velocities answer a move of x, (N,), for integrators that predict by kriging and go again; as
+            `TrajectoryTable.response`. None: not at all.
     """
     predict: dict[int, Weights] = {}
     integrate: dict[int, Weights] = {}
     foresee: dict[int, Weights] = {}
+    respond: dict[int, float] = {}
     for history, start, end in _skips(evaluated, len(mean)):
         for step in range(start + 1, end):
             predict[step] = _prediction(integrator, mean, sigmas, history, step)
@@ -70,7 +78,9 @@ def draw_up(
             foresee[end] = _prediction(integrator, mean, sigmas, history, end)
             if (way := _again(integrator, mean, sigmas, history, start, end)) is not None:
                 integrate[end] = way
-    return Plan(len(mean), tuple(evaluated), predict, integrate, foresee)
+                if response is not None and response[end] and integrator is not Integrator.ADAMS:
+                    respond[end] = float(response[end] / sigmas[end])
+    return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond)
 
 
 def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
@@ -138,6 +148,44 @@ def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floa
             log_growth[start:end] = math.log(grown / before) / (end - start)
             known[start:end] = True
     return log_growth, known
+
+
+def measured_response(plan: Plan, walked: Sightings, full: Sightings, sigmas: Floats) -> tuple[Floats, Floats]:
+    """How velocities would have had to answer the moves of x in a planned trajectory whose seed was also run in full:
+    (product, square), each (N,), as `TrajectoryTable.add_response` takes them.
+
+    Where a skip is gone again x moves by d, and the velocity evaluated before was off by t from the full run's. Their
+    least-squares ratio is <t, d> / <d, d>; both are taken in units of sigma·t, so that no audit speaks for all.
+    """
+    product, square = np.zeros(plan.steps), np.zeros(plan.steps)
+    v, v_full = walked.v, full.v
+    for position, (step, move) in enumerate(moves(plan, v, np.diff(sigmas))):
+        off = sigmas[step] * (v_full[step] - v[position])
+        if off.any() and move.any():
+            product[step] = off @ move / (off @ off)
+            square[step] = move @ move / (off @ off)
+    return product, square
+
+
+def moves(plan: Plan, evaluated: Floats, dsigma: Floats) -> Iterator[tuple[int, Floats]]:
+    """(step, how x was moved there when its skip was gone again) for each evaluated step of a walk, which saw the
+    velocities `evaluated`, (evaluated, coordinates)."""
+    known: list[Floats] = []
+    for (step, v), before in zip(zip(plan.evaluated, evaluated, strict=True), (0, *plan.evaluated), strict=False):
+        known = [*known[-REMEMBERED:], v]
+        move = np.zeros_like(v)
+        if step in plan.integrate:
+            move = _weighed(plan.integrate[step], known) - dsigma[before] * known[-2]
+            for skipped in range(before + 1, step):
+                move -= dsigma[skipped] * _weighed(plan.predict[skipped], known[:-1])
+        known[-1] = v + plan.respond.get(step, 0.0) * move
+        yield step, move
+
+
+def _weighed(weights: Weights, velocities: Sequence[Floats]) -> Floats:
+    """The sum of the latest velocities, each with its weight."""
+    total: Floats = np.array(weights) @ np.stack(velocities[-len(weights) :])
+    return total
 
 
 def _skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:

@@ -7,7 +7,7 @@ expectations fall short, and the difference decides who is served and how few ev
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class PlanBook:
     def __init__(self, table: TrajectoryTable, sigmas: Floats, restarts: Collection[int] = ()) -> None:
         """`sigmas`, shape (N + 1,), falls from 1 to 0; at the steps `restarts` another network takes over."""
         self.table = table
-        self._sigmas = sigmas
+        self.sigmas = sigmas
         self._restarts = restarts
         self._planners: dict[tuple[Weighing, float, int, bool], Planner] = {}
         self._offers: dict[tuple[Candidate, int], Offer] = {}
@@ -107,8 +107,7 @@ class PlanBook:
 
     def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
         """The same plan with one evaluation more, at `step`."""
-        evaluated = sorted({*plan.evaluated, step})
-        return draw_up(evaluated, candidate.integrator, self._mean, self._sigmas, self._restarts)
+        return self._drawn_up(sorted({*plan.evaluated, step}), candidate)
 
     def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
         if evaluations < self.fewest:
@@ -116,10 +115,11 @@ class PlanBook:
                 f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
-        plan = draw_up(
-            self._evaluated(candidate, evaluations), candidate.integrator, self._mean, self._sigmas, self._restarts
-        )
+        plan = self._drawn_up(self._evaluated(candidate, evaluations), candidate)
         return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
+
+    def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
+        return draw_up(evaluated, candidate.integrator, self._mean, self.sigmas, self._restarts, self._response)
 
     def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
         if candidate.emphasis is None:
@@ -180,6 +180,10 @@ class PlanBook:
         return self.table.mean
 
     @cached_property
+    def _response(self) -> Floats:
+        return self.table.response
+
+    @cached_property
     def dsigma(self) -> Floats:
         """Shape (N,), negative."""
-        return np.diff(self._sigmas)
+        return np.diff(self.sigmas)

@@ -68,7 +68,7 @@ CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1, firmness=FIRM),
-    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH),
+    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH, standing_db=-0.5, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
     Candidate(Integrator.ADAMS, standing_db=-7),

@@ -1,6 +1,6 @@
 """What one policy key has learnt about the velocities along a trajectory: their mean inner products, how deviations
-grow, how far predictions miss, and what audits measured. Kept as sums and counts, so that two tables merge by addition;
-knows no velocity.
+grow, how velocities respond, how far predictions miss, and what audits measured. Kept as sums and counts, so that two
+tables merge by addition; knows no velocity.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Counts = NDArray[np.int64]
 
 COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
 EARLY_GROWTH = 8.0  # by how much deviations at sigma = 1 are taken to outgrow those at 0 where none was measured
-NEARBY = 0.5  # what misses one step away tell of a step; two steps away its square
+NEARBY = 0.5  # what is seen one step away tells of a step; two steps away its square
 LENT = 4  # misses at most that a step lends its neighbours
 LEAST_EXCESS = 0.25  # of squared errors
 BAND = 2.0  # standard deviations of the log error of predictions, beyond which a job is out of its band
@@ -37,6 +37,8 @@ class TrajectoryTable:
     products: Floats  # (N, N): <v_i, v_j> / dim, weighted and summed over the generations; symmetric
     growth_log_sum: Floats  # (N,): log g_k summed over audits; a deviation in x grows by g_k over step k
     growth_count: Counts  # (N,): audits in each sum
+    response_sum: Floats  # (N,): products of a move of x and how the velocity was seen to answer, summed over audits
+    response_weight: Floats  # (N,): squares of the same moves, summed
     miss_log_sum: Floats  # (N,): log of observed over expected squared error of predictions of v_k, summed
     miss_square_sum: Floats  # (N,): its square, summed
     miss_count: Counts  # (N,): predictions in each sum
@@ -50,8 +52,9 @@ class TrajectoryTable:
     @classmethod
     def empty(cls, steps: int, grid: str) -> TrajectoryTable:
         """A table that has learnt nothing."""
-        zero, none = np.zeros(steps), np.zeros(steps, np.int64)
-        return cls(grid, np.zeros((steps, steps)), zero, none, zero.copy(), zero.copy(), none.copy())
+        zeros, none = np.zeros((5, steps)), np.zeros((2, steps), np.int64)
+        growth, response, weight, miss, square = zeros
+        return cls(grid, np.zeros((steps, steps)), growth, none[0], response, weight, miss, square, none[1])
 
     @property
     def steps(self) -> int:
@@ -91,11 +94,20 @@ class TrajectoryTable:
         The mean of its logarithm over the misses seen at a step and, fewer and fewer, near it; one that came true as
         expected is taken as seen. At least `LEAST_EXCESS`: a skip that never missed may still miss in the next job.
         """
-        apart = np.abs(np.subtract.outer(np.arange(self.steps + 1), np.arange(self.steps)))
-        seen = np.where(apart == 0, self.miss_count, NEARBY**apart * np.minimum(self.miss_count, LENT))
+        near = _nearness(self.steps)
+        seen = np.where(near == 1, self.miss_count, near * np.minimum(self.miss_count, LENT))
         mean_log = self.miss_log_sum / np.maximum(self.miss_count, 1)
         excess: Floats = np.maximum(np.exp(seen @ mean_log / (seen.sum(1) + 1)), LEAST_EXCESS)
         return excess
+
+    @property
+    def response(self) -> Floats:
+        """By how much the velocity at a step answers where x is moved, (N,): 0 not at all, 1 so that the sample it
+        points to stays the same. Of the audits that moved x there and, less and less, near it; 0 where none did.
+        """
+        near = _nearness(self.steps)[:-1]
+        answered, moved = near @ self.response_sum, near @ self.response_weight
+        return np.clip(np.divide(answered, moved, out=np.zeros(self.steps), where=moved > 0), 0.0, 1.0)
 
     @property
     def excess_db(self) -> Floats:
@@ -152,6 +164,23 @@ class TrajectoryTable:
         self.growth_log_sum[known] += log_growth[known]
         self.growth_count[known] += 1
 
+    def add_response(self, product: Floats, square: Floats) -> None:
+        """Learn from one audit how velocities respond.
+
+        Args:
+            product: of the move of x at step k and of how its velocity should have answered, shape (N,).
+            square: of the move, shape (N,); 0 where x was not moved.
+
+        Raises:
+            InvalidInput: on another shape, or numbers that no such products are; nothing is learnt then.
+        """
+        if product.shape != (self.steps,) or square.shape != (self.steps,):
+            raise InvalidInput(f"the response has to be given for each of {self.steps} steps")
+        if not np.isfinite([product, square]).all() or (square < 0).any() or product[square == 0].any():
+            raise InvalidInput("a response needs finite products, squares of 0 or more, and none where x was not moved")
+        self.response_sum += product
+        self.response_weight += square
+
     def add_miss(self, step: int, ratio: float) -> None:
         """Learn from one prediction: its squared error over the expected one, as seen by the evaluation at `step`."""
         if ratio > 0 and math.isfinite(ratio):
@@ -179,6 +208,7 @@ class TrajectoryTable:
         measured = self.growth_count > 0
         lent.growth_log_sum[measured] = self.growth_log_sum[measured] / self.growth_count[measured]
         lent.growth_count[measured] = 1
+        lent.response_sum, lent.response_weight = self.response_sum * share, self.response_weight * share
         return lent
 
     def check(self, key: str, steps: int, grid: str) -> None:
@@ -198,6 +228,8 @@ class TrajectoryTable:
             self.products + other.products,
             self.growth_log_sum + other.growth_log_sum,
             self.growth_count + other.growth_count,
+            self.response_sum + other.response_sum,
+            self.response_weight + other.response_weight,
             self.miss_log_sum + other.miss_log_sum,
             self.miss_square_sum + other.miss_square_sum,
             self.miss_count + other.miss_count,
@@ -217,6 +249,8 @@ class TrajectoryTable:
             "products": self.products[upper].tolist(),
             "growth_log_sum": self.growth_log_sum.tolist(),
             "growth_count": self.growth_count.tolist(),
+            "response_sum": self.response_sum.tolist(),
+            "response_weight": self.response_weight.tolist(),
             "miss_log_sum": self.miss_log_sum.tolist(),
             "miss_square_sum": self.miss_square_sum.tolist(),
             "miss_count": self.miss_count.tolist(),
@@ -245,6 +279,8 @@ class TrajectoryTable:
             products=_symmetric(floats(fields, "products", triangle), steps),
             growth_log_sum=floats(fields, "growth_log_sum", (steps,)),
             growth_count=counts(fields, "growth_count", (steps,)),
+            response_sum=floats(fields, "response_sum", (steps,)),
+            response_weight=floats(fields, "response_weight", (steps,)),
             miss_log_sum=floats(fields, "miss_log_sum", (steps,)),
             miss_square_sum=floats(fields, "miss_square_sum", (steps,)),
             miss_count=counts(fields, "miss_count", (steps,)),
@@ -271,13 +307,15 @@ class TrajectoryTable:
             raise ValueError("`products` and `weight` contradict each other")
         sums_over_nothing = (
             self.growth_log_sum[self.growth_count == 0],
+            self.response_sum[self.response_weight == 0],
             self.miss_log_sum[self.miss_count == 0],
             self.miss_square_sum[self.miss_count == 0],
         )
         if any(sums.any() for sums in sums_over_nothing):
             raise ValueError("a sum over nothing is not 0")
-        if (self.miss_square_sum < 0).any():
-            raise ValueError("`miss_square_sum` is negative, which no sum of squares is")
+        for name in ("miss_square_sum", "response_weight"):
+            if (getattr(self, name) < 0).any():
+                raise ValueError(f"`{name}` is negative, which no sum of squares is")
         if max(self.full_runs, self.weight) > self.runs:
             raise ValueError("`runs` is less than the generations counted")
 
@@ -286,6 +324,13 @@ def growth_prior(steps: int) -> Floats:
     """G_j by law, shape (steps + 1,): `EARLY_GROWTH`^(1 − j/N), for early deviations decide the content."""
     prior: Floats = EARLY_GROWTH ** (1 - np.arange(steps + 1) / steps)
     return prior
+
+
+def _nearness(steps: int) -> Floats:
+    """What a step tells of another, [another, step], (steps + 1, steps): `NEARBY` to the power of their distance."""
+    apart = np.abs(np.subtract.outer(np.arange(steps + 1), np.arange(steps)))
+    nearness: Floats = NEARBY**apart
+    return nearness
 
 
 def _symmetric(triangle: NDArray[Any], steps: int) -> NDArray[Any]:

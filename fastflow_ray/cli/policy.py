@@ -82,15 +82,16 @@ def table_of_arms(table: ArmTable) -> Table:
 
 def table_of_trajectories(table: TrajectoryTable) -> Table:
     """A row per step: the velocity's root mean square, its cosine with that of the step before; the factor by which a
-    deviation present there has grown at the end, with the audits that measured it; and by how many dB predictions
-    missed there and nearby beyond what was expected, with the evaluations there that showed it."""
+    deviation present there has grown at the end, with the audits that measured it; how the velocity responds where x
+    is moved, 1 for a sample that stays; and by how many dB predictions missed there and nearby beyond what was
+    expected, with the evaluations there that showed it."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("step", "velocity", "as before", "growth", "audits", "missed dB", "seen"):
+    for heading in ("step", "velocity", "as before", "growth", "audits", "response", "missed dB", "seen"):
         shown.add_column(heading, justify="right")
     alike = ["", *map("{:.4f}".format, table.cosine.diagonal(1))]
     growth, excess_db = map("{:.2f}".format, table.growth[:-1]), map("{:+.1f}".format, table.excess_db[:-1])
-    sizes = map("{:.3f}".format, table.mean.diagonal() ** 0.5)
-    columns = (sizes, alike, growth, map(str, table.growth_count), excess_db, map(str, table.miss_count))
+    sizes, response = map("{:.3f}".format, table.mean.diagonal() ** 0.5), map("{:.2f}".format, table.response)
+    columns = (sizes, alike, growth, map(str, table.growth_count), response, excess_db, map(str, table.miss_count))
     for step, cells in enumerate(zip(*columns, strict=True)):
         shown.add_row(str(step), *cells)
     return shown

@@ -24,7 +24,8 @@ class Plan:
     A skipped step k goes by `predict[k]`-weighted velocities evaluated before it. The evaluation at j that ends a skip
     tells more: x is set back to where the skip's first step began and goes to j again, by `integrate[j]`, weights in
     units of sigma of the remembered velocities and of the one just evaluated. Steps without weights there are not
-    gone again.
+    gone again. The velocity was evaluated where x has been moved away from: it goes along, by `respond[j]` of the way
+    x was moved, per unit of sigma.
     """
 
     steps: int  # N, of the grid
@@ -32,6 +33,7 @@ class Plan:
     predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
     integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED` and its own, the last
     foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
+    respond: Mapping[int, float] = field(default_factory=dict)  # step gone again to → how its velocity answers the move
 
     def __post_init__(self) -> None:
         if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):
@@ -40,7 +42,10 @@ class Plan:
             raise InvalidInput("a plan needs weights for exactly the steps it does not evaluate")
         if not set(self.integrate) | set(self.foresee) <= set(self.evaluated):
             raise InvalidInput("a plan can go again only to a step it evaluates, and foresee only such a one")
+        if not set(self.respond) <= set(self.integrate):
+            raise InvalidInput("a plan's velocities can respond only where it goes again")
         weights = [*self.predict.values(), *self.integrate.values(), *self.foresee.values()]
+        weights += [(response,) for response in self.respond.values()]
         if not all(row and all(math.isfinite(weight) for weight in row) for row in weights):
             raise InvalidInput("a plan's weights have to be finite")
         foretold = {**self.predict, **self.foresee}
@@ -85,6 +90,7 @@ class Plan:
             "predict": {str(step): list(weights) for step, weights in self.predict.items()},
             "integrate": {str(step): list(weights) for step, weights in self.integrate.items()},
             "foresee": {str(step): list(weights) for step, weights in self.foresee.items()},
+            "respond": {str(step): response for step, response in self.respond.items()},
         }
 
     @classmethod
@@ -97,6 +103,7 @@ class Plan:
                 predict=_weights(fields["predict"]),
                 integrate=_weights(fields["integrate"]),
                 foresee=_weights(fields.get("foresee", {})),
+                respond={int(step): float(response) for step, response in fields.get("respond", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as damage:
             raise InvalidInput(f"this is not a plan: {damage!r}") from damage
@@ -109,6 +116,20 @@ def combine(weights: Sequence[float], velocities: Sequence[Tensor]) -> Tensor:
     for weight, velocity in zip(weights[1:], latest[1:], strict=True):
         total.add_(velocity, alpha=weight)
     return total
+
+
+def go_again(plan: Plan, step: int, start: Tensor, x: Tensor, known: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """x at evaluated `step` by the way that was gone again from `start`, and the velocity there.
+
+    `known` are the latest velocities, oldest first, the last of them evaluated where the prediction had led, at x.
+    Where the plan does not go again, both are as they were.
+    """
+    if step not in plan.integrate:
+        return x, known[-1]
+    again = combine(plan.integrate[step], known).add_(start)
+    if step not in plan.respond:
+        return again, known[-1]
+    return again, (again - x).mul_(plan.respond[step]).add_(known[-1])
 
 
 def _weights(rows: Mapping[str, Sequence[float]]) -> dict[int, Weights]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.machine import Euler
-from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
+from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine, go_again
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.state import State
 from fastflow_ray.sampling.trace import Trace
@@ -55,8 +55,7 @@ class PlanMachine:
         if self.skips:
             v = combine(self._plan.predict[self._step], self._known)
         else:
-            v = velocity.to(torch.float32)
-            x = self._evaluated(v, x)
+            x, v = self._evaluated(velocity.to(torch.float32), x)
         self._x, self._dtype = euler(v, x), velocity.dtype
         self._step += 1
         return self._x
@@ -99,15 +98,14 @@ class PlanMachine:
             self._start = self._start + change
         return self._x + change
 
-    def _evaluated(self, v: Tensor, x: Tensor) -> Tensor:
-        """x to go on from, the skip that ends here gone again where the plan says so."""
-        self._known.append(v)
-        if self._start is not None and self._step in self._plan.integrate:
-            x = self._start + combine(self._plan.integrate[self._step], self._known)
-        self._start = x
-        self._known = self._known[-REMEMBERED:]
-        self.sightings.add(self._step, x, v)
+    def _evaluated(self, evaluated: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x to go on from, the skip that ends here gone again where the plan says so, and the velocity there."""
+        v = evaluated
+        if self._start is not None:
+            x, v = go_again(self._plan, self._step, self._start, x, [*self._known, evaluated])
+        self._start, self._known = x, [*self._known, v][-REMEMBERED:]
+        self.sightings.add(self._step, x, evaluated)
         self.trace.plan = self._watch(self._plan, self.sightings)
         self.trace.evaluated.append(self._step)
         self.trace.skips.append((self._step, self._plan.skipped_after(self._step)))
-        return x
+        return x, v

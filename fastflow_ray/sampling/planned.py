@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.grid import check_grid
-from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine
+from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine, go_again
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 from fastflow_ray.sampling.velocity_history import check_finite
@@ -38,13 +38,11 @@ def planned(
         if k in plan.predict:
             v = combine(plan.predict[k], known)
         else:
-            v = velocity(x, sigmas[k]).to(torch.float32)
-            known = [*known[-REMEMBERED:], v]
-            if k in plan.integrate:
-                x = start + combine(plan.integrate[k], known)
-            start = x
+            evaluated = velocity(x, sigmas[k]).to(torch.float32)
+            x, v = go_again(plan, k, start, x, [*known, evaluated])
+            start, known = x, [*known, v][-REMEMBERED:]
             trace.add_evaluation(k)
-            sightings.add(k, x, v)
+            sightings.add(k, x, evaluated)
             plan = watch(plan, sightings)
         x = x + (sigmas[k + 1] - sigmas[k]) * v
     sightings.end(x)

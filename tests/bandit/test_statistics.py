@@ -38,6 +38,7 @@ def statistics(draw):
         velocity = rng.integers(-256, 256, (STEPS, 2)) / 64
         table.add_run(velocity @ velocity.T)
         table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
+        table.add_response(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
     return learnt
 
 
@@ -180,6 +181,7 @@ def test_a_key_of_fifty_steps_stays_below_64_kib():
         velocity = rng.normal(size=(50, 7))
         trajectories.add_run(velocity @ velocity.T)
     trajectories.add_growth(rng.normal(size=50), np.full(50, True))
+    trajectories.add_response(rng.normal(size=50), rng.random(50))
     assert len(learnt.to_json()) < 64 * 1024
 
 
@@ -205,20 +207,22 @@ def zeros(value=0):
         "null",
         "{}",
         '{"version": 1, "tables": {}}',
-        '{"version": 3, "arms": {}, "trajectories": {}}',
-        '{"version": 5, "arms": {}, "trajectories": {}}',
-        '{"version": 4}',
-        '{"version": 4, "arms": {}}',
-        '{"version": 4, "trajectories": {}}',
-        '{"version": 4, "arms": [], "trajectories": {}}',
-        '{"version": 4, "arms": {}, "trajectories": []}',
-        '{"version": 4, "arms": {"k": {}}, "trajectories": {}}',
-        '{"version": 4, "arms": {"k": 3}, "trajectories": {}}',
-        '{"version": 4, "arms": {}, "trajectories": {"k": {}}}',
-        '{"version": 4, "arms": {}, "trajectories": {"k": 3}}',
+        '{"version": 4, "arms": {}, "trajectories": {}}',
+        '{"version": 6, "arms": {}, "trajectories": {}}',
+        '{"version": 5}',
+        '{"version": 5, "arms": {}}',
+        '{"version": 5, "trajectories": {}}',
+        '{"version": 5, "arms": [], "trajectories": {}}',
+        '{"version": 5, "arms": {}, "trajectories": []}',
+        '{"version": 5, "arms": {"k": {}}, "trajectories": {}}',
+        '{"version": 5, "arms": {"k": 3}, "trajectories": {}}',
+        '{"version": 5, "arms": {}, "trajectories": {"k": {}}}',
+        '{"version": 5, "arms": {}, "trajectories": {"k": 3}}',
         damaged("trajectories", surplus=1),
         damaged("trajectories", products=[1.0]),
         damaged("trajectories", full_runs=1),
+        damaged("trajectories", response_sum=[1.0] * STEPS),
+        damaged("trajectories", response_weight=[-1.0] * STEPS),
         damaged(surplus=1),
         damaged(grid=3),
         damaged(arms=3),
@@ -247,7 +251,7 @@ def zeros(value=0):
     ],
 )
 def test_damaged_or_foreign_json_is_refused(text):
-    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 4: .*; begin with a new file"):
+    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 5: .*; begin with a new file"):
         Statistics.from_json(text)
 
 

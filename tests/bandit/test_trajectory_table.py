@@ -374,6 +374,56 @@ def test_however_much_its_neighbours_saw_a_step_believes_what_it_saw_itself():
     assert table.excess_db[4] == pytest.approx(10 * math.log10(30), rel=0.1)
 
 
+# How velocities respond to a move of x
+
+
+def responding(*audits: tuple[int, float, float]) -> TrajectoryTable:
+    table = TrajectoryTable.empty(STEPS, GRID)
+    for step, product, square in audits:
+        only = np.arange(STEPS) == step
+        table.add_response(product * only, square * only)
+    return table
+
+
+def test_where_x_was_never_moved_velocities_do_not_respond():
+    assert TrajectoryTable.empty(STEPS, GRID).response.tolist() == [0] * STEPS
+
+
+def test_the_response_is_of_all_audits_together_and_one_who_moved_x_further_says_more():
+    assert responding((2, 0.5, 1.0)).response == pytest.approx(np.full(STEPS, 0.5)), "the others have no other to ask"
+    assert responding((2, 0.5, 1.0), (2, 0.6, 3.0)).response[2] == pytest.approx(1.1 / 4)
+
+
+def test_a_step_asks_the_nearer_ones_first():
+    response = responding((0, 0.2, 1.0), (4, 0.8, 1.0)).response
+    assert response[0] == pytest.approx((0.2 + 0.8 * NEARBY**4) / (1 + NEARBY**4))
+    assert response[2] == pytest.approx(0.5)
+    assert (np.diff(response) > 0).all()
+
+
+@pytest.mark.parametrize(("product", "response"), [(-3.0, 0.0), (0.25, 0.25), (7.0, 1.0)])
+def test_a_velocity_responds_at_most_so_that_the_sample_it_points_to_stays(product, response):
+    assert responding((1, product, 1.0)).response == pytest.approx(np.full(STEPS, response))
+
+
+@pytest.mark.parametrize(
+    ("product", "square", "remedy"),
+    [
+        (np.ones(STEPS + 1), np.ones(STEPS), "each of"),
+        (np.ones(STEPS), np.ones((STEPS, 1)), "each of"),
+        (np.full(STEPS, math.nan), np.ones(STEPS), "finite"),
+        (np.ones(STEPS), np.full(STEPS, math.inf), "finite"),
+        (np.ones(STEPS), np.full(STEPS, -1.0), "0 or more"),
+        (np.ones(STEPS), np.zeros(STEPS), "not moved"),
+    ],
+)
+def test_a_response_that_cannot_be_teaches_nothing(product, square, remedy):
+    table = TrajectoryTable.empty(STEPS, GRID)
+    with pytest.raises(InvalidInput, match=remedy):
+        table.add_response(product, square)
+    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
+
+
 # What a neighbour lends
 
 
@@ -381,6 +431,7 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     lender = learnt(20, range(5))
     lender.add_growth(np.full(20, 0.25), np.arange(20) < 10)
     lender.add_growth(np.full(20, 0.75), np.arange(20) < 10)
+    lender.add_response(np.full(20, 3.0), np.full(20, 4.0))
     lender.add_miss(3, 7.0)
     lender.audits.note("line", 4, 40.0, 41.0)
     before = said(lender)
@@ -390,8 +441,11 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.miss_count.sum()) == (0, 0, 0, 0, 0)
     assert lent.growth_count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
     assert lent.growth_log_sum[:10] == pytest.approx([0.5] * 10)
+    assert lent.response == pytest.approx(np.full(20, 0.75))
+    assert lent.response_weight == pytest.approx(np.full(20, 4.0 * 0.5 / 5)), "as much of it as of the mean"
     lent.products += 1
     lent.growth_log_sum += 1
+    lent.response_sum += 1
     assert said(lender) == before
 
 

@@ -79,6 +79,7 @@ def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every
     table = fast.statistics.trajectories["k"]
     assert (table.runs, table.full_runs, table.audits.audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
     assert table.growth_count.any()
+    assert table.response_weight.any()
     before = table.miss_count.sum()
     _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
     assert table.miss_count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"

@@ -64,7 +64,8 @@ def plans(draw):
 
     ends = [k for k in evaluated if k - 1 in skipped]
     again = draw(st.sets(st.sampled_from(ends))) if ends else set()
-    return Plan(steps, evaluated, {k: row(k) for k in skipped}, {k: row(k) for k in again})
+    respond = {k: draw(st.floats(-2, 2)) for k in again if draw(st.booleans())}
+    return Plan(steps, evaluated, {k: row(k) for k in skipped}, {k: row(k) for k in again}, respond=respond)
 
 
 @given(plan=plans(), shift=st.floats(0.5, 10))

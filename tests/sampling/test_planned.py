@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -58,6 +59,24 @@ def test_skipped_steps_go_by_the_weighted_velocities_and_are_gone_again() -> Non
     assert trace.evaluated == [0, 1, 2, 5, 6, 7]
 
 
+def test_a_velocity_goes_along_where_x_is_set_back() -> None:
+    """Points to a sample that stays the same wherever x is: who responds as such a field does needs no other look."""
+    sample = noise() + 1
+    skip, way = {2: (1.0,)}, {3: (float(SIGMAS[3] - SIGMAS[1]) + 0.05,)}  # the way is gone again by 0.05 more
+
+    def pointing(x: Tensor, sigma: Tensor) -> Tensor:
+        return (x - sample) / sigma
+
+    plan = Plan(8, (0, 1, 3, 4, 5, 6, 7), skip, way, respond={3: 1 / float(SIGMAS[3])})
+    seen, at = Sightings(), []
+    planned(lambda x, sigma: at.append(x) or pointing(x, sigma), noise(), SIGMAS, plan, seen)  # type: ignore[func-returns-value]
+    moved = torch.from_numpy(seen.x[2]).float().reshape(noise().shape)
+    assert not torch.allclose(moved, at[2], atol=1e-3), "x was moved"
+    went_on_by = (at[3] - moved) / (SIGMAS[4] - SIGMAS[3])
+    torch.testing.assert_close(went_on_by, pointing(moved, SIGMAS[3]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(torch.from_numpy(seen.v[2]).float(), pointing(at[2], SIGMAS[3]).flatten())
+
+
 def test_sightings_hold_a_few_coordinates_of_what_was_evaluated() -> None:
     sightings = Sightings()
     x, _ = planned(field, noise(), SIGMAS, every_step(), sightings)
@@ -75,8 +94,14 @@ def test_sightings_of_large_samples_stay_small() -> None:
 
 
 def test_a_plan_survives_json() -> None:
-    plan = Plan(8, (0, 1, 2, 5, 6, 7), {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)})
-    assert Plan.from_dict(plan.to_dict()) == plan
+    plan = Plan(8, (0, 1, 2, 5, 6, 7), {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)}, {5: (0.3,)}, {5: 1 / 7})
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_a_plan_of_before_velocities_responded_is_read() -> None:
+    document = Plan(8, (0, 1, 2, 5, 6, 7), {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)}).to_dict()
+    del document["respond"]
+    assert Plan.from_dict(document).respond == {}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +122,8 @@ def test_a_plan_survives_json() -> None:
         {"foresee": {0: (1.0,)}},
         {"foresee": {1: (0.5, 0.5)}},
         {"foresee": {5: (math.inf,)}},
+        {"respond": {5: 1.0}},
+        {"integrate": {5: (1.0,)}, "respond": {5: math.nan}},
         {"evaluated": (0, 2, 5, 6, 7), "predict": {1: (1.0, 1.0), 3: (1.0,), 4: (1.0,)}},
     ],
 )
