@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from fastflow_ray.audit_measures import measured_growth, measured_response
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import chance, lot
-from fastflow_ray.learned_plan import SETTLED, learn, learn_misses, measured_growth, measured_response
+from fastflow_ray.learned_plan import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.sampling.plan import Plan
@@ -70,8 +71,8 @@ class AuditPolicy:
         response = measured_response(plan, walked, full, self._book.sigmas)
         learn(self._learning, full, known=self._book.table)
         for table in self._learning:
-            table.add_growth(*growth)
-            table.add_response(*response)
+            table.growth.add(*growth)
+            table.response.add(*response)
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:

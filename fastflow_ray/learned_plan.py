@@ -6,7 +6,6 @@ sampling/  walks a plan and notes what it sees on a few coordinates;            
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -20,6 +19,7 @@ from fastflow_ray.sampling.sightings import Sightings
 
 SETTLED = 20  # full runs, after which plans change little
 TOLD = 100  # misses at a step, after which more would only keep plans from settling
+BY_KRIGING_AGAIN = (Integrator.INTERPOLATE, Integrator.HALFWAY)
 ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ def draw_up(
         sigmas: (N + 1,), falling.
         restarts: steps at which another network takes over; nothing is predicted across.
         response: how velocities answer a move of x, (N,), for integrators that predict by kriging and go again; as
-            `TrajectoryTable.response`. None: not at all.
+            `Response.share`. None: not at all.
     """
     predict: dict[int, Weights] = {}
     integrate: dict[int, Weights] = {}
@@ -78,8 +78,8 @@ def draw_up(
             foresee[end] = _prediction(integrator, mean, sigmas, history, end)
             if (way := _again(integrator, mean, sigmas, history, start, end)) is not None:
                 integrate[end] = way
-                if response is not None and response[end] and integrator is not Integrator.ADAMS:
-                    respond[end] = float(response[end] / sigmas[end])
+                if response is not None and response[end] and integrator in BY_KRIGING_AGAIN:
+                    respond[end] = float(response[end] / (sigmas[end] - sigmas[-1]))
     return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond)
 
 
@@ -90,11 +90,27 @@ def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
     c of velocities, whose expected square is cᵀ·C·c, and which grows by G from the skip's end. Skips are taken as
     uncorrelated.
     """
-    mean, growth, error = table.mean, table.growth, 0.0
+    mean, growth, error = table.mean, table.growth.to_end, 0.0
     for history, start, end in _skips(plan.evaluated, plan.steps):
-        left = _left_by_skip(plan, dsigma, history, start, end)
+        left = left_by_skip(plan, dsigma, history, start, end)
         error += float(growth[end] ** 2 * (left @ mean @ left))
     return max(error, 0.0)
+
+
+def left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:
+    """What the plan's weights make of the way from evaluation `start` to `end`, less the truth, as coefficients (N,)
+    of the velocities."""
+    left = np.zeros(plan.steps)
+    left[start:end] -= dsigma[start:end]
+    if end in plan.integrate:
+        weights = plan.integrate[end]
+        left[[*history, end][-len(weights) :]] += weights
+        return left
+    left[start] += dsigma[start]
+    for step in range(start + 1, end):
+        weights = plan.predict[step]
+        left[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
+    return left
 
 
 def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
@@ -126,66 +142,8 @@ def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sig
     mean = known.mean
     for step, error in sightings.misses(plan):
         expected = foreseen_error(plan, mean, step)
-        for table in tables if expected > 0 and known.miss_count[step] < TOLD else ():
-            table.add_miss(step, error / expected)
-
-
-def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """How deviations grew in a planned trajectory whose seed was also run in full: (log g_k, known), each (N,).
-
-    From one evaluated step to the next the deviation is what it was, grown, and what the skip between them added.
-    The latter is known from the full run's velocities; the rest, over the former, is the growth, spread over the steps.
-    """
-    log_growth, known = np.zeros(plan.steps), np.zeros(plan.steps, dtype=bool)
-    x_full, v_full = full.x, full.v
-    ends = [*walked.steps[1:], plan.steps]
-    deviations = [x - x_full[step] for x, step in zip(walked.x, [*walked.steps, plan.steps], strict=True)]
-    for position, (start, end) in enumerate(zip(walked.steps, ends, strict=True)):
-        before = np.linalg.norm(deviations[position])
-        added = _left_by_skip(plan, dsigma, walked.steps[: position + 1], start, end) @ v_full
-        grown = np.linalg.norm(deviations[position + 1] - added)
-        if before > 1e-6 * np.linalg.norm(x_full[start]) and grown > 0:
-            log_growth[start:end] = math.log(grown / before) / (end - start)
-            known[start:end] = True
-    return log_growth, known
-
-
-def measured_response(plan: Plan, walked: Sightings, full: Sightings, sigmas: Floats) -> tuple[Floats, Floats]:
-    """How velocities would have had to answer the moves of x in a planned trajectory whose seed was also run in full:
-    (product, square), each (N,), as `TrajectoryTable.add_response` takes them.
-
-    Where a skip is gone again x moves by d, and the velocity evaluated before was off by t from the full run's. Their
-    least-squares ratio is <t, d> / <d, d>; both are taken in units of sigma·t, so that no audit speaks for all.
-    """
-    product, square = np.zeros(plan.steps), np.zeros(plan.steps)
-    v, v_full = walked.v, full.v
-    for position, (step, move) in enumerate(moves(plan, v, np.diff(sigmas))):
-        off = sigmas[step] * (v_full[step] - v[position])
-        if off.any() and move.any():
-            product[step] = off @ move / (off @ off)
-            square[step] = move @ move / (off @ off)
-    return product, square
-
-
-def moves(plan: Plan, evaluated: Floats, dsigma: Floats) -> Iterator[tuple[int, Floats]]:
-    """(step, how x was moved there when its skip was gone again) for each evaluated step of a walk, which saw the
-    velocities `evaluated`, (evaluated, coordinates)."""
-    known: list[Floats] = []
-    for (step, v), before in zip(zip(plan.evaluated, evaluated, strict=True), (0, *plan.evaluated), strict=False):
-        known = [*known[-REMEMBERED:], v]
-        move = np.zeros_like(v)
-        if step in plan.integrate:
-            move = _weighed(plan.integrate[step], known) - dsigma[before] * known[-2]
-            for skipped in range(before + 1, step):
-                move -= dsigma[skipped] * _weighed(plan.predict[skipped], known[:-1])
-        known[-1] = v + plan.respond.get(step, 0.0) * move
-        yield step, move
-
-
-def _weighed(weights: Weights, velocities: Sequence[Floats]) -> Floats:
-    """The sum of the latest velocities, each with its weight."""
-    total: Floats = np.array(weights) @ np.stack(velocities[-len(weights) :])
-    return total
+        for table in tables if expected > 0 and known.misses.count[step] < TOLD else ():
+            table.misses.add(step, error / expected)
 
 
 def _skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:
@@ -216,7 +174,7 @@ def _again(
     skipped, known = list(range(start + 1, end)), [*history, end]
     if integrator is Integrator.ADAMS:
         return _way(_polynomial(sigmas, known, skipped), sigmas, known, start, skipped)
-    if integrator not in (Integrator.INTERPOLATE, Integrator.HALFWAY):
+    if integrator not in BY_KRIGING_AGAIN:
         return None
     again = _way(kriging_weights(mean, known, skipped), sigmas, known, start, skipped)
     if integrator is Integrator.INTERPOLATE:
@@ -246,19 +204,3 @@ def _way(weights: Floats, sigmas: Floats, history: Sequence[int], start: int, sk
 
 def _between(one: Weights, other: Weights) -> Weights:
     return tuple((a + b) / 2 for a, b in zip(one, other, strict=True))
-
-
-def _left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:
-    """What the plan's weights make of the way from evaluation `start` to `end`, less the truth, as coefficients (N,)
-    of the velocities."""
-    left = np.zeros(plan.steps)
-    left[start:end] -= dsigma[start:end]
-    if end in plan.integrate:
-        weights = plan.integrate[end]
-        left[[*history, end][-len(weights) :]] += weights
-        return left
-    left[start] += dsigma[start]
-    for step in range(start + 1, end):
-        weights = plan.predict[step]
-        left[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
-    return left

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import boldness, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, Weighing, contenders, served
+from fastflow_ray.bandit.growth import growth_prior
 from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.probing import Tried, next_rung
-from fastflow_ray.bandit.trajectory import TrajectoryTable, growth_prior
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
@@ -147,8 +148,8 @@ class PlanBook:
     def _weight(self, weighing: Weighing, emphasis: float) -> Floats:
         """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
         if weighing is Weighing.GROWTH:
-            return self.table.growth**emphasis
-        return growth_prior(self.table.steps) ** emphasis * np.sqrt(self.table.excess)
+            return self.table.growth.to_end**emphasis
+        return growth_prior(self.table.steps) ** emphasis * np.sqrt(self.table.misses.excess)
 
     @cached_property
     def _ladder(self) -> dict[int, int]:
@@ -181,7 +182,7 @@ class PlanBook:
 
     @cached_property
     def _response(self) -> Floats:
-        return self.table.response
+        return self.table.response.share
 
     @cached_property
     def dsigma(self) -> Floats:

@@ -89,7 +89,7 @@ class PlanPolicy:
         if self.candidate is None or not skipped or step not in plan.foresee:
             return plan
         miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
-        if miss is None or miss <= expected * self._source.band(step):
+        if miss is None or miss <= expected * self._source.misses.band(step):
             return plan
         between = step + (skipped + 1) // 2
         self.added.append(between)

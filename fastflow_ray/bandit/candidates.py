@@ -18,7 +18,7 @@ from statistics import median
 DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
 HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
 PRIOR = 3  # audits that a standing counts as if it varies between fields
-FIRM = 10  # audits that it counts as if it hardly varies
+FIRM = 10  # audits that it counts as if it varies by a decibel or two
 
 
 class Integrator(StrEnum):
@@ -63,7 +63,8 @@ class Candidate:
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
-# "Where the error of a plan is made"; of the last three, the mean of that and "What the second evaluation is worth".
+# "Where the error of a plan is made"; of growth, "Velocities that go along"; of the last three, the mean of the first
+# and "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),

@@ -89,9 +89,11 @@ def table_of_trajectories(table: TrajectoryTable) -> Table:
     for heading in ("step", "velocity", "as before", "growth", "audits", "response", "missed dB", "seen"):
         shown.add_column(heading, justify="right")
     alike = ["", *map("{:.4f}".format, table.cosine.diagonal(1))]
-    growth, excess_db = map("{:.2f}".format, table.growth[:-1]), map("{:+.1f}".format, table.excess_db[:-1])
-    sizes, response = map("{:.3f}".format, table.mean.diagonal() ** 0.5), map("{:.2f}".format, table.response)
-    columns = (sizes, alike, growth, map(str, table.growth_count), response, excess_db, map(str, table.miss_count))
+    growth = map("{:.2f}".format, table.growth.to_end[:-1])
+    excess_db = map("{:+.1f}".format, table.misses.excess_db[:-1])
+    sizes, response = map("{:.3f}".format, table.mean.diagonal() ** 0.5), map("{:.2f}".format, table.response.share)
+    audits, seen = map(str, table.growth.count), map(str, table.misses.count)
+    columns = (sizes, alike, growth, audits, response, excess_db, seen)
     for step, cells in enumerate(zip(*columns, strict=True)):
         shown.add_row(str(step), *cells)
     return shown

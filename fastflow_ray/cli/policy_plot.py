@@ -53,7 +53,7 @@ def _alikeness(axes: Any, table: TrajectoryTable, title: str) -> None:
 
 
 def _growth(axes: Any, table: TrajectoryTable, title: str) -> None:
-    axes.plot(table.growth)
+    axes.plot(table.growth.to_end)
     axes.set(title=title, xlabel="step", ylabel="at the end / there")
     axes.title.set_fontsize(8)
 

@@ -24,8 +24,8 @@ class Plan:
     A skipped step k goes by `predict[k]`-weighted velocities evaluated before it. The evaluation at j that ends a skip
     tells more: x is set back to where the skip's first step began and goes to j again, by `integrate[j]`, weights in
     units of sigma of the remembered velocities and of the one just evaluated. Steps without weights there are not
-    gone again. The velocity was evaluated where x has been moved away from: it goes along, by `respond[j]` of the way
-    x was moved, per unit of sigma.
+    gone again. The velocity was evaluated where x has been moved away from, and goes along by `respond[j]` times the
+    way x was moved.
     """
 
     steps: int  # N, of the grid
@@ -33,15 +33,17 @@ class Plan:
     predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
     integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED` and its own, the last
     foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
-    respond: Mapping[int, float] = field(default_factory=dict)  # step gone again to → how its velocity answers the move
+    respond: Mapping[int, float] = field(
+        default_factory=dict
+    )  # step gone again to → how its velocity answers the move, 1/sigma
 
     def __post_init__(self) -> None:
         if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):
             raise InvalidInput(f"a plan's evaluated steps have to rise from 0 and stay below {self.steps}")
         if set(self.predict) != set(range(self.steps)) - set(self.evaluated):
             raise InvalidInput("a plan needs weights for exactly the steps it does not evaluate")
-        if not set(self.integrate) | set(self.foresee) <= set(self.evaluated):
-            raise InvalidInput("a plan can go again only to a step it evaluates, and foresee only such a one")
+        if not set(self.integrate) | set(self.foresee) <= set(self.evaluated[1:]):
+            raise InvalidInput("a plan can go again only to a later step it evaluates, and foresee only such a one")
         if not set(self.respond) <= set(self.integrate):
             raise InvalidInput("a plan's velocities can respond only where it goes again")
         weights = [*self.predict.values(), *self.integrate.values(), *self.foresee.values()]
@@ -126,7 +128,7 @@ def go_again(plan: Plan, step: int, start: Tensor, x: Tensor, known: Sequence[Te
     """
     if step not in plan.integrate:
         return x, known[-1]
-    again = combine(plan.integrate[step], known).add_(start)
+    again = start + combine(plan.integrate[step], known)
     if step not in plan.respond:
         return again, known[-1]
     return again, (again - x).mul_(plan.respond[step]).add_(known[-1])

@@ -37,7 +37,7 @@ class PlanMachine:
         self._x: Tensor | None = None  # None: the trajectory has not begun, or it has ended
         self._dtype = torch.float32  # x was handed out rounded to it
         self._start: Tensor | None = None  # x at the latest evaluation, as it was integrated from
-        self._known: list[Tensor] = []  # the latest evaluated velocities, oldest first
+        self._known: list[Tensor] = []  # the latest velocities evaluated, as they went along, oldest first
 
     @property
     def skips(self) -> bool:

@@ -27,7 +27,7 @@ class Sightings:
         self._v: list[Tensor] = []
 
     def add(self, step: int, x: Tensor, v: Tensor) -> None:
-        """Evaluated `step` at x (after re-integration, if any) and saw the velocity v; shapes (batch, …)."""
+        """Evaluated `step`, saw the velocity v, and went on from x (set back by then, if at all); shapes (batch, …)."""
         self.steps.append(step)
         self._x.append(_subset(x))
         self._v.append(_subset(v))
@@ -50,7 +50,8 @@ class Sightings:
 
     def miss(self, plan: Plan, position: int = -1) -> float | None:
         """Squared error per coordinate of the plan's prediction of the evaluation at `position`, the latest unless
-        said; None where it made no prediction. Waits for the device, once.
+        said; None where it made no prediction. Both as they were evaluated, though the walk predicts from velocities
+        that went along where x was set back. Waits for the device, once.
         """
         weights = plan.foresee.get(self.steps[position])
         if weights is None:

@@ -37,8 +37,8 @@ def statistics(draw):
         rng, table = np.random.default_rng(seed), learnt.trajectory(key, steps=STEPS, grid=GRID)
         velocity = rng.integers(-256, 256, (STEPS, 2)) / 64
         table.add_run(velocity @ velocity.T)
-        table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
-        table.add_response(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
+        table.growth.add(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
+        table.response.add(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
     return learnt
 
 
@@ -180,8 +180,8 @@ def test_a_key_of_fifty_steps_stays_below_64_kib():
     for _ in range(1_000):
         velocity = rng.normal(size=(50, 7))
         trajectories.add_run(velocity @ velocity.T)
-    trajectories.add_growth(rng.normal(size=50), np.full(50, True))
-    trajectories.add_response(rng.normal(size=50), rng.random(50))
+    trajectories.growth.add(rng.normal(size=50), np.full(50, True))
+    trajectories.response.add(rng.normal(size=50), rng.random(50))
     assert len(learnt.to_json()) < 64 * 1024
 
 
@@ -221,8 +221,7 @@ def zeros(value=0):
         damaged("trajectories", surplus=1),
         damaged("trajectories", products=[1.0]),
         damaged("trajectories", full_runs=1),
-        damaged("trajectories", response_sum=[1.0] * STEPS),
-        damaged("trajectories", response_weight=[-1.0] * STEPS),
+        damaged("trajectories", response={"product": [1.0] * STEPS, "square": [0.0] * STEPS}),
         damaged(surplus=1),
         damaged(grid=3),
         damaged(arms=3),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.gram import completed
-from fastflow_ray.bandit.trajectory import BAND, COMPLETED, NEARBY, TrajectoryTable, growth_prior
+from fastflow_ray.bandit.trajectory import COMPLETED, TrajectoryTable
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"
@@ -28,15 +27,17 @@ def tables(draw):
         velocity = rng.integers(-256, 256, (STEPS, 2)) / 64
         table.add_run(velocity @ velocity.T)
     for _ in range(draw(st.integers(0, 3))):
-        table.add_growth(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
+        table.growth.add(rng.integers(-256, 256, STEPS) / 64, rng.random(STEPS) < 0.5)
     for _ in range(draw(st.integers(0, 3))):
         table.add_block(range(STEPS), 4 * np.eye(STEPS), np.eye(STEPS))
         table.evaluations += STEPS
         table.audit_evaluations += draw(st.integers(0, 9))
         table.audits.note("line", draw(st.integers(0, 3)), 40.0, draw(st.integers(0, 99)))
-    table.miss_count += draw(st.integers(0, 2))
-    table.miss_log_sum += table.miss_count * rng.integers(-64, 64, STEPS) / 64
-    table.miss_square_sum += table.miss_count * rng.integers(0, 64, STEPS) / 64
+    for _ in range(draw(st.integers(0, 3))):
+        table.response.add(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
+    table.misses.count += draw(st.integers(0, 2))
+    table.misses.log_sum += table.misses.count * rng.integers(-64, 64, STEPS) / 64
+    table.misses.square_sum += table.misses.count * rng.integers(0, 64, STEPS) / 64
     return table
 
 
@@ -59,8 +60,8 @@ def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
     before = said(a), said(b)
     merged = a.merge(b, "k")
     merged.add_run(np.eye(STEPS))
-    merged.add_growth(np.ones(STEPS), np.full(STEPS, True))
-    merged.add_miss(2, 3.0)
+    merged.growth.add(np.ones(STEPS), np.full(STEPS, True))
+    merged.misses.add(2, 3.0)
     merged.audits.note("line", 4, 40.0, 41.0)
     assert (said(a), said(b)) == before
     assert said(a.merge(TrajectoryTable.empty(STEPS, GRID), "k")) == said(a)
@@ -79,20 +80,16 @@ def test_the_document_keeps_awkward_floats_too():
     velocity = np.random.default_rng(0).normal(size=(STEPS, 7))
     table.add_run(velocity @ velocity.T)
     table.add_block([0, 2], velocity[[0, 2]] @ velocity[[0, 2]].T, table.mean)
-    table.add_growth(velocity[:, 0], np.full(STEPS, True))
-    table.add_miss(2, 0.1 + 0.2)
+    table.growth.add(velocity[:, 0], np.full(STEPS, True))
+    table.response.add(velocity[:, 1], velocity[:, 2] ** 2)
+    table.misses.add(2, 0.1 + 0.2)
     again = TrajectoryTable.from_dict(json.loads(said(table)))
-    for name in (
-        "products",
-        "growth_log_sum",
-        "growth_count",
-        "miss_log_sum",
-        "miss_square_sum",
-        "miss_count",
-    ):
-        ours, theirs = getattr(table, name), getattr(again, name)
-        assert np.array_equal(ours, theirs)
-        assert ours.dtype == theirs.dtype
+    assert np.array_equal(table.products, again.products)
+    for room in ("growth", "response", "misses"):
+        theirs = getattr(again, room).arrays()
+        for name, ours in getattr(table, room).arrays().items():
+            assert np.array_equal(ours, theirs[name])
+            assert ours.dtype == theirs[name].dtype
     assert (again.runs, again.full_runs, again.weight) == (2, 1, 1.25)
 
 
@@ -101,9 +98,9 @@ def test_fifty_steps_stay_below_64_kib():
     for seed in range(200):
         table.add_block([0, 1, 9, 30], gram(smooth_run(50, seed))[np.ix_([0, 1, 9, 30], [0, 1, 9, 30])], table.mean)
     rng = np.random.default_rng(0)
-    table.add_growth(rng.normal(size=50), np.full(50, True))
+    table.growth.add(rng.normal(size=50), np.full(50, True))
     for step in range(50):
-        table.add_miss(step, rng.lognormal())
+        table.misses.add(step, rng.lognormal())
     for candidate in CANDIDATES:
         for boldness in (1, 4, 6, 8, 10):
             for measured_db in rng.normal(45, 8, 40):
@@ -125,54 +122,6 @@ def test_the_mean_is_per_generation_and_unknown_before_the_first():
     table.add_run(np.full((STEPS, STEPS), 4.0))
     assert (table.mean == 2.5).all()
     assert (table.runs, table.full_runs) == (2, 2)
-
-
-# How deviations grow
-
-
-def test_before_any_audit_early_deviations_are_taken_to_outgrow_late_ones_eightfold():
-    growth = TrajectoryTable.empty(50, GRID).growth
-    assert growth == pytest.approx(growth_prior(50))
-    assert growth[[0, 25, 50]] == pytest.approx([8, math.sqrt(8), 1])
-
-
-def test_one_audit_weighs_as_much_as_the_prior_and_many_overrule_it():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    table.add_growth(np.log([4.0, 1, 1, 1, 1]), np.full(STEPS, True))
-    prior = growth_prior(STEPS)
-    assert table.growth[1:] == pytest.approx(np.sqrt(prior[1:]))
-    assert table.growth[0] == pytest.approx(np.sqrt(4 * prior[0]))
-    for _ in range(2000):
-        table.add_growth(np.log([4.0, 0.5, 1, 1, 1]), np.full(STEPS, True))
-    assert table.growth == pytest.approx([2, 0.5, 1, 1, 1, 1], rel=1e-2)
-
-
-def test_steps_an_audit_did_not_measure_keep_what_they_knew():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    table.add_growth(np.array([np.nan, np.nan, 0.7, np.nan, np.nan]), np.arange(STEPS) == 2)
-    prior = growth_prior(STEPS)
-    factors = table.growth[:-1] / table.growth[1:]
-    expected = prior[:-1] / prior[1:]
-    expected[2] = np.sqrt(expected[2] * np.exp(0.7))
-    assert factors == pytest.approx(expected)
-    assert table.growth_count.tolist() == [0, 0, 1, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("log_growth", "known"),
-    [
-        (np.zeros(STEPS + 1), np.full(STEPS, True)),
-        (np.zeros(STEPS), np.full(STEPS - 1, True)),
-        (np.zeros(STEPS), np.ones(STEPS)),
-        (np.full(STEPS, np.nan), np.full(STEPS, True)),
-        (np.full(STEPS, -np.inf), np.full(STEPS, True)),
-    ],
-)
-def test_a_growth_that_was_not_measured_is_refused(log_growth, known):
-    table = TrajectoryTable.empty(STEPS, GRID)
-    with pytest.raises(InvalidInput):
-        table.add_growth(log_growth, known)
-    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
 
 
 # Skipping runs
@@ -300,152 +249,28 @@ def test_a_failed_run_teaches_nothing(spoilt, remedy):
     assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
 
 
-# Misses of predictions, and their band
-
-
-def test_before_any_miss_the_band_is_two_spreads_of_three():
-    assert TrajectoryTable.empty(STEPS, GRID).band(2) == pytest.approx(3**BAND)
-
-
-def test_a_band_follows_what_was_seen_and_says_nothing_of_other_steps():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    for _ in range(4000):
-        table.add_miss(2, 10.0)
-        table.add_miss(2, 1000.0)
-    assert math.log10(table.band(2)) == pytest.approx(2 + BAND, abs=0.02)  # mean 2, deviation 1, in decades
-    assert table.band(3) == TrajectoryTable.empty(STEPS, GRID).band(3)
-
-
-def test_steady_predictions_narrow_the_band():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    bands = [table.band(2)]
-    for _ in range(30):
-        table.add_miss(2, 1.0)
-        bands.append(table.band(2))
-    assert bands == sorted(bands, reverse=True)
-    assert 1 < bands[-1] < 0.5 * bands[0]
-
-
-@pytest.mark.parametrize("ratio", [0.0, -1.0, math.nan, math.inf])
-def test_a_miss_that_is_no_ratio_teaches_nothing(ratio):
-    table = TrajectoryTable.empty(STEPS, GRID)
-    table.add_miss(2, ratio)
-    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
-
-
-def test_before_any_miss_errors_are_as_expected():
-    assert TrajectoryTable.empty(STEPS, GRID).excess == pytest.approx(np.ones(STEPS + 1))
-
-
-def test_the_excess_is_the_mean_logarithm_of_the_misses_with_one_as_expected_among_them():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    table.add_miss(2, 4.0)
-    assert table.excess[2] == pytest.approx(2)
-    table.add_miss(2, 16.0)
-    assert table.excess[2] == pytest.approx(4)
-    for _ in range(2000):
-        table.add_miss(2, 10.0)
-    assert table.excess_db[2] == pytest.approx(10, abs=0.02)
-
-
-def test_where_nothing_was_seen_the_neighbours_tell_of_the_excess_and_at_the_end_the_last():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    table.add_miss(4, 4.0)
-    seen = NEARBY ** np.array([4, 3, 2, 1, 0, 1])
-    assert table.excess == pytest.approx(4 ** (seen / (seen + 1)))
-    table.add_miss(0, 0.25)
-    assert table.excess[0] < 1 < table.excess[4]
-    assert table.excess[2] == pytest.approx(1), "as far from the one as from the other"
-
-
-def test_predictions_that_never_missed_are_not_taken_to_be_perfect():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    for _ in range(50):
-        table.add_miss(2, 1e-9)
-    assert table.excess_db[2] == pytest.approx(-6, abs=0.03)
-
-
-def test_however_much_its_neighbours_saw_a_step_believes_what_it_saw_itself():
-    table = TrajectoryTable.empty(STEPS, GRID)
-    for _ in range(5000):
-        table.add_miss(2, 1.0)
-    for _ in range(20):
-        table.add_miss(4, 30.0)
-    assert table.excess_db[4] == pytest.approx(10 * math.log10(30), rel=0.1)
-
-
-# How velocities respond to a move of x
-
-
-def responding(*audits: tuple[int, float, float]) -> TrajectoryTable:
-    table = TrajectoryTable.empty(STEPS, GRID)
-    for step, product, square in audits:
-        only = np.arange(STEPS) == step
-        table.add_response(product * only, square * only)
-    return table
-
-
-def test_where_x_was_never_moved_velocities_do_not_respond():
-    assert TrajectoryTable.empty(STEPS, GRID).response.tolist() == [0] * STEPS
-
-
-def test_the_response_is_of_all_audits_together_and_one_who_moved_x_further_says_more():
-    assert responding((2, 0.5, 1.0)).response == pytest.approx(np.full(STEPS, 0.5)), "the others have no other to ask"
-    assert responding((2, 0.5, 1.0), (2, 0.6, 3.0)).response[2] == pytest.approx(1.1 / 4)
-
-
-def test_a_step_asks_the_nearer_ones_first():
-    response = responding((0, 0.2, 1.0), (4, 0.8, 1.0)).response
-    assert response[0] == pytest.approx((0.2 + 0.8 * NEARBY**4) / (1 + NEARBY**4))
-    assert response[2] == pytest.approx(0.5)
-    assert (np.diff(response) > 0).all()
-
-
-@pytest.mark.parametrize(("product", "response"), [(-3.0, 0.0), (0.25, 0.25), (7.0, 1.0)])
-def test_a_velocity_responds_at_most_so_that_the_sample_it_points_to_stays(product, response):
-    assert responding((1, product, 1.0)).response == pytest.approx(np.full(STEPS, response))
-
-
-@pytest.mark.parametrize(
-    ("product", "square", "remedy"),
-    [
-        (np.ones(STEPS + 1), np.ones(STEPS), "each of"),
-        (np.ones(STEPS), np.ones((STEPS, 1)), "each of"),
-        (np.full(STEPS, math.nan), np.ones(STEPS), "finite"),
-        (np.ones(STEPS), np.full(STEPS, math.inf), "finite"),
-        (np.ones(STEPS), np.full(STEPS, -1.0), "0 or more"),
-        (np.ones(STEPS), np.zeros(STEPS), "not moved"),
-    ],
-)
-def test_a_response_that_cannot_be_teaches_nothing(product, square, remedy):
-    table = TrajectoryTable.empty(STEPS, GRID)
-    with pytest.raises(InvalidInput, match=remedy):
-        table.add_response(product, square)
-    assert said(table) == said(TrajectoryTable.empty(STEPS, GRID))
-
-
 # What a neighbour lends
 
 
 def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     lender = learnt(20, range(5))
-    lender.add_growth(np.full(20, 0.25), np.arange(20) < 10)
-    lender.add_growth(np.full(20, 0.75), np.arange(20) < 10)
-    lender.add_response(np.full(20, 3.0), np.full(20, 4.0))
-    lender.add_miss(3, 7.0)
+    lender.growth.add(np.full(20, 0.25), np.arange(20) < 10)
+    lender.growth.add(np.full(20, 0.75), np.arange(20) < 10)
+    lender.response.add(np.full(20, 3.0), np.full(20, 4.0))
+    lender.misses.add(3, 7.0)
     lender.audits.note("line", 4, 40.0, 41.0)
     before = said(lender)
     lent = lender.borrowed(0.5)
     assert lent.weight == 0.5
     assert lent.mean == pytest.approx(lender.mean)
-    assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.miss_count.sum()) == (0, 0, 0, 0, 0)
-    assert lent.growth_count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
-    assert lent.growth_log_sum[:10] == pytest.approx([0.5] * 10)
-    assert lent.response == pytest.approx(np.full(20, 0.75))
-    assert lent.response_weight == pytest.approx(np.full(20, 4.0 * 0.5 / 5)), "as much of it as of the mean"
+    assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.misses.count.sum()) == (0, 0, 0, 0, 0)
+    assert lent.growth.count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
+    assert lent.growth.log_sum[:10] == pytest.approx([0.5] * 10)
+    assert lent.response.share == pytest.approx(np.full(20, 0.75))
+    assert lent.response.square == pytest.approx(np.full(20, 4.0 * 0.5 / 5)), "as much of it as of the mean"
     lent.products += 1
-    lent.growth_log_sum += 1
-    lent.response_sum += 1
+    lent.growth.log_sum += 1
+    lent.response.product += 1
     assert said(lender) == before
 
 
@@ -477,9 +302,16 @@ def document(**fields):
     return table.to_dict() | fields
 
 
+def room(name, **arrays):
+    """A valid document with some arrays of one room replaced."""
+    fields = document()
+    return fields | {name: fields[name] | arrays}
+
+
 def test_the_undamaged_template_is_read():
     assert TrajectoryTable.from_dict(document()).runs == 1
-    assert TrajectoryTable.from_dict(document(growth_log_sum=[-1.0] * STEPS, growth_count=[1] * STEPS)).growth[0] < 1
+    shrinking = room("growth", log_sum=[-1.0] * STEPS, count=[1] * STEPS)
+    assert TrajectoryTable.from_dict(shrinking).growth.to_end[0] < 1
 
 
 @pytest.mark.parametrize(
@@ -507,25 +339,31 @@ def test_the_undamaged_template_is_read():
         document(weight="1"),
         document(weight=float("inf")),
         document(weight=[1.0]),
-        document(growth_count=[2**64] * STEPS),
-        document(miss_count=[-1] * STEPS),
-        document(miss_count=[1.5] * STEPS),
-        document(miss_count=[1] * (STEPS + 1)),
-        document(miss_log_sum=[1.0] * STEPS),
-        document(miss_log_sum=[float("nan")] * STEPS),
-        document(miss_square_sum=[1.0] * STEPS),
-        document(miss_square_sum=[-1.0] * STEPS, miss_count=[1] * STEPS),
+        room("growth", count=[2**64] * STEPS),
+        room("misses", count=[-1] * STEPS),
+        room("misses", count=[1.5] * STEPS),
+        room("misses", count=[1] * (STEPS + 1)),
+        room("misses", log_sum=[1.0] * STEPS),
+        room("misses", log_sum=[float("nan")] * STEPS),
+        room("misses", square_sum=[1.0] * STEPS),
+        room("misses", square_sum=[-1.0] * STEPS, count=[1] * STEPS),
+        room("response", product=[1.0] * STEPS),
+        room("response", square=[-1.0] * STEPS),
+        room("response", square=[0.0] * (STEPS + 1)),
+        room("response", surplus=[0.0] * STEPS),
+        document(growth=[]),
+        {name: value for name, value in document().items() if name != "misses"},
         document(evaluations=-1),
         document(audit_evaluations=0.5),
         document(audits={}),
         document(audits=[3]),
-        document(growth_log_sum=[float("nan")] * STEPS),
-        document(growth_log_sum=[0.0] * (STEPS - 1)),
-        document(growth_log_sum=[1.0] * STEPS),
-        document(growth_count=[-1] * STEPS),
-        document(growth_count=[0.5] * STEPS),
-        document(growth_count=[]),
-        document(growth_count=3),
+        room("growth", log_sum=[float("nan")] * STEPS),
+        room("growth", log_sum=[0.0] * (STEPS - 1)),
+        room("growth", log_sum=[1.0] * STEPS),
+        room("growth", count=[-1] * STEPS),
+        room("growth", count=[0.5] * STEPS),
+        room("growth", count=[]),
+        room("growth", count=3),
         document(runs=-1),
         document(runs=0),
         document(runs=1.5),

@@ -22,8 +22,6 @@ from fastflow_ray.learned_plan import (
     expected_error,
     foreseen_error,
     learn_misses,
-    measured_response,
-    moves,
 )
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
@@ -165,9 +163,9 @@ def test_the_expected_error_comes_true(integrator):
     v = velocities(0)
     table = TrajectoryTable.empty(STEPS, "g")
     table.add_run(products(v))
-    table.add_growth(np.linspace(-0.3, 0.4, STEPS), np.full(STEPS, True))
+    table.growth.add(np.linspace(-0.3, 0.4, STEPS), np.full(STEPS, True))
     plan = draw_up(EVALUATED, integrator, table.mean, S)
-    truth = sum(table.growth[end] ** 2 * error for end, error in errors_of_skips(plan, v))
+    truth = sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, v))
     assert expected_error(plan, table, D) == pytest.approx(truth, rel=1e-3)
     assert truth > 1e-6
 
@@ -179,7 +177,7 @@ def test_the_expected_error_is_the_mean_over_many_generations(integrator):
         table.add_run(products(velocities(seed)))
     plan = draw_up(EVALUATED, integrator, table.mean, S)
     each = [
-        sum(table.growth[end] ** 2 * error for end, error in errors_of_skips(plan, velocities(seed)))
+        sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, velocities(seed)))
         for seed in range(40)
     ]
     assert expected_error(plan, table, D) == pytest.approx(np.mean(each), rel=1e-3)
@@ -200,11 +198,11 @@ def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
     known, table = TrajectoryTable.empty(STEPS, "g"), TrajectoryTable.empty(STEPS, "g")
     known.add_run(MEAN)
     learn_misses([table], plan, seen, known)
-    assert table.miss_count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
-    assert table.miss_log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
-    known.miss_count[4] = TOLD
+    assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
+    assert table.misses.log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
+    known.misses.count[4] = TOLD
     learn_misses([table], plan, seen, known)
-    assert table.miss_count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 2, 0], "enough was told of step 4"
+    assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 2, 0], "enough was told of step 4"
 
 
 # How velocities respond
@@ -219,42 +217,6 @@ def test_velocities_respond_where_learnt_ways_are_gone_again_and_per_unit_of_sig
         {4: pytest.approx(response[4] / S[4]), 8: pytest.approx(response[8] / S[8])} if learns else {}
     )
     assert draw_up(EVALUATED, integrator, MEAN, S, response=np.zeros(STEPS)) == drawn(integrator)
-
-
-def pulled(to: Tensor, response: float):
-    """A field that answers a move of x by that much of 1 / sigma, and bends: what it is pulled to moves."""
-    return lambda x, sigma: response * (x - to * torch.sin(4 * sigma)) / sigma
-
-
-@pytest.mark.parametrize("truth", [0.0, 0.3, 0.8, 1.0])
-@pytest.mark.parametrize("already", [0.0, 0.5])
-def test_the_response_of_a_field_is_measured_whatever_was_taken_for_it(truth, already):
-    """At the first skip exactly but for what going again leaves; later ones see older deviations as well."""
-    to, x = (torch.randn(1, 200, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
-    walked, full = Sightings(), Sightings()
-    planned(pulled(to, truth), x, SIGMAS, every_step(STEPS), full)
-    plan = draw_up(EVALUATED, Integrator.INTERPOLATE, full.gram, S, response=np.full(STEPS, already))
-    planned(pulled(to, truth), x, SIGMAS, plan, walked)
-    product, square = measured_response(plan, walked, full, S)
-    moved = np.isin(np.arange(STEPS), [4, 8]) & bool(truth)
-    assert ((square > 0) == moved).all()
-    assert ((product != 0) == moved).all()
-    assert product[4] == pytest.approx(truth * square[4], rel=0.06)
-
-
-def test_moves_are_those_of_the_walk():
-    v, plan = velocities(3), draw_up(EVALUATED, Integrator.HALFWAY, MEAN, S, response=np.full(STEPS, 0.7))
-    seen, predicted, x = Sightings(), {}, torch.zeros(1, 200, dtype=torch.float64)
-
-    def field(x: Tensor, sigma: Tensor) -> Tensor:
-        step = int((sigma == SIGMAS).nonzero())
-        predicted[step] = x
-        return torch.from_numpy(v[step]).expand_as(x)
-
-    planned(field, x, SIGMAS, plan, seen)
-    for position, (step, move) in enumerate(moves(plan, seen.v, D)):
-        assert move == pytest.approx(seen.x[position] - predicted[step].double().numpy()[0], abs=1e-5)
-        assert bool(move.any()) == (step in (4, 8))
 
 
 # Evenly spread

@@ -70,7 +70,7 @@ def test_where_predictions_miss_more_than_expected_more_is_evaluated_unless_grow
     table = TrajectoryTable.empty(50, "g").merge(known(50), "k")
     for step in range(30, 50):
         for _ in range(20):
-            table.add_miss(step, 100.0)
+            table.misses.add(step, 100.0)
     candidate = Candidate(Integrator.INTERPOLATE, 1.0, weighing)
     before, after = (plans.offer(candidate, 15).plan.evaluated for plans in (book(50), book(50, table=table)))
     late_before, late_after = (sum(step >= 30 for step in evaluated) for evaluated in (before, after))
@@ -78,6 +78,20 @@ def test_where_predictions_miss_more_than_expected_more_is_evaluated_unless_grow
         assert late_after > late_before
     else:
         assert after == before
+
+
+def test_velocities_respond_as_audits_saw_them_to_also_where_an_evaluation_is_added():
+    table = TrajectoryTable.empty(50, "g").merge(known(50), "k")
+    table.response.add(np.linspace(0, 0.8, 50), np.ones(50))
+    plans = book(50, table=table)
+    plan = plans.offer(FIRST, 15).plan
+    skip = max(plan.skips, key=lambda skip: skip[1])
+    more = plans.with_evaluation(plan, skip[0] + 1 + skip[1] // 2, FIRST)
+    for each in (plan, more):
+        sigmas, share = plans.sigmas, table.response.share
+        assert each.respond == {step: pytest.approx(share[step] / sigmas[step]) for step in each.integrate}
+    assert more.evaluations == plan.evaluations + 1
+    assert book(50).offer(FIRST, 15).plan.respond == {}
 
 
 @pytest.mark.parametrize(("steps", "restart"), [(4, 2), (5, 1), (8, 7), (30, 2), (50, 15), (100, 60)])

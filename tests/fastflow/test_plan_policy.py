@@ -78,11 +78,12 @@ def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every
     fast = taught(RIPE)
     table = fast.statistics.trajectories["k"]
     assert (table.runs, table.full_runs, table.audits.audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
-    assert table.growth_count.any()
-    assert table.response_weight.any()
-    before = table.miss_count.sum()
+    assert table.growth.count.any()
+    assert table.response.product.any()
+    assert table.response.square.any()
+    before = table.misses.count.sum()
     _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
-    assert table.miss_count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
+    assert table.misses.count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
     assert (table.full_runs, table.audits.audits) == (RIPE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
@@ -92,10 +93,10 @@ def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
     known = taught(RIPE).statistics.trajectories["k"]
     audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
     for offer in audits.rivals():
-        seen, before, evaluations = Sightings(), known.miss_count.sum(), known.audit_evaluations
+        seen, before, evaluations = Sightings(), known.misses.count.sum(), known.audit_evaluations
         planned(field, noise(9), SIGMAS, offer.plan, seen)
         audits.learn_walk(offer, seen)
-        assert known.miss_count.sum() - before == len(offer.plan.foresee) * offer.candidate.is_learnt
+        assert known.misses.count.sum() - before == len(offer.plan.foresee) * offer.candidate.is_learnt
         assert known.audit_evaluations - evaluations == offer.plan.evaluations
     audits.learn_walk(offer, None)
     assert known.audit_evaluations - evaluations == 2 * offer.plan.evaluations
@@ -116,7 +117,7 @@ def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own
     seen = Sightings()
     planned(field, noise(9), SIGMAS, policy.plan, seen)
     policy.learn(seen, policy.plan)
-    assert (learnt.runs, learnt.miss_count.sum()) == (1, 0)
+    assert (learnt.runs, learnt.misses.count.sum()) == (1, 0)
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():
@@ -176,8 +177,8 @@ def test_the_snapshot_has_another_name_when_anything_it_comes_from_changed():
     assert names[0] == names[1]
     for change in (
         lambda: known.add_run(np.eye(8)),
-        lambda: known.add_growth(np.ones(8), np.full(8, True)),
-        lambda: known.add_miss(3, 2.0),
+        lambda: known.growth.add(np.ones(8), np.full(8, True)),
+        lambda: known.misses.add(3, 2.0),
         lambda: known.audits.note("hold", 15, 40.0, 41.0),
     ):
         change()
@@ -198,7 +199,7 @@ def test_a_new_key_begins_from_its_nearest_neighbour_and_says_so():
     assert f"lent by {key(64)}" in trace.snapshot
     assert trace.audit_db is not None, "and is audited, for it is not its own knowledge"
     (own,) = (table for name, table in fast.statistics.trajectories.items() if name.startswith(f"{key(128)}:"))
-    assert (own.full_runs, own.miss_count.sum()) == (1, 0), "nor what its predictions missed by"
+    assert (own.full_runs, own.misses.count.sum()) == (1, 0), "nor what its predictions missed by"
     _, later = fast.sample(field, noise(6), SIGMAS, key=key(128), evaluations=4)
     assert "lent" not in later.snapshot
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from fastflow_ray.audit_measures import measured_growth
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import every_step, measured_growth
+from fastflow_ray.learned_plan import every_step
 from fastflow_ray.plan_book import PlanBook
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -142,9 +143,9 @@ def test_what_was_learnt_is_taken_once_and_is_all_there_is() -> None:
         taken = taken.merge(fast.take_delta())
     ours, theirs = taken.trajectories["k"], fast.statistics.trajectories["k"]
     np.testing.assert_allclose(ours.products, theirs.products, rtol=1e-12)
-    np.testing.assert_allclose(ours.growth_log_sum, theirs.growth_log_sum, rtol=1e-12)
+    np.testing.assert_allclose(ours.growth.log_sum, theirs.growth.log_sum, rtol=1e-12)
     assert (ours.runs, ours.full_runs) == (theirs.runs, theirs.full_runs)
-    assert theirs.growth_count.any(), "there was an audit"
+    assert theirs.growth.count.any(), "there was an audit"
     assert not fast.take_delta()
 
 

@@ -18,7 +18,9 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 
 SIGMAS = flow_sigmas(8, 3.0)
-PLAN = Plan(8, (0, 1, 2, 5, 6), {3: (-1.0, 2.0), 4: (-1.5, 2.5), 7: (-0.5, 1.5)}, {5: (0.01, -0.2, -0.1)})
+PLAN = Plan(
+    8, (0, 1, 2, 5, 6), {3: (-1.0, 2.0), 4: (-1.5, 2.5), 7: (-0.5, 1.5)}, {5: (0.01, -0.2, -0.1)}, respond={5: 0.5}
+)
 
 
 def field(x: Tensor, sigma: Tensor) -> Tensor:
