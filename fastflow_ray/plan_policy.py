@@ -83,15 +83,15 @@ class PlanPolicy:
         trace.expected_db, trace.snapshot, trace.added = self.expected_db, self.snapshot, self.added
 
     def watch(self, plan: Plan, seen: Sightings) -> Plan:
-        """As `sampling.watch`: where a prediction missed out of its band, the skip ahead is halved."""
+        """As `sampling.watch`: where a prediction missed out of its band, the next skip ahead is halved."""
         step = seen.steps[-1]
-        skipped = plan.skipped_after(step)
-        if self.candidate is None or not skipped or step not in plan.foresee:
+        ahead = next((skip for skip in plan.skips if skip[0] >= step and skip[1]), None)
+        if self.candidate is None or ahead is None or step not in plan.foresee:
             return plan
         miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
         if miss is None or miss <= expected * self._source.misses.band(step):
             return plan
-        between = step + (skipped + 1) // 2
+        between = ahead[0] + (ahead[1] + 1) // 2
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.candidate)
 

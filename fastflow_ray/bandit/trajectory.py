@@ -23,7 +23,7 @@ from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 Floats = NDArray[np.float64]
 
-COMPLETED = 0.25  # of a full run: what a skipping run weighs, most of whose inner products are expectations
+COMPLETED = 1 / 64  # of a full run: what a skipping run weighs, whose velocities err where predictions led
 
 
 @dataclass(eq=False)

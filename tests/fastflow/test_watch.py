@@ -75,8 +75,10 @@ def test_a_job_out_of_its_band_is_evaluated_more_and_never_less():
     assert trace.nfe == ours.evaluations + len(ours.added)
 
 
-def test_the_skip_ahead_is_halved():
-    ours = policy()
+@pytest.mark.parametrize("budget", [7, 4])
+def test_the_next_skip_ahead_is_halved(budget):
+    """With 4 the first to miss is followed by an evaluation."""
+    ours = policy(budget)
     plan, seen = ours.plan, Sightings()
     watched = []
 
@@ -84,12 +86,13 @@ def test_the_skip_ahead_is_halved():
         after = ours.watch(plan, seen)
         if after is not plan:
             step = seen.steps[-1]
-            watched.append((step, plan.skipped_after(step), after.skipped_after(step)))
+            start, skipped = next(skip for skip in plan.skips if skip[0] >= step and skip[1])
+            watched.append((start - step, skipped, after.skipped_after(start)))
             assert [k for k in after.evaluated if k <= step] == [k for k in plan.evaluated if k <= step]
         return after
 
     planned(rough, start(9), SIGMAS, plan, seen, watch)
-    assert watched
+    assert (watched[0][0] > 0) == (budget == 4)
     assert all(after == (before + 1) // 2 - 1 for _, before, after in watched)
 
 
