@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.learned_plan import left_by_skip
-from fastflow_ray.sampling.plan import REMEMBERED, Plan
+from fastflow_ray.learned_plan import again, left_by_skip, once
+from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ def measured_growth(plan: Plan, walked: Sightings, full: Sightings, dsigma: Floa
     deviations = [x - x_full[step] for x, step in zip(walked.x, [*walked.steps, plan.steps], strict=True)]
     for position, (start, end) in enumerate(zip(walked.steps, ends, strict=True)):
         before = np.linalg.norm(deviations[position])
-        added = left_by_skip(plan, dsigma, walked.steps[: position + 1], start, end) @ v_full
+        added = left_by_skip(plan, dsigma, walked.steps[: position + 1], end) @ v_full
         grown = np.linalg.norm(deviations[position + 1] - added)
         if before > 1e-6 * np.linalg.norm(x_full[start]) and grown > 0:
             log_growth[start:end] = math.log(grown / before) / (end - start)
@@ -56,25 +56,10 @@ def measured_response(plan: Plan, walked: Sightings, full: Sightings, sigmas: Fl
 def moves_of_x(plan: Plan, evaluated: Floats, dsigma: Floats) -> Iterator[tuple[int, Floats, Floats]]:
     """(step, velocity as evaluated, how x was moved there when its skip was gone again) for each evaluated step of a
     walk, which saw the velocities `evaluated`, (evaluated, coordinates)."""
-    known: list[Floats] = []  # the latest, as they went along
-    for step, v in zip(plan.evaluated, evaluated, strict=True):
-        move = np.zeros_like(v)
+    along = np.zeros((plan.steps, evaluated.shape[1]))  # by step, the velocities as they went along
+    for position, (step, v) in enumerate(zip(plan.evaluated, evaluated, strict=True)):
+        along[step], move, history = v, np.zeros_like(v), plan.evaluated[:position]
         if step in plan.integrate:
-            move = _weighed(plan.integrate[step], [*known, v]) - _once(plan, step, known, dsigma)
-        known = [*known, v + plan.respond.get(step, 0.0) * move][-REMEMBERED:]
+            move = (again(plan, history, step) - once(plan, dsigma, history, step)) @ along
+        along[step] += plan.respond.get(step, 0.0) * move
         yield step, v, move
-
-
-def _once(plan: Plan, end: int, known: Sequence[Floats], dsigma: Floats) -> Floats:
-    """The way from the evaluation before `end` to it as it was gone at first, by the velocities `known` there."""
-    start = max(step for step in plan.evaluated if step < end)
-    way: Floats = dsigma[start] * known[-1]
-    for skipped in range(start + 1, end):
-        way += dsigma[skipped] * _weighed(plan.predict[skipped], known)
-    return way
-
-
-def _weighed(weights: Sequence[float], velocities: Sequence[Floats]) -> Floats:
-    """The sum of the latest velocities, each with its weight."""
-    total: Floats = np.array(weights) @ np.stack(velocities[-len(weights) :])
-    return total

@@ -70,7 +70,6 @@ def draw_up(
     predict: dict[int, Weights] = {}
     integrate: dict[int, Weights] = {}
     foresee: dict[int, Weights] = {}
-    respond: dict[int, float] = {}
     for history, start, end in _skips(evaluated, len(mean)):
         for step in range(start + 1, end):
             predict[step] = _prediction(integrator, mean, sigmas, history, step)
@@ -78,8 +77,8 @@ def draw_up(
             foresee[end] = _prediction(integrator, mean, sigmas, history, end)
             if (way := _again(integrator, mean, sigmas, history, start, end)) is not None:
                 integrate[end] = way
-                if response is not None and response[end] and integrator in BY_KRIGING_AGAIN:
-                    respond[end] = float(response[end] / (sigmas[end] - sigmas[-1]))
+    responds = response if response is not None and integrator in BY_KRIGING_AGAIN else np.zeros(len(mean))
+    respond = {end: float(responds[end] / (sigmas[end] - sigmas[-1])) for end in integrate if responds[end]}
     return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond)
 
 
@@ -91,26 +90,35 @@ def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
     uncorrelated.
     """
     mean, growth, error = table.mean, table.growth.to_end, 0.0
-    for history, start, end in _skips(plan.evaluated, plan.steps):
-        left = left_by_skip(plan, dsigma, history, start, end)
+    for history, _, end in _skips(plan.evaluated, plan.steps):
+        left = left_by_skip(plan, dsigma, history, end)
         error += float(growth[end] ** 2 * (left @ mean @ left))
     return max(error, 0.0)
 
 
-def left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], start: int, end: int) -> Floats:
-    """What the plan's weights make of the way from evaluation `start` to `end`, less the truth, as coefficients (N,)
-    of the velocities."""
-    left = np.zeros(plan.steps)
-    left[start:end] -= dsigma[start:end]
-    if end in plan.integrate:
-        weights = plan.integrate[end]
-        left[[*history, end][-len(weights) :]] += weights
-        return left
-    left[start] += dsigma[start]
+def left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], end: int) -> Floats:
+    """What the plan makes of the way from the latest evaluation of `history` to `end`, less the truth, as coefficients
+    (N,) of the velocities."""
+    left = again(plan, history, end) if end in plan.integrate else once(plan, dsigma, history, end)
+    left[history[-1] : end] -= dsigma[history[-1] : end]
+    return left
+
+
+def once(plan: Plan, dsigma: Floats, history: Sequence[int], end: int) -> Floats:
+    """The way from the latest evaluation of `history` to `end` as it is gone at first, as coefficients (N,)."""
+    way, start = np.zeros(plan.steps), history[-1]
+    way[start] = dsigma[start]
     for step in range(start + 1, end):
         weights = plan.predict[step]
-        left[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
-    return left
+        way[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
+    return way
+
+
+def again(plan: Plan, history: Sequence[int], end: int) -> Floats:
+    """The same way as it is gone again once the velocity at `end` is known."""
+    way, weights = np.zeros(plan.steps), plan.integrate[end]
+    way[[*history, end][-len(weights) :]] = weights
+    return way
 
 
 def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:

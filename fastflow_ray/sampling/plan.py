@@ -33,9 +33,7 @@ class Plan:
     predict: Mapping[int, Weights]  # skipped step → weights of at most `REMEMBERED` evaluations
     integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED` and its own, the last
     foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
-    respond: Mapping[int, float] = field(
-        default_factory=dict
-    )  # step gone again to → how its velocity answers the move, 1/sigma
+    respond: Mapping[int, float] = field(default_factory=dict)  # step gone again to → velocity per move of x
 
     def __post_init__(self) -> None:
         if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):

@@ -17,7 +17,6 @@ from fastflow_ray.bandit.candidates import (
     Candidate,
     Integrator,
     Record,
-    Weighing,
     contenders,
     served,
 )
@@ -82,7 +81,7 @@ def test_one_that_fails_altogether_lends_no_weight_to_those_that_stand_less_firm
 
 def test_what_fell_out_after_a_few_hard_videos_says_little_of_the_level():
     """Four heard thirty times at just what they stand for, five three times on videos 12 dB harder."""
-    often = [each for each in CANDIDATES if each.firmness == FIRM or each.weighing is Weighing.GROWTH]
+    often = [each for each in CANDIDATES if each.firmness == FIRM]
     records = {
         each: Record(30, 52 + each.standing_db) if each in often else Record(3, 40 + each.standing_db)
         for each in CANDIDATES
