@@ -225,9 +225,10 @@ class MemoryQueue:
             self._state.end_overdue()
             self._state.sweep()
             by_state = {state.value: sum(1 for _ in self._state.within(state)) for state in JobState}
-            since_s = min((job.until_s for job in self._state.within(JobState.QUEUED)), default=self._clock())
+            now_s = self._clock()
+            since_s = min((job.until_s for job in self._state.within(JobState.QUEUED)), default=now_s)
             submitted = self._state.submitted - self._state.forgotten - self._state.gone
-            oldest_s = max(0.0, self._clock() - since_s)
+            oldest_s = max(0.0, now_s - since_s)
             return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_s, paused=self._state.paused)
 
     def close(self) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
+from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.queue.memory_queue import MemoryQueue
 
 JOB = VideoJob(prompt="a small red circle", seed=7)
 LEASE_S = 60.0
@@ -57,6 +61,11 @@ def test_an_empty_queue_counts_nothing(queue: JobQueue) -> None:
     assert queue.get("nobody") is None
     assert queue.claim("w", LEASE_S) is None
     assert queue.expired() == []
+
+
+def test_nothing_waits_in_an_empty_queue_while_the_clock_ticks() -> None:
+    ticks = itertools.count(1_000)
+    assert MemoryQueue("a", QueueLimits(), clock=lambda: float(next(ticks))).depth() == QueueDepth()
 
 
 def test_pages_follow_each_other_in_both_directions(queue: JobQueue) -> None:
