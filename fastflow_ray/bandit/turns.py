@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+AT_ONCE = 0.25  # of a fleet that audits at a time, at most: what one finds makes the next ones cheaper
+
 
 @dataclass
 class Presence:
@@ -33,10 +35,13 @@ def chance(wanted: float, share: float, jobs_long: float) -> float:
     """That a worker's job is audited, in a fleet that lacks `wanted` audits, each as long as `jobs_long` jobs.
 
     Until the first of them is done, the others go on from job to job and hear of none. So turns are spread over that
-    time: while an audit lasts about as many are begun as are lacking, however many workers there are. One alone begins
-    each at once.
+    time: while an audit lasts about as many are begun as are lacking, however many workers there are, but in a small
+    fleet only by about `AT_ONCE` of it. One worker alone begins each at once.
     """
-    return wanted * share / (1 + (max(jobs_long, 1.0) - 1) * (1 - share))
+    if not share:
+        return 0.0
+    begun = min(wanted, max(1.0, AT_ONCE / share))
+    return begun * share / (1 + (max(jobs_long, 1.0) - 1) * (1 - share))
 
 
 def lot(noise: NDArray[np.float64]) -> float:

@@ -16,13 +16,27 @@ def test_one_alone_takes_every_turn_there_is(wanted, jobs_long):
     assert chance(wanted, 1.0, jobs_long) >= 1
 
 
-@pytest.mark.parametrize("workers", [8, 64, 1000])
-@pytest.mark.parametrize("jobs_long", [1, 10])
-def test_while_one_lasts_about_as_many_are_begun_as_are_lacking(workers, jobs_long):
+def begun_while_one_lasts(workers, jobs_long):
+    """Of four audits that are lacking, the mean of 20 such times."""
     jobs = workers * jobs_long
     drawn = [lot(noise) for noise in np.random.default_rng(0).standard_normal((jobs * 20, 16))]
-    begun = sum(each < chance(4.0, 1 / workers, jobs_long) for each in drawn) / 20
-    assert 3.0 < begun < 5.5
+    return sum(each < chance(4.0, 1 / workers, jobs_long) for each in drawn) / 20
+
+
+@pytest.mark.parametrize("workers", [16, 64, 1000])
+@pytest.mark.parametrize("jobs_long", [1, 10])
+def test_while_one_lasts_about_as_many_are_begun_as_are_lacking(workers, jobs_long):
+    assert 3.0 < begun_while_one_lasts(workers, jobs_long) < 5.5
+
+
+@pytest.mark.parametrize("jobs_long", [1, 10])
+def test_in_a_small_fleet_a_quarter_audits_at_a_time(jobs_long):
+    assert 1.2 < begun_while_one_lasts(8, jobs_long) < 2.8
+    assert 0.6 < begun_while_one_lasts(2, jobs_long) < 2.4, "one, where a quarter is less"
+
+
+def test_who_has_no_part_in_the_work_has_none_in_audits():
+    assert chance(4.0, 0.0, 10) == 0
 
 
 def test_a_lot_is_the_noises_own():
