@@ -68,11 +68,10 @@ class AuditPolicy:
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
         growth = measured_growth(plan, walked, full, self._book.dsigma)
-        response = measured_response(plan, walked, full, self._book.sigmas)
+        self._learn_response(plan, walked, full)
         learn(self._learning, full, known=self._book.table)
         for table in self._learning:
             table.growth.add(*growth)
-            table.response.add(*response)
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
@@ -81,12 +80,21 @@ class AuditPolicy:
         for table in self._learning:
             table.audits.note(offer.candidate.name, budget, offer.expected_db, measured_db, ssim)
 
-    def learn_walk(self, offer: Offer, seen: Sightings | None) -> None:
-        """Take in what a plan that was walked only for the audit showed; None: it led the network astray."""
+    def learn_walk(self, offer: Offer, seen: Sightings | None, full: Sightings) -> None:
+        """Take in what a plan that was walked only for the audit showed beside the full run; None: it led the network
+        astray. How velocities respond it shows where the generation itself, evaluating every step, did not."""
         for table in self._learning:
             table.audit_evaluations += offer.plan.evaluations
-        if seen is not None and offer.candidate.is_learnt:
-            learn_misses(self._learning, offer.plan, seen, known=self._book.table)
+        if seen is None or not offer.candidate.is_learnt:
+            return
+        learn_misses(self._learning, offer.plan, seen, known=self._book.table)
+        if self._served is None:
+            self._learn_response(offer.plan, seen, full)
+
+    def _learn_response(self, plan: Plan, walked: Sightings, full: Sightings) -> None:
+        response = measured_response(plan, walked, full, self._book.sigmas)
+        for table in self._learning:
+            table.response.add(*response)
 
     def _lacking(self) -> float:
         """How many audits the fleet lacks: many while a key is young, then a small share of the work.

@@ -60,17 +60,21 @@ class Trial:
         Returns the full run's result and the fidelity of `made`. Raises whatever `walk` raises; but when Draining ends
         the walk of a rival, what was measured until then is the answer.
         """
-        reference, walked = made, self._trace.plan or self._planned
+        reference, full, walked = made, self.seen, self._trace.plan or self._planned
         if self._trace.skipped:
             reference, full = walk(every_step(self._trace.steps))
             self._policy.learn_full(full, self.seen, walked)
         fidelity = compare(made, reference)
         with suppress(Draining):
-            self._hold_rivals(walked, fidelity, lambda plan: _measured(plan, walk, compare, reference))
+            self._hold_rivals(walked, fidelity, full, lambda plan: _measured(plan, walk, compare, reference))
         return reference, fidelity
 
     def _hold_rivals(
-        self, walked: Plan, ours: Fidelity, measure: Callable[[Plan], tuple[Fidelity, Sightings | None]]
+        self,
+        walked: Plan,
+        ours: Fidelity,
+        full: Sightings,
+        measure: Callable[[Plan], tuple[Fidelity, Sightings | None]],
     ) -> None:
         measured = [(walked, ours)]
         for offer in self._policy.rivals() if self.is_due else []:
@@ -78,7 +82,7 @@ class Trial:
             if fidelity is None:  # not what was made, which the watch may have altered, nor another candidate's plan
                 fidelity, seen = measure(offer.plan)
                 measured.append((offer.plan, fidelity))
-                self._policy.learn_walk(offer, seen)
+                self._policy.learn_walk(offer, seen, full)
             self._policy.learn_fidelity(offer, *fidelity)
 
 

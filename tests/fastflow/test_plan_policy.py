@@ -17,6 +17,7 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.learned_plan import every_step
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
@@ -95,10 +96,10 @@ def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
     for offer in audits.rivals():
         seen, before, evaluations = Sightings(), known.misses.count.sum(), known.audit_evaluations
         planned(field, noise(9), SIGMAS, offer.plan, seen)
-        audits.learn_walk(offer, seen)
+        audits.learn_walk(offer, seen, seen)
         assert known.misses.count.sum() - before == len(offer.plan.foresee) * offer.candidate.is_learnt
         assert known.audit_evaluations - evaluations == offer.plan.evaluations
-    audits.learn_walk(offer, None)
+    audits.learn_walk(offer, None, seen)
     assert known.audit_evaluations - evaluations == 2 * offer.plan.evaluations
 
 
@@ -138,6 +139,19 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
     assert others
     assert {offer.plan.evaluations for offer in others} == {others[0].plan.evaluations}
     assert others[0].plan.evaluations < serving.evaluations
+
+
+@pytest.mark.parametrize(("pace", "shown"), [(Pace(fidelity_db=20.0), True), (Pace(evaluations=4), False)])
+def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocities_respond(pace: Pace, shown: bool):
+    """Elsewhere the walk of the generation itself does."""
+    known = taught(RIPE).statistics.trajectories["k"]
+    learnt = TrajectoryTable.empty(8, known.grid)
+    audits = PlanPolicy(known, learnt, pace, SIGMAS).audits
+    full, seen, offer = Sightings(), Sightings(), audits.rivals()[0]
+    planned(field, noise(9), SIGMAS, every_step(8), full)
+    planned(field, noise(9), SIGMAS, offer.plan, seen)
+    audits.learn_walk(offer, seen, full)
+    assert learnt.response.square.any() == shown
 
 
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
