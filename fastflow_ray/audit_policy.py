@@ -107,8 +107,13 @@ class AuditPolicy:
         young = 1 + math.log2(1 + known.runs) - known.audits.audits
         if self._pace.fidelity_db is not None and self._evaluations >= known.steps:
             # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
-            young = SEARCH - known.audits.audits if known.full_runs >= SETTLED else 0.0
+            young = self._left_to_search() if known.full_runs >= SETTLED else 0.0
         return max(young, (AUDIT_SHARE * known.evaluations - known.audit_evaluations) / known.steps)
+
+    def _left_to_search(self) -> int:
+        """Audits; a plan that kept the fidelity so far is not given up before it could be promised."""
+        unproven = self._book.unproven(self._pace.fidelity_db or 0.0, self._pace.confidence)
+        return max(SEARCH - self._known.audits.audits, unproven)
 
     def _probed(self) -> int:
         """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import boldness, expected_db
+from fastflow_ray.bandit.audits import boldness, convincing, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, Weighing, contenders, served
 from fastflow_ray.bandit.growth import growth_prior
 from fastflow_ray.bandit.planner import LONGEST, Planner
@@ -24,6 +24,7 @@ from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
 
+CAUTION = 2.0  # power of a skip's length: docs/experiments.md, 2026-11-26, "Long skips cost more than is expected"
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
 
 Floats = NDArray[np.float64]
@@ -90,10 +91,15 @@ class PlanBook:
 
     def probe(self, fidelity_db: float, confidence: float) -> int:
         """The budget that is worth an audit, on the way to the fewest evaluations that keep this fidelity."""
+        return self._ladder[self._search(fidelity_db, confidence)[0]] if self._ladder else self.table.steps
+
+    def unproven(self, fidelity_db: float, confidence: float) -> int:
+        """The audits that this budget lacks at least before the fidelity can be promised; 0 if it has not kept it so
+        far."""
         if not self._ladder:
-            return self.table.steps
-        tried = {rung: self._tried(rung, budget, fidelity_db) for rung, budget in self._ladder.items()}
-        return self._ladder[next_rung(sorted(tried), tried, confidence)]
+            return 0
+        _, tried = self._search(fidelity_db, confidence)
+        return max(0, convincing(confidence) - tried.audits) if tried.holds_so_far(confidence) else 0
 
     @cached_property
     def fewest(self) -> int:
@@ -139,6 +145,7 @@ class PlanBook:
                 self.dsigma,
                 self._weight(weighing, emphasis),
                 longest=longest if bold else LONGEST,
+                caution=CAUTION,
                 most=evaluations if bold else None,
                 frugal=frugal,
                 restarts=self._restarts,
@@ -156,6 +163,12 @@ class PlanBook:
         """The least bold budget of every boldness: for it all audits there may speak."""
         steps = self.table.steps
         return {boldness(steps, budget): budget for budget in range(self.fewest, steps)}
+
+    def _search(self, fidelity_db: float, confidence: float) -> tuple[int, Tried]:
+        """The rung of the ladder that is worth an audit, and what audits said of it so far."""
+        tried = {rung: self._tried(rung, budget, fidelity_db) for rung, budget in self._ladder.items()}
+        rung = next_rung(sorted(tried), tried, confidence)
+        return rung, tried[rung]
 
     def _tried(self, rung: int, budget: int, fidelity_db: float) -> Tried:
         candidate = self.served(budget)

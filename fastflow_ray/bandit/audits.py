@@ -156,6 +156,11 @@ class AuditBook:
         return book
 
 
+def convincing(confidence: float) -> int:
+    """The fewest audits that a promise of this confidence may rest on, as `Shortfalls.bound_db` has it."""
+    return max(CONVINCING, math.ceil(confidence / (1 - confidence)))
+
+
 def boldness(steps: int, evaluations: int) -> int:
     """The bucket of a budget: 0 evaluates everything, and each halving is `BOLDNESS` more."""
     return round(BOLDNESS * math.log2(steps / evaluations))

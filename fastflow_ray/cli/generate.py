@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,7 +191,7 @@ def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | N
 def _videos_to_show(confidence: float) -> int:
     """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then as many audits as
     `Shortfalls.bound_db` asks for before it is finite."""
-    from fastflow_ray.bandit.audits import CONVINCING
+    from fastflow_ray.bandit.audits import convincing
     from fastflow_ray.learned_plan import SETTLED
 
-    return SETTLED + max(CONVINCING, math.ceil(confidence / (1 - confidence)))
+    return SETTLED + convincing(confidence)

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.audits import CONVINCING, IDENTICAL_DB, AuditBook, Shortfalls, boldness, expected_db
+from fastflow_ray.bandit.audits import (
+    CONVINCING,
+    IDENTICAL_DB,
+    AuditBook,
+    Shortfalls,
+    boldness,
+    convincing,
+    expected_db,
+)
 from fastflow_ray.errors import InvalidInput
 
 # Multiples of 1/64 add without rounding, so that equality below is of every bit.
@@ -200,3 +208,10 @@ def test_the_undamaged_template_is_read():
 def test_damaged_documents_are_refused(rows):
     with pytest.raises(ValueError, match=r"."):
         AuditBook.from_dict(rows)
+
+
+@given(st.floats(0.01, 0.999))
+def test_a_promise_rests_on_as_many_audits_as_make_it_finite(confidence):
+    enough = convincing(confidence)
+    for audits, is_finite in ((enough, True), (enough - 1, False)):
+        assert math.isfinite(Shortfalls(Counter({3: audits})).bound_db(confidence)) == is_finite

@@ -188,6 +188,16 @@ def test_nothing_is_promised_of_what_nobody_tried():
     assert book(4, (2,)).probe(1.0, 0.5) == 4
 
 
+def test_what_kept_a_fidelity_so_far_lacks_the_audits_a_promise_needs():
+    held = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 11): [10.0] * 4}))
+    assert held.probe(40.0, 0.95) == 13, "between what was kept and what was not"
+    assert held.unproven(40.0, 0.95) == 0, "nobody tried that"
+    found = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 13): [10.0] * 4}))
+    assert (found.probe(40.0, 0.95), found.unproven(40.0, 0.95), found.unproven(40.0, 0.99)) == (16, 15, 95)
+    assert found.unproven(130.0, 0.95) == 0, "nothing has kept as much"
+    assert book(4, (2,)).unproven(1.0, 0.5) == 0
+
+
 audits_of_thirty = st.dictionaries(
     st.tuples(st.sampled_from([FIRST.name, "line"]), st.sampled_from([4, 7, 12, 20])),
     st.lists(st.integers(20, 70).map(float), min_size=15, max_size=25),
