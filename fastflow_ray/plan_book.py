@@ -24,7 +24,6 @@ from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
 
-CAUTION = 2.0  # power of a skip's length: docs/experiments.md, 2026-11-26, "Long skips cost more than is expected"
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
 
 Floats = NDArray[np.float64]
@@ -145,7 +144,6 @@ class PlanBook:
                 self.dsigma,
                 self._weight(weighing, emphasis),
                 longest=longest if bold else LONGEST,
-                caution=CAUTION,
                 most=evaluations if bold else None,
                 frugal=frugal,
                 restarts=self._restarts,

@@ -67,7 +67,7 @@ class Candidate:
 # and "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
-    Candidate(Integrator.INTERPOLATE, 1.5, standing_db=-1, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH, standing_db=-0.5, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),

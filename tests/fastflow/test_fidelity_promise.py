@@ -22,15 +22,12 @@ def test_the_first_jobs_evaluate_everything_for_nothing_has_been_shown():
 
 
 def test_after_learning_it_is_kept_in_nineteen_of_twenty_jobs_with_less_work():
-    """In two fleets: how bold a plan one alone comes to trust is a matter of luck too."""
-    kept, evaluations = [], []
-    for first in (3000, 5000):
-        fast = FastFlow()
-        for job in range(first, first + 190):
-            x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=55.0, confidence=0.95)
-            if job >= first + 90:
-                kept.append(sample_psnr_db(x, euler(MixtureFlow(), noise(job), SIGMAS)) >= 55)
-                evaluations.append(len(trace.evaluated))
+    fast, kept, evaluations = FastFlow(), [], []
+    for job in range(3000, 3280):
+        x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=55.0, confidence=0.95)
+        if job >= 3080:
+            kept.append(sample_psnr_db(x, euler(MixtureFlow(), noise(job), SIGMAS)) >= 55)
+            evaluations.append(len(trace.evaluated))
     assert np.mean(kept) >= 0.95
     assert np.mean(evaluations) < 0.6 * STEPS
 

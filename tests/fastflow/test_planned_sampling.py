@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.audit_measures import measured_growth
-from fastflow_ray.bandit.candidates import CANDIDATES, Integrator
+from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import draw_up, every_step
+from fastflow_ray.learned_plan import every_step
 from fastflow_ray.plan_book import PlanBook
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -197,9 +197,8 @@ def test_growth_is_measured_where_it_is_known_exactly() -> None:
     fast = FastFlow()
     fast.sample(velocity, noise(0), SIGMAS, key="k", evaluations=BUDGET)
     table = fast.statistics.trajectories["k"]
-    table.products += np.diag(np.full(STEPS, 1e-2))  # predictions that err, so that there are deviations
-    evaluated = [0, 1, 6, 7, 8, 13, 14, 15, 20, 21, 22, 27]
-    plan = draw_up(evaluated, Integrator.INTERPOLATE, table.mean, SIGMAS.double().numpy())
+    table.products += np.diag(np.full(STEPS, 1e-2))  # a planner that errs, so that there are deviations
+    plan = learned_plan(table)
     walked, full = Sightings(), Sightings()
     planned(velocity, noise(1), SIGMAS, plan, walked)
     planned(velocity, noise(1), SIGMAS, every_step(STEPS), full)
