@@ -105,14 +105,15 @@ class AuditPolicy:
             return 0.0
         known = self._known
         young = 1 + math.log2(1 + known.runs) - known.audits.audits
-        if self._pace.fidelity_db is not None and self._evaluations >= known.steps:
+        if (fidelity_db := self._pace.fidelity_db) is not None and self._evaluations >= known.steps:
             # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
-            young = self._left_to_search() if known.full_runs >= SETTLED else 0.0
+            young = self._left_to_search(fidelity_db) if known.full_runs >= SETTLED else 0.0
         return max(young, (AUDIT_SHARE * known.evaluations - known.audit_evaluations) / known.steps)
 
-    def _left_to_search(self) -> int:
-        """Audits; a plan that kept the fidelity so far is not given up before it could be promised."""
-        unproven = self._book.unproven(self._pace.fidelity_db or 0.0, self._pace.confidence)
+    def _left_to_search(self, fidelity_db: float) -> int:
+        """How many audits the search for a plan may still make; one that kept the fidelity so far is not given up
+        before it can be promised."""
+        unproven = self._book.unproven(fidelity_db, self._pace.confidence)
         return max(SEARCH - self._known.audits.audits, unproven)
 
     def _probed(self) -> int:
