@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_policy import RIPE
-from fastflow_ray.bandit.audits import CONVINCING, boldness
+from fastflow_ray.audit_policy import RIPE, SEARCH
+from fastflow_ray.bandit.audits import CONVINCING, AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import every_step
+from fastflow_ray.learned_plan import SETTLED, every_step
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
@@ -152,6 +152,19 @@ def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocit
     planned(field, noise(9), SIGMAS, offer.plan, seen)
     audits.learn_walk(offer, seen, full)
     assert learnt.response.square.any() == shown
+
+
+@pytest.mark.parametrize(("kept_db", "goes_on"), [(60.0, True), (0.0, False)])
+def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_promise(kept_db: float, goes_on: bool):
+    known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    for budget, audits, measured_db in ((2, SEARCH, 0.0), (3, 2, 0.0), (4, CONVINCING - 1, kept_db)):
+        for _ in range(audits):
+            known.audits.note(CANDIDATES[0].name, boldness(8, budget), 40.0, measured_db)
+    known.audit_evaluations = known.evaluations  # no share of the work is left for audits
+    policy, full = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS), Sightings()
+    planned(field, noise(9), SIGMAS, every_step(8), full)
+    assert (policy.evaluations, policy.audits.is_due(full)) == (8, goes_on)
 
 
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
