@@ -12,7 +12,7 @@ from fastflow_ray.audit_measures import measured_growth, measured_response
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.bandit.turns import chance, lot
+from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.learned_plan import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
@@ -51,7 +51,8 @@ class AuditPolicy:
             return False
         audited = self._known.steps + sum(offer.plan.evaluations for offer in self.rivals())
         jobs_long = audited / self._evaluations
-        return lot(seen.noise) < chance(self._wanted, self._share, jobs_long)
+        at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
+        return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
 
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is

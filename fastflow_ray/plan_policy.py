@@ -91,7 +91,8 @@ class PlanPolicy:
         miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
         if miss is None or miss <= expected * self._source.misses.band(step):
             return plan
-        between = ahead[0] + (ahead[1] + 1) // 2
+        evaluated, skipped = ahead
+        between = evaluated + (skipped + 1) // 2
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.candidate)
 

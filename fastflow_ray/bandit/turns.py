@@ -31,17 +31,14 @@ class Presence:
         return own / max(runs - self.met_at, own) if own else float(runs == 0)
 
 
-def chance(wanted: float, share: float, jobs_long: float) -> float:
+def chance(wanted: float, share: float, jobs_long: float, at_once: float = AT_ONCE) -> float:
     """That a worker's job is audited, in a fleet that lacks `wanted` audits, each as long as `jobs_long` jobs.
 
     Until the first of them is done, the others go on from job to job and hear of none. So turns are spread over that
     time: while an audit lasts about as many are begun as are lacking, however many workers there are, but in a small
-    fleet only by about `AT_ONCE` of it. One worker alone begins each at once.
+    fleet only by about `at_once` of it. One worker alone begins each at once.
     """
-    if not share:
-        return 0.0
-    begun = min(wanted, max(1.0, AT_ONCE / share))
-    return begun * share / (1 + (max(jobs_long, 1.0) - 1) * (1 - share))
+    return min(wanted * share, max(share, at_once)) / (1 + (max(jobs_long, 1.0) - 1) * (1 - share))
 
 
 def lot(noise: NDArray[np.float64]) -> float:

@@ -3,6 +3,8 @@ other."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +35,10 @@ def test_while_one_lasts_about_as_many_are_begun_as_are_lacking(workers, jobs_lo
 def test_in_a_small_fleet_a_quarter_audits_at_a_time(jobs_long):
     assert 1.2 < begun_while_one_lasts(8, jobs_long) < 2.8
     assert 0.6 < begun_while_one_lasts(2, jobs_long) < 2.4, "one, where a quarter is less"
+
+
+def test_where_nothing_holds_it_back_a_small_fleet_audits_at_every_turn():
+    assert chance(64.0, 1 / 8, 2, at_once=math.inf) >= 1 > chance(64.0, 1 / 8, 2)
 
 
 def test_who_has_no_part_in_the_work_has_none_in_audits():

@@ -167,6 +167,19 @@ def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_prom
     assert (policy.evaluations, policy.audits.is_due(full)) == (8, goes_on)
 
 
+@pytest.mark.parametrize("pace", [Pace(fidelity_db=20.0), Pace(evaluations=4)], ids=["in full", "skipping"])
+def test_where_every_step_is_evaluated_anyway_all_of_a_small_fleet_audit_at_once(pace: Pace):
+    known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    of_eight = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), pace, SIGMAS, share=1 / 8).audits
+    due = 0
+    for seed in range(40):
+        full = Sightings()
+        planned(field, noise(seed), SIGMAS, every_step(8), full)
+        due += of_eight.is_due(full)
+    assert due == 40 if pace.fidelity_db else due < 10
+
+
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
     """Holding or drawing a line, x comes where the network breaks; the plan that is served does not go there."""
     fast = taught(RIPE)
