@@ -5,55 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
+from interruption import assert_same, nobody, stopped_after, taught
 
 from fastflow_ray.acceleration import Acceleration
-from fastflow_ray.checkpoints.blob import read_checkpoint, write_checkpoint
 from fastflow_ray.checkpoints.checkpoint import Checkpoint
-from fastflow_ray.checkpoints.passport import Passport
 from fastflow_ray.errors import Draining, UnusableCheckpoint
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
-from fastflow_ray.models.engine import Generation, GenerationSpec, StepReport
+from fastflow_ray.models.engine import GenerationSpec, StepReport
 from fastflow_ray.models.loading import load_engine
 from fastflow_ray.pace import Pace
 
 MakeSpec = Callable[..., GenerationSpec]
-PASSPORT = Passport.of("job-1", "a" * 64, "spec", "small", "0123456789ab", {})
 AUTO = {"acceleration": Acceleration.AUTO, "pace": Pace(evaluations=5)}
-
-
-def nobody(report: StepReport) -> None:
-    """Listens to no report."""
-
-
-def stopped_after(engine: DiffusersEngine, spec: GenerationSpec, fastflow: FastFlow, step: int) -> Checkpoint:
-    """What is left of a generation that was given up at that step."""
-    taken: list[Checkpoint] = []
-
-    def leave(report: StepReport) -> None:
-        if (report.phase, report.step) == ("sample", step):
-            assert report.checkpoint is not None
-            taken.append(report.checkpoint())
-            raise Draining("the machine is wanted elsewhere")
-
-    with pytest.raises(Draining):
-        engine.generate(spec, fastflow, leave)
-    return read_checkpoint(write_checkpoint(taken[0], PASSPORT), PASSPORT)
-
-
-def assert_same(ours: Generation, theirs: Generation) -> None:
-    assert np.array_equal(ours.frames, theirs.frames)
-    assert replace(ours.trace, resumed=[]) == theirs.trace
-
-
-def taught(engine: DiffusersEngine, spec: GenerationSpec, times: int) -> FastFlow:
-    fastflow = FastFlow()
-    for seed in range(times):
-        engine.generate(replace(spec, seed=100 + seed), fastflow, nobody)
-    return fastflow
 
 
 @pytest.mark.parametrize("mode", [{}, {"acceleration": Acceleration.FASTFLOW}, AUTO], ids=["off", "fastflow", "auto"])
