@@ -16,6 +16,7 @@ from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.learned_plan import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
+from fastflow_ray.promise import Promise
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 
@@ -114,13 +115,13 @@ class AuditPolicy:
     def _left_to_search(self, fidelity_db: float) -> int:
         """How many audits the search for a plan may still make; one that kept the fidelity so far is not given up
         before it can be promised."""
-        unproven = self._book.unproven(fidelity_db, self._pace.confidence)
+        unproven = Promise(self._book, fidelity_db, self._pace.confidence).unproven()
         return max(SEARCH - self._known.audits.audits, unproven)
 
     def _probed(self) -> int:
         """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""
         if self._pace.fidelity_db is not None:
-            return self._book.probe(self._pace.fidelity_db, self._pace.confidence)
+            return Promise(self._book, self._pace.fidelity_db, self._pace.confidence).probe()
         if self._evaluations < self._known.steps:
             return self._evaluations
         return max(self._book.fewest, round(self._evaluations / 2))

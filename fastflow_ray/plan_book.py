@@ -1,7 +1,7 @@
 """Every plan that can be drawn up from one table, what each is expected to keep, and which one is served.
 
-For any budget each candidate has one plan. The planner expects an error of it, audits have measured by how much such
-expectations fall short, and the difference decides who is served and how few evaluations keep a fidelity.
+For any budget each candidate has one plan. What audits measured decides who is served; by how much the planner's
+expectations fell short tells what a plan keeps.
 """
 
 from __future__ import annotations
@@ -14,17 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import boldness, convincing, expected_db
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, Weighing, contenders, served
-from fastflow_ray.bandit.growth import growth_prior
-from fastflow_ray.bandit.planner import LONGEST, Planner
-from fastflow_ray.bandit.probing import Tried, next_rung
+from fastflow_ray.bandit.audits import boldness, expected_db
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.candidate_paths import CandidatePaths
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import draw_up, evenly_spread, every_step, expected_error, needed_steps
+from fastflow_ray.learned_plan import draw_up, every_step, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
-
-FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +41,6 @@ class PlanBook:
         self.table = table
         self.sigmas = sigmas
         self._restarts = restarts
-        self._planners: dict[tuple[Weighing, float, int, bool], Planner] = {}
         self._offers: dict[tuple[Candidate, int], Offer] = {}
 
     @property
@@ -82,24 +77,6 @@ class PlanBook:
         bound_db = shortfalls.bound_db(confidence)
         return self.offer(candidate, evaluations).expected_db - bound_db if bound_db < math.inf else -math.inf
 
-    def fewest_within(self, fidelity_db: float, confidence: float) -> int:
-        """The fewest evaluations of which that fidelity has been shown to hold; all where none has."""
-        boldest_first = sorted(self._ladder.values()) if self.knows else []
-        holding = (budget for budget in boldest_first if self.assured_db(budget, confidence) >= fidelity_db)
-        return next(holding, self.table.steps)
-
-    def probe(self, fidelity_db: float, confidence: float) -> int:
-        """The budget that is worth an audit, on the way to the fewest evaluations that keep this fidelity."""
-        return self._ladder[self._search(fidelity_db, confidence)[0]] if self._ladder else self.table.steps
-
-    def unproven(self, fidelity_db: float, confidence: float) -> int:
-        """The audits that this budget lacks at least before the fidelity can be promised; 0 if it has not kept it so
-        far."""
-        if not self._ladder:
-            return 0
-        _, tried = self._search(fidelity_db, confidence)
-        return max(0, convincing(confidence) - tried.audits) if tried.holds_so_far(confidence) else 0
-
     @cached_property
     def fewest(self) -> int:
         """The least budget: two steps, and two at each restart."""
@@ -121,61 +98,11 @@ class PlanBook:
                 f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
-        plan = self._drawn_up(self._evaluated(candidate, evaluations), candidate)
+        plan = self._drawn_up(self._paths.evaluated(candidate, evaluations), candidate)
         return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
 
     def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
         return draw_up(evaluated, candidate.integrator, self._mean, self.sigmas, self._restarts, self._response)
-
-    def _evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
-        if candidate.emphasis is None:
-            return evenly_spread(self.table.steps, evaluations, self._restarts)
-        return self._planner(candidate.weighing, candidate.emphasis, evaluations).path(evaluations).evaluated
-
-    def _planner(self, weighing: Weighing, emphasis: float, evaluations: int) -> Planner:
-        """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
-        steps = [*evenly_spread(self.table.steps, evaluations, self._restarts), self.table.steps]
-        longest = min(2 * int(np.diff(steps).max()), self.table.steps)  # the even spread, and room to do better
-        bold, frugal = longest > LONGEST, evaluations * FRUGAL < self.table.steps
-        key = (weighing, emphasis, evaluations if bold else self.table.steps, frugal)
-        if key not in self._planners:
-            self._planners[key] = Planner(
-                self._mean,
-                self.dsigma,
-                self._weight(weighing, emphasis),
-                longest=longest if bold else LONGEST,
-                most=evaluations if bold else None,
-                frugal=frugal,
-                restarts=self._restarts,
-            )
-        return self._planners[key]
-
-    def _weight(self, weighing: Weighing, emphasis: float) -> Floats:
-        """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
-        if weighing is Weighing.GROWTH:
-            return self.table.growth.to_end**emphasis
-        return growth_prior(self.table.steps) ** emphasis * np.sqrt(self.table.misses.excess)
-
-    @cached_property
-    def _ladder(self) -> dict[int, int]:
-        """The least bold budget of every boldness: for it all audits there may speak."""
-        steps = self.table.steps
-        return {boldness(steps, budget): budget for budget in range(self.fewest, steps)}
-
-    def _search(self, fidelity_db: float, confidence: float) -> tuple[int, Tried]:
-        """The rung of the ladder that is worth an audit, and what audits said of it so far."""
-        tried = {rung: self._tried(rung, budget, fidelity_db) for rung, budget in self._ladder.items()}
-        rung = next_rung(sorted(tried), tried, confidence)
-        return rung, tried[rung]
-
-    def _tried(self, rung: int, budget: int, fidelity_db: float) -> Tried:
-        candidate = self.served(budget)
-        shortfalls = self.table.audits.at(candidate.name, rung)
-        if not shortfalls.audits:
-            return Tried()
-        allowed_db = self.offer(candidate, budget).expected_db - fidelity_db
-        failures = sum(n for db, n in shortfalls.counts.items() if db > allowed_db)
-        return Tried(shortfalls.audits, failures, (allowed_db - shortfalls.mean_db) / shortfalls.spread_db)
 
     def _records(self, evaluations: int) -> dict[Candidate, Record]:
         """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""
@@ -186,6 +113,10 @@ class PlanBook:
             for candidate in CANDIDATES
             if candidate.name in cells
         }
+
+    @cached_property
+    def _paths(self) -> CandidatePaths:
+        return CandidatePaths(self.table, self.dsigma, self._restarts)
 
     @cached_property
     def _mean(self) -> Floats:

@@ -20,6 +20,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.promise import Promise
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
@@ -116,7 +117,7 @@ class PlanPolicy:
         if self._pace.plan is not None:
             return self._pace.plan.evaluations
         if self._pace.fidelity_db is not None:
-            return self._book.fewest_within(self._pace.fidelity_db, self._pace.confidence)
+            return Promise(self._book, self._pace.fidelity_db, self._pace.confidence).fewest()
         return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
 
 

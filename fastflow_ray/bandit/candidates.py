@@ -46,6 +46,7 @@ class Candidate:
     integrator: Integrator
     emphasis: float | None = None  # the power of law or growth that weighs errors; None: fewer steps, evenly spread
     weighing: Weighing = Weighing.EARLY
+    caution: float = 0.0  # the power of its length by which a skip counts for more
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
     firmness: int = PRIOR  # how many audits this standing counts as
 
@@ -59,17 +60,18 @@ class Candidate:
         """As statistics know it."""
         if self.emphasis is None:
             return self.integrator.value
-        return f"{self.integrator}-{self.weighing}-{self.emphasis:g}"
+        caution = f"-caution-{self.caution:g}" if self.caution else ""
+        return f"{self.integrator}-{self.weighing}-{self.emphasis:g}{caution}"
 
 
-# The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-26,
-# "Where the error of a plan is made"; of growth, "Velocities that go along"; of the last three, the mean of the first
-# and "What the second evaluation is worth".
+# The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-27,
+# "Candidates that differ in caution"; of those that are less firm, 2026-11-26, "Where the error of a plan is made" and
+# "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 1.0, caution=2.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
-    Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-1, firmness=FIRM),
-    Candidate(Integrator.INTERPOLATE, 0.5, Weighing.GROWTH, standing_db=-0.5, firmness=FIRM),
+    Candidate(Integrator.INTERPOLATE, 1.0, Weighing.GROWTH, caution=2.0, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
     Candidate(Integrator.ADAMS, standing_db=-7),

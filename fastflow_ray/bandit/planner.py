@@ -24,7 +24,7 @@ class Path:
     """The steps that are evaluated, and the price of skipping the others."""
 
     evaluated: tuple[int, ...]  # rising from 0
-    expected_error: float  # squared, per coordinate, of each skip as `weight` weighs it, summed
+    expected_error: float  # squared, per coordinate, of each skip as `weight` and `caution` weigh it, summed
 
 
 class Planner:
@@ -34,7 +34,7 @@ class Planner:
     skips are taken as uncorrelated.
 
     Args:
-        mean, dsigma, weight, reintegrate, longest, restarts: as for `SkipCosts`, which raises InvalidInput.
+        mean, dsigma, weight, reintegrate, longest, caution, restarts: as for `SkipCosts`, which raises InvalidInput.
         most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
         frugal: whether step 1 may be skipped as well, predicted from the first velocity alone.
     """
@@ -47,11 +47,14 @@ class Planner:
         *,
         reintegrate: bool = True,
         longest: int = LONGEST,
+        caution: float = 0.0,
         most: int | None = None,
         frugal: bool = False,
         restarts: Collection[int] = (),
     ) -> None:
-        self._costs = SkipCosts(mean, dsigma, weight, reintegrate=reintegrate, longest=longest, restarts=restarts)
+        self._costs = SkipCosts(
+            mean, dsigma, weight, reintegrate=reintegrate, longest=longest, caution=caution, restarts=restarts
+        )
         self.steps = self._costs.steps
         self._most = self.steps if most is None else most
         self._frugal = frugal

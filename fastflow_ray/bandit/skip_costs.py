@@ -21,7 +21,8 @@ Steps = NDArray[np.intp]
 
 
 class SkipCosts:
-    """With R the covariance of the residuals of its skipped steps, a skip that step j ends costs W_j²·dsigmaᵀ·R·dsigma.
+    """With R the covariance of the residuals of its b skipped steps, a skip that step j ends costs
+    W_j²·(b + 1)^caution·dsigmaᵀ·R·dsigma.
 
     Args:
         mean: C, inner products of velocities per coordinate, shape (N, N), symmetric.
@@ -29,6 +30,8 @@ class SkipCosts:
         weight: W_j, by how much the error that a skip ending at step j leaves in x counts at the end, shape (N + 1,).
         reintegrate: whether skipped steps are integrated again once the evaluation that ends the skip is known.
         longest: steps that may be skipped in a row.
+        caution: by which power of its length a skip counts for more. The longer it is, the less the mean of a few
+            generations tells of how another one goes through it.
         restarts: steps at which another network takes over; they and their successors are evaluated, and no
             prediction uses velocities from both sides.
 
@@ -44,6 +47,7 @@ class SkipCosts:
         *,
         reintegrate: bool,
         longest: int,
+        caution: float,
         restarts: Collection[int],
     ) -> None:
         _check(mean, dsigma, weight, longest, restarts)
@@ -51,6 +55,7 @@ class SkipCosts:
         self.longest = longest
         self._mean, self._dsigma, self._weight = mean, dsigma, weight
         self._reintegrate = reintegrate
+        self._by_length = np.arange(1.0, longest + 2) ** caution
         self._restart = np.isin(np.arange(self.steps), list(restarts))
 
     @cached_property
@@ -60,7 +65,7 @@ class SkipCosts:
         b = np.arange(min(self.longest, self.steps - 2) + 1)
         b = b[self._skippable(np.zeros_like(b), b)]
         cost = np.full(self.longest + 1, np.inf)
-        cost[b] = self._weight[1 + b] ** 2 * self._error(np.zeros_like(b), b)
+        cost[b] = self._weight[1 + b] ** 2 * self._by_length[b] * self._error(np.zeros_like(b), b)
         return cost
 
     @cached_property
@@ -72,7 +77,7 @@ class SkipCosts:
         allowed = (i - 1 - a >= 0) & self._skippable(i, b)
         i, b, a = i[allowed], b[allowed], a[allowed]
         cost = np.full((self.steps, len(gaps), len(gaps)), np.inf)
-        cost[i, b, a] = self._weight[i + 1 + b] ** 2 * self._error(i, b, i - 1 - a)
+        cost[i, b, a] = self._weight[i + 1 + b] ** 2 * self._by_length[b] * self._error(i, b, i - 1 - a)
         return cost
 
     def _skippable(self, i: Steps, b: Steps) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from fastflow_ray.bandit.candidates import (
     Candidate,
     Integrator,
     Record,
+    Weighing,
     contenders,
     served,
 )
@@ -37,6 +38,13 @@ def all_at(audits: int, mean_db: float, candidates=CANDIDATES) -> dict:
 
 def test_names_are_told_apart():
     assert len({candidate.name for candidate in CANDIDATES}) == len(CANDIDATES)
+
+
+def test_a_name_says_what_makes_a_candidate_differ():
+    cautious = Candidate(Integrator.INTERPOLATE, 1.5, Weighing.GROWTH, caution=2.0, standing_db=-3, firmness=FIRM)
+    assert cautious.name == "interpolate-growth-1.5-caution-2"
+    assert replace(cautious, caution=0.0).name == "interpolate-growth-1.5"
+    assert replace(cautious, emphasis=None).name == "interpolate"
 
 
 def test_before_any_audit_the_first_is_served_and_all_contend():

@@ -66,13 +66,23 @@ def all_paths(steps, frugal):
 
 
 @settings(max_examples=20)
-@given(seeds, st.booleans(), st.integers(1, 7), st.booleans(), st.sets(st.integers(0, 7), max_size=2))
-def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, restarts):
+@given(
+    seeds,
+    st.booleans(),
+    st.integers(1, 7),
+    st.booleans(),
+    st.sets(st.integers(0, 7), max_size=2),
+    st.sampled_from([0.0, 1.5, 2.0]),
+)
+def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, restarts, caution):
     mean, dsigma, weight = problem(8, seed)
     options = {"reintegrate": reintegrate, "longest": longest, "frugal": frugal, "restarts": restarts}
+    options["caution"] = caution
     planner = Planner(mean, dsigma, weight, **options)
     price = {
-        (p, i, j): weight[j] ** 2 * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
+        (p, i, j): weight[j] ** 2
+        * (j - i) ** caution
+        * skip_error(mean, dsigma, p, i, j, reintegrate and j not in restarts)
         if allowed(p, i, j, longest, restarts)
         else np.inf
         for p, i, j in [*combinations(range(9), 3), *((None, 0, j) for j in range(1, 9))]
@@ -85,6 +95,19 @@ def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, re
         assert path.expected_error == pytest.approx(best, rel=1e-6, abs=1e-14)
         assert errors[path.evaluated] == pytest.approx(best, rel=1e-6, abs=1e-14)
         assert len(path.evaluated) <= evaluations
+
+
+def longest_of_ten(problem, caution):
+    return int(max(np.diff([*Planner(*problem, caution=caution).path(10).evaluated, 30])))
+
+
+def test_the_more_caution_the_shorter_the_longest_skip():
+    for seed in range(4):
+        bold, cautious, timid = (longest_of_ten(problem(30, seed), caution) for caution in (0.0, 2.0, 20.0))
+        assert bold >= cautious >= timid == 4, "as even as two first steps and eight more can be"
+    mean, dsigma, _ = problem(30, 0)
+    late = np.geomspace(100, 1, 31)
+    assert longest_of_ten((mean, dsigma, late), 0.0) > longest_of_ten((mean, dsigma, late), 2.0)
 
 
 def recurrence(mean, dsigma, weight, longest):

@@ -1,50 +1,17 @@
-"""Every plan that can be drawn up: for any budget, around a change of network, and what is shown to keep a fidelity."""
+"""Every plan that can be drawn up: for any budget, around a change of network, and what it is expected to keep."""
 
 from __future__ import annotations
 
-import math
-from functools import cache
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from plan_books import FIRST, audited, book, known
 
-from fastflow_ray.bandit.audits import CONVINCING, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Weighing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.candidate_paths import FRUGAL
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import every_step
-from fastflow_ray.plan_book import FRUGAL, PlanBook
-from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
-
-FIRST = CANDIDATES[0]
-
-
-@cache
-def known(steps: int) -> TrajectoryTable:
-    """What one full run teaches; to be copied before it is changed."""
-    rng, t = np.random.default_rng(steps), np.linspace(0, 1, steps)[:, None]
-    v = sum(rng.normal(size=80) / k * np.sin(k * t + rng.uniform(0, 6, 80)) for k in range(1, 7))
-    table = TrajectoryTable.empty(steps, "g")
-    table.add_run(v @ v.T / 80)
-    return table
-
-
-def book(steps: int, restarts: tuple[int, ...] = (), table: TrajectoryTable | None = None) -> PlanBook:
-    return PlanBook(table or known(steps), flow_sigmas(steps, 3.0).double().numpy(), restarts)
-
-
-def audited(steps: int, audits: dict[tuple[str, int], list[float]]) -> TrajectoryTable:
-    """The same with audits of so many dB, by candidate and evaluations."""
-    table, plans = TrajectoryTable.empty(steps, "g").merge(known(steps), "k"), book(steps)
-    by_name = {candidate.name: candidate for candidate in CANDIDATES}
-    for (name, evaluations), measured in audits.items():
-        expected = plans.offer(by_name[name], evaluations).expected_db
-        for db in measured:
-            table.audits.note(name, boldness(steps, evaluations), expected, db)
-    return table
 
 
 def weighs(plan: Plan, step: int) -> list[int]:
@@ -162,55 +129,3 @@ def test_the_expected_fidelity_is_what_was_measured():
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
     assert plans.fidelity_db(FIRST, 12) == pytest.approx(42, abs=0.5)
     assert plans.fidelity_db(CANDIDATES[1], 12) is None
-
-
-def test_a_fidelity_is_promised_only_where_enough_audits_have_shown_it():
-    few = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * (CONVINCING - 1)}))
-    enough = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING}))
-    one_worse = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING + [30.0]}))
-    assert [plans.fewest_within(40.0, 0.95) for plans in (few, enough, one_worse)] == [30, 16, 30]
-    assert one_worse.fewest_within(40.0, 0.9) == 16
-    assert enough.fewest_within(50.0, 0.95) == 30
-    assert (few.assured_db(16, 0.95), few.assured_db(30, 0.95)) == (-math.inf, math.inf)
-    assert enough.assured_db(15, 0.95) == pytest.approx(45, abs=0.5)
-    assert enough.assured_db(14, 0.95) < enough.assured_db(16, 0.95)
-
-
-def test_the_boldest_budget_that_holds_is_taken():
-    audits = {(FIRST.name, 15): [50.0] * 20, (FIRST.name, 8): [45.0] * 20, (FIRST.name, 5): [30.0] * 20}
-    plans = book(30, table=audited(30, audits))
-    assert [plans.fewest_within(db, 0.95) for db in (25.0, 40.0, 47.0, 55.0)] == [5, 8, 16, 30]
-
-
-def test_nothing_is_promised_of_what_nobody_tried():
-    assert book(30).fewest_within(1.0, 0.5) == 30
-    assert book(4, (2,)).fewest_within(1.0, 0.5) == 4
-    assert book(4, (2,)).probe(1.0, 0.5) == 4
-
-
-def test_what_kept_a_fidelity_so_far_lacks_the_audits_a_promise_needs():
-    held = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 11): [10.0] * 4}))
-    assert held.probe(40.0, 0.95) == 13, "between what was kept and what was not"
-    assert held.unproven(40.0, 0.95) == 0, "nobody tried that"
-    found = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 13): [10.0] * 4}))
-    assert (found.probe(40.0, 0.95), found.unproven(40.0, 0.95), found.unproven(40.0, 0.99)) == (16, 15, 95)
-    assert found.unproven(130.0, 0.95) == 0, "nothing has kept as much"
-    assert book(4, (2,)).unproven(1.0, 0.5) == 0
-
-
-audits_of_thirty = st.dictionaries(
-    st.tuples(st.sampled_from([FIRST.name, "line"]), st.sampled_from([4, 7, 12, 20])),
-    st.lists(st.integers(20, 70).map(float), min_size=15, max_size=25),
-    max_size=4,
-)
-
-
-@settings(max_examples=25)
-@given(audits_of_thirty, st.floats(10, 80), st.floats(10, 80), st.floats(0.3, 0.99), st.floats(0.3, 0.99))
-def test_asking_for_more_or_more_surely_never_evaluates_less(audits, db, other_db, surely, more_surely):
-    plans = book(30, table=audited(30, audits))
-    (low, high), (less, more) = sorted((db, other_db)), sorted((surely, more_surely))
-    assert plans.fewest_within(low, less) <= plans.fewest_within(high, less)
-    assert plans.fewest_within(low, less) <= plans.fewest_within(low, more)
-    served = plans.fewest_within(low, less)
-    assert plans.assured_db(served, less) >= low

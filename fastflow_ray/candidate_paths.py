@@ -1,0 +1,62 @@
+"""Which steps each candidate evaluates: the path of least error as it weighs errors, or an even spread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastflow_ray.bandit.candidates import Candidate, Weighing
+from fastflow_ray.bandit.growth import growth_prior
+from fastflow_ray.bandit.planner import LONGEST, Planner
+from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.learned_plan import evenly_spread
+
+FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
+
+Floats = NDArray[np.float64]
+Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
+
+
+class CandidatePaths:
+    """Keeps its planners, for one answers nearly every budget: good for as long as `table` says the same."""
+
+    def __init__(self, table: TrajectoryTable, dsigma: Floats, restarts: Collection[int] = ()) -> None:
+        """`dsigma`, shape (N,), as for `Planner`; at the steps `restarts` another network takes over."""
+        self._table, self._dsigma, self._restarts = table, dsigma, restarts
+        self._planners: dict[tuple[Way, int, bool], Planner] = {}
+
+    def evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
+        """The steps, rising from 0; raises InvalidInput for a budget that does not reach the end."""
+        if candidate.emphasis is None:
+            return evenly_spread(self._table.steps, evaluations, self._restarts)
+        way = (candidate.weighing, candidate.emphasis, candidate.caution)
+        return self._planner(way, evaluations).path(evaluations).evaluated
+
+    def _planner(self, way: Way, evaluations: int) -> Planner:
+        """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
+        total = self._table.steps
+        steps = [*evenly_spread(total, evaluations, self._restarts), total]
+        longest = min(2 * int(np.diff(steps).max()), total)  # the even spread, and room to do better
+        bold, frugal = longest > LONGEST, evaluations * FRUGAL < total
+        key = (way, evaluations if bold else total, frugal)
+        if key not in self._planners:
+            weighing, emphasis, caution = way
+            self._planners[key] = Planner(
+                self._table.mean,
+                self._dsigma,
+                self._weight(weighing, emphasis),
+                longest=longest if bold else LONGEST,
+                caution=caution,
+                most=evaluations if bold else None,
+                frugal=frugal,
+                restarts=self._restarts,
+            )
+        return self._planners[key]
+
+    def _weight(self, weighing: Weighing, emphasis: float) -> Floats:
+        """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
+        if weighing is Weighing.GROWTH:
+            return self._table.growth.to_end**emphasis
+        return growth_prior(self._table.steps) ** emphasis * np.sqrt(self._table.misses.excess)
