@@ -59,7 +59,7 @@ faults: $(STAMP)  ## the tests that kill and wait for minutes; ends with a table
 test-queue: $(STAMP)  ## the queue's tests on another server: make test-queue SERVER=/folder/of/redis-server
 	PATH="$(SERVER):$$PATH" $(BIN)/pytest tests/queue
 
-test-gpu: $(STAMP)  ## the tests that need CUDA (about two minutes on a fast GPU)
+test-gpu: $(STAMP)  ## the tests that need CUDA (about three minutes on a fast GPU)
 	$(BIN)/pytest -m gpu -o filterwarnings=default tests/gpu
 
 format: $(STAMP)  ## let ruff mend what it can

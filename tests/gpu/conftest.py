@@ -1,4 +1,4 @@
-"""Real CUDA. These tests are left out unless asked for; run them on a machine with a GPU, in about two minutes:
+"""Real CUDA. These tests are left out unless asked for; run them on a machine with a GPU, in about three minutes:
 
     python -m pytest -o addopts= -o filterwarnings=default -m gpu tests/gpu
 
