@@ -9,13 +9,14 @@ import pytest
 from plan_books import FIRST, known
 
 from fastflow_ray.bandit.candidates import Candidate, Integrator, Weighing
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.candidate_paths import CandidatePaths
 from fastflow_ray.learned_plan import evenly_spread
 from fastflow_ray.sampling.grid import flow_sigmas
 
 
-def paths(steps: int, restarts: tuple[int, ...] = ()) -> CandidatePaths:
-    return CandidatePaths(known(steps), np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
+def paths(steps: int, restarts: tuple[int, ...] = (), table: TrajectoryTable | None = None) -> CandidatePaths:
+    return CandidatePaths(table or known(steps), np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
 
 
 def longest(evaluated: tuple[int, ...], steps: int) -> int:
@@ -36,10 +37,27 @@ def test_caution_is_told_apart_by_who_keeps_planners():
     assert first.evaluated(cautious, 12) == second.evaluated(cautious, 12) != first.evaluated(FIRST, 12)
 
 
-@pytest.mark.parametrize("way", [{"emphasis": 3.0}, {"weighing": Weighing.GROWTH, "emphasis": 0.0}])
-def test_whoever_weighs_otherwise_goes_another_way(way):
+def test_whoever_weighs_early_errors_more_evaluates_earlier():
     drawn = paths(50)
-    assert drawn.evaluated(replace(FIRST, **way), 12) != drawn.evaluated(FIRST, 12)
+    assert sum(drawn.evaluated(replace(FIRST, emphasis=3.0), 12)) < sum(drawn.evaluated(FIRST, 12))
+
+
+def test_measured_growth_moves_the_path_of_who_weighs_by_it_and_no_other():
+    def drawn(log_growth: float, candidate: Candidate) -> tuple[int, ...]:
+        table = TrajectoryTable.empty(50, "g").merge(known(50), "k")
+        for _ in range(20):
+            table.growth.add(np.full(50, log_growth), np.ones(50, bool))
+        return paths(50, table=table).evaluated(candidate, 12)
+
+    by_growth = replace(FIRST, weighing=Weighing.GROWTH)
+    assert sum(drawn(0.3, by_growth)) < sum(drawn(0.0, by_growth))
+    assert drawn(0.3, FIRST) == drawn(0.0, FIRST)
+
+
+@pytest.mark.parametrize("evaluations", [2, 3, 4])
+def test_of_few_evaluations_skips_may_be_longer_than_an_even_spread_has(evaluations):
+    even = evenly_spread(50, evaluations)
+    assert 1.2 * longest(even, 50) < longest(paths(50).evaluated(FIRST, evaluations), 50) <= 2 * longest(even, 50)
 
 
 def test_who_learns_nothing_spreads_evenly_around_a_change_of_network():

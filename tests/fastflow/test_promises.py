@@ -31,6 +31,13 @@ def test_the_boldest_budget_that_holds_is_taken():
     assert [Promise(plans, db, 0.95).fewest() for db in (25.0, 40.0, 47.0, 55.0)] == [5, 8, 16, 30]
 
 
+def test_what_is_assured_is_promised_to_the_last_decibel():
+    plans = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING}))
+    assured_db = plans.assured_db(16, 0.95)
+    assert Promise(plans, assured_db, 0.95).fewest() == 16
+    assert Promise(plans, assured_db + 0.01, 0.95).fewest() == 30
+
+
 def test_nothing_is_promised_of_what_nobody_tried():
     assert Promise(book(30), 1.0, 0.5).fewest() == 30
     assert Promise(book(4, (2,)), 1.0, 0.5).fewest() == 4
