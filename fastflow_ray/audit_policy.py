@@ -44,6 +44,7 @@ class AuditPolicy:
         self._known, self._learning, self._book = known, tuple(learning), book
         self._pace, self._evaluations, self._share = pace, evaluations, share
         self._served = None if candidate is None else book.offer(candidate, evaluations)
+        self._promise = Promise.asked_for(pace, book)
         self._wanted = self._lacking()
 
     def is_due(self, seen: Sightings) -> bool:
@@ -107,21 +108,20 @@ class AuditPolicy:
             return 0.0
         known = self._known
         young = 1 + math.log2(1 + known.runs) - known.audits.audits
-        if (fidelity_db := self._pace.fidelity_db) is not None and self._evaluations >= known.steps:
+        if self._promise is not None and self._evaluations >= known.steps:
             # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
-            young = self._left_to_search(fidelity_db) if known.full_runs >= SETTLED else 0.0
+            young = self._left_to_search(self._promise) if known.full_runs >= SETTLED else 0.0
         return max(young, (AUDIT_SHARE * known.evaluations - known.audit_evaluations) / known.steps)
 
-    def _left_to_search(self, fidelity_db: float) -> int:
+    def _left_to_search(self, promise: Promise) -> int:
         """How many audits the search for a plan may still make; one that kept the fidelity so far is not given up
         before it can be promised."""
-        unproven = Promise(self._book, fidelity_db, self._pace.confidence).unproven()
-        return max(SEARCH - self._known.audits.audits, unproven)
+        return max(SEARCH - self._known.audits.audits, promise.unproven())
 
     def _probed(self) -> int:
         """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""
-        if self._pace.fidelity_db is not None:
-            return Promise(self._book, self._pace.fidelity_db, self._pace.confidence).probe()
+        if self._promise is not None:
+            return self._promise.probe()
         if self._evaluations < self._known.steps:
             return self._evaluations
         return max(self._book.fewest, round(self._evaluations / 2))

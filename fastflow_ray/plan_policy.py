@@ -116,8 +116,8 @@ class PlanPolicy:
     def _evaluations(self) -> int:
         if self._pace.plan is not None:
             return self._pace.plan.evaluations
-        if self._pace.fidelity_db is not None:
-            return Promise(self._book, self._pace.fidelity_db, self._pace.confidence).fewest()
+        if (promise := Promise.asked_for(self._pace, self._book)) is not None:
+            return promise.fewest()
         return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
 
 

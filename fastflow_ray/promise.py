@@ -6,6 +6,7 @@ from functools import cached_property
 
 from fastflow_ray.bandit.audits import boldness, convincing
 from fastflow_ray.bandit.probing import Tried, next_rung
+from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import PlanBook
 
 
@@ -15,6 +16,11 @@ class Promise:
     def __init__(self, book: PlanBook, fidelity_db: float, confidence: float) -> None:
         self._book, self._fidelity_db, self._confidence = book, fidelity_db, confidence
         self._steps = book.table.steps
+
+    @classmethod
+    def asked_for(cls, pace: Pace, book: PlanBook) -> Promise | None:
+        """What a job of this pace was promised; None where it asked for no fidelity."""
+        return None if pace.fidelity_db is None else cls(book, pace.fidelity_db, pace.confidence)
 
     def fewest(self) -> int:
         """The fewest evaluations of which audits have shown that they hold it; all where there are none."""
