@@ -29,13 +29,13 @@ class Promise:
 
     def probe(self) -> int:
         """The budget that is worth an audit, on the way to the fewest evaluations that hold it."""
-        return self._ladder[self._search()[0]] if self._ladder else self._steps
+        return self._ladder[self._search[0]] if self._ladder else self._steps
 
     def unproven(self) -> int:
         """The audits that this budget lacks at least before it can be promised; 0 if it has not kept it so far."""
         if not self._ladder:
             return 0
-        _, tried = self._search()
+        _, tried = self._search
         return max(0, convincing(self._confidence) - tried.audits) if tried.holds_so_far(self._confidence) else 0
 
     def _holds(self, budget: int) -> bool:
@@ -46,6 +46,7 @@ class Promise:
         """The least bold budget of every boldness: for it all audits there may speak."""
         return {boldness(self._steps, budget): budget for budget in range(self._book.fewest, self._steps)}
 
+    @cached_property
     def _search(self) -> tuple[int, Tried]:
         """The rung of the ladder that is worth an audit, and what audits said of it so far."""
         tried = {rung: self._tried(rung, budget) for rung, budget in self._ladder.items()}
