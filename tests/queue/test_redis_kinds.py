@@ -29,6 +29,7 @@ from fastflow_ray.queue.worker_card import WorkerCard
 
 JOB = VideoJob(prompt="a small red circle", seed=7)
 LEASE_S = 60.0
+LAUNCHES = 3
 Start = Callable[..., int]
 
 
@@ -45,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts the server's program with more of its own options; answers its port."""
     with ExitStack() as running:
 
-        def launch(*options: str, config: Path | None = None) -> int:
+        def launch(*options: str, config: Path | None = None) -> int | None:
             port = free_port()
             folder = tmp_path / str(port)
             folder.mkdir()
@@ -53,10 +54,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
             words += ["--dir", str(folder), "--save", "", *options]
             process = running.enter_context(subprocess.Popen(words, stdout=subprocess.DEVNULL))
             running.callback(process.terminate)
-            wait_for(lambda: answers(port))
-            return port
+            wait_for(lambda: process.poll() is not None or answers(port))
+            return port if process.poll() is None else None
 
-        yield launch
+        def launch_somewhere(*options: str, config: Path | None = None) -> int:
+            """A port may be taken by the time it is used; a cluster's node takes the one 10,000 above it as well."""
+            found = (launch(*options, config=config) for _ in range(LAUNCHES))
+            return next(port for port in found if port is not None)
+
+        yield launch_somewhere
 
 
 def live_a_whole_life(url: str) -> None:
