@@ -10,19 +10,20 @@ from collections.abc import Iterable
 
 from fastflow_ray.audit_measures import measured_growth, measured_response
 from fastflow_ray.bandit.audits import boldness
-from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.learned_plan import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.promise import Promise
+from fastflow_ray.promise_search import PromiseSearch
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
+PROVING_SHARE = 0.1  # while what was promised is assured by few audits, and by an assumption
 RIPE = 3  # full runs, before which a plan says little about the later ones of its candidate
-SEARCH = 64  # audits of full runs, in search of the first plan that keeps a fidelity
+SEARCH = 64  # audits at one budget, in search of the first plan that keeps a fidelity
 
 
 class AuditPolicy:
@@ -35,16 +36,17 @@ class AuditPolicy:
         book: PlanBook,
         pace: Pace,
         evaluations: int,
-        candidate: Candidate | None,
+        served: Offer | None,
         share: float = 1.0,
     ) -> None:
-        """The generation is planned from `book`, at `evaluations` by `candidate` (None: by none), in a fleet that
-        `known` is known of, and what it teaches goes to `learning`. `share` is this worker's part of the fleet's work,
-        which it audits in proportion to."""
+        """The generation is planned from `book`, at `evaluations`, and `served` that plan (None: it was given, or skips
+        nothing), in a fleet that `known` is known of, and what it teaches goes to `learning`. `share` is this worker's
+        part of the fleet's work, which it audits in proportion to."""
         self._known, self._learning, self._book = known, tuple(learning), book
         self._pace, self._evaluations, self._share = pace, evaluations, share
-        self._served = None if candidate is None else book.offer(candidate, evaluations)
-        self._promise = Promise.asked_for(pace, book)
+        self._served = served
+        promise = Promise.asked_for(pace, book)
+        self._search = None if promise is None else PromiseSearch(promise)
         self._wanted = self._lacking()
 
     def is_due(self, seen: Sightings) -> bool:
@@ -57,8 +59,8 @@ class AuditPolicy:
         return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
 
     def rivals(self) -> list[Offer]:
-        """What an audit should walk: the plans that could be the best at this budget, or at the boldest budget that is
-        not yet known to be too bold; and first the one that is served, for a promise has to be watched.
+        """What an audit should walk: the plan that is served first, for a promise has to be watched; then those that
+        could be the best at this budget, or that could keep the promise by fewer evaluations.
 
         None while plans are drawn up from next to nothing: those that learn would be held to it, and those that learn
         nothing would win.
@@ -66,7 +68,8 @@ class AuditPolicy:
         if self._book.table.full_runs < RIPE:
             return []
         own = [] if self._served is None else [self._served]
-        return [*own, *(offer for offer in self._book.contenders(self._probed()) if offer not in own)]
+        others = self._book.contenders(self._budget()) if self._search is None else self._search.worth_walking()
+        return [*own, *(offer for offer in others if offer not in own)]
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
@@ -78,10 +81,13 @@ class AuditPolicy:
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
-        """Take in the fidelity of a plan that was walked on a seed also run in full."""
+        """Take in the fidelity of a plan that was walked on a seed also run in full; and for a promise its path, once
+        plans have settled."""
         budget = boldness(self._known.steps, offer.plan.evaluations)
+        has_settled = self._search is not None and self._book.table.full_runs >= SETTLED
+        path = offer.plan.evaluated if has_settled else None
         for table in self._learning:
-            table.audits.note(offer.candidate.name, budget, offer.expected_db, measured_db, ssim)
+            table.audits.note(offer.candidate.name, budget, measured_db, ssim, path)
 
     def learn_walk(self, offer: Offer, seen: Sightings | None, full: Sightings) -> None:
         """Take in what a plan that was walked only for the audit showed beside the full run; None: it led the network
@@ -106,22 +112,36 @@ class AuditPolicy:
         """
         if self._pace.plan is not None or not self._book.knows:
             return 0.0
-        known = self._known
-        young = 1 + math.log2(1 + known.runs) - known.audits.audits
-        if self._promise is not None and self._evaluations >= known.steps:
-            # The full run is made anyway. Plans drawn up from few would soon be others, their audits void.
-            young = self._left_to_search(self._promise) if known.full_runs >= SETTLED else 0.0
-        return max(young, (AUDIT_SHARE * known.evaluations - known.audit_evaluations) / known.steps)
+        if self._search is None:
+            return max(self._young - self._known.audits.audits, self._owed(AUDIT_SHARE))
+        if self._served is None:
+            return max(self._lacking_before(self._search), self._owed(AUDIT_SHARE))
+        return self._lacking_on(self._search, self._served)
 
-    def _left_to_search(self, promise: Promise) -> int:
-        """How many audits the search for a plan may still make; one that kept the fidelity so far is not given up
-        before it can be promised."""
-        return max(SEARCH - self._known.audits.audits, promise.unproven())
+    def _lacking_before(self, search: PromiseSearch) -> float:
+        """How many audits are lacking before there is a promise: the full run is made anyway, so each costs little,
+        once there is anything to walk; and a budget that is foretold to do is not given up."""
+        return max(SEARCH - search.heard, search.unproven) if self._known.full_runs >= RIPE else 0.0
 
-    def _probed(self) -> int:
-        """The budget an audit is about: the one that was asked for; where a fidelity was, one that might do."""
-        if self._promise is not None:
-            return self._promise.probe()
+    def _lacking_on(self, search: PromiseSearch, served: Offer) -> float:
+        """How many a promise lacks that the plan `served` keeps: before ranks can tell of it, it is watched twice as
+        closely. And what could keep it by fewer evaluations is heard as often as a young key is."""
+        young, owed = self._young - self._known.audits.audits, self._owed(AUDIT_SHARE)
+        if not search.promise.is_proven:
+            young, owed = 2 * self._young - self._book.audited(served).audits, self._owed(PROVING_SHARE)
+        return max(young, owed, self._young - search.audits if search.is_open else 0.0)
+
+    @property
+    def _young(self) -> float:
+        """How often a key is heard while it is young: ever more rarely."""
+        return 1 + math.log2(1 + self._known.runs)
+
+    def _owed(self, share: float) -> float:
+        """The audits that this share of the work would have paid for, and that were not made."""
+        return (share * self._known.evaluations - self._known.audit_evaluations) / self._known.steps
+
+    def _budget(self) -> int:
+        """What an audit is about: the budget that was asked for, or half of the steps where none is skipped."""
         if self._evaluations < self._known.steps:
             return self._evaluations
         return max(self._book.fewest, round(self._evaluations / 2))

@@ -1,12 +1,11 @@
 """Every plan that can be drawn up from one table, what each is expected to keep, and which one is served.
 
-For any budget each candidate has one plan. What audits measured decides who is served; by how much the planner's
-expectations fell short tells what a plan keeps.
+For any budget each candidate has one plan. What audits measured decides who is served; where they were made at another
+budget, how much more or less the planner expects tells what a plan keeps.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -14,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import boldness, expected_db
+from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.candidate_paths import CandidatePaths
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import draw_up, every_step, expected_error, needed_steps
+from fastflow_ray.learned_plan import draw_up, expected_error, needed_steps
 from fastflow_ray.sampling.plan import Plan
 
 Floats = NDArray[np.float64]
@@ -48,34 +47,41 @@ class PlanBook:
         """Whether anything has been learnt that a plan could be drawn up from."""
         return self.table.weight > 0
 
-    def plan(self, evaluations: int) -> Plan:
-        """The plan that is served at this budget; every step where nothing is known or nothing would be saved."""
+    def served(self, evaluations: int) -> Offer | None:
+        """The plan that is served at this budget; None where nothing is known or nothing would be saved."""
         if not self.knows or evaluations >= self.table.steps:
-            return every_step(self.table.steps)
-        return self.offer(self.served(evaluations), evaluations).plan
-
-    def served(self, evaluations: int) -> Candidate:
-        """Whose plan that is."""
-        return served(self._records(evaluations))
+            return None
+        return self.offer(served(self.records(evaluations)), evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
         """The plans an audit at this budget should walk: of all candidates that could still be the best."""
-        return [self.offer(candidate, evaluations) for candidate in contenders(self._records(evaluations))]
+        return [self.offer(candidate, evaluations) for candidate in contenders(self.records(evaluations))]
 
-    def fidelity_db(self, candidate: Candidate, evaluations: int) -> float | None:
+    def fidelity_db(self, offer: Offer) -> float | None:
         """What a generation is expected to keep, on average; None before an audit."""
-        nearest = self.table.audits.nearest(candidate.name, boldness(self.table.steps, evaluations))
-        return self.offer(candidate, evaluations).expected_db - nearest[0].mean_db if nearest else None
+        steps, budget = self.table.steps, offer.plan.evaluations
+        nearest = self.table.audits.nearest(offer.candidate.name, boldness(steps, budget))
+        if nearest is None:
+            return None
+        measured, bucket = nearest
+        if bucket == boldness(steps, budget):
+            return measured.mean_db
+        there = self.offer(offer.candidate, min(max(evaluations_of(steps, bucket), self.fewest), steps - 1))
+        return measured.mean_db + offer.expected_db - there.expected_db
 
-    def assured_db(self, evaluations: int, confidence: float) -> float:
-        """What the next generation keeps with that probability at least, by audits at this very boldness; −inf while
-        they are too few to tell."""
-        if evaluations >= self.table.steps:
-            return math.inf
-        candidate = self.served(evaluations)
-        shortfalls = self.table.audits.at(candidate.name, boldness(self.table.steps, evaluations))
-        bound_db = shortfalls.bound_db(confidence)
-        return self.offer(candidate, evaluations).expected_db - bound_db if bound_db < math.inf else -math.inf
+    def records(self, evaluations: int) -> dict[Candidate, Record]:
+        """What audits measured at the nearest budget that was audited, mostly of the same seeds."""
+        at = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
+        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == at}
+        return {
+            candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_db)
+            for candidate in CANDIDATES
+            if candidate.name in cells
+        }
+
+    def audited(self, offer: Offer) -> Fidelities:
+        """What audits of its candidate measured at this very boldness."""
+        return self.table.audits.at(offer.candidate.name, boldness(self.table.steps, offer.plan.evaluations))
 
     @cached_property
     def fewest(self) -> int:
@@ -88,6 +94,11 @@ class PlanBook:
             self._offers[candidate, evaluations] = self._draw_up(candidate, evaluations)
         return self._offers[candidate, evaluations]
 
+    def along(self, candidate: Candidate, path: Sequence[int]) -> Offer:
+        """The candidate's plan that evaluates these very steps."""
+        plan = self._drawn_up(path, candidate)
+        return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
+
     def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
         """The same plan with one evaluation more, at `step`."""
         return self._drawn_up(sorted({*plan.evaluated, step}), candidate)
@@ -98,21 +109,10 @@ class PlanBook:
                 f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
-        plan = self._drawn_up(self._paths.evaluated(candidate, evaluations), candidate)
-        return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
+        return self.along(candidate, self._paths.evaluated(candidate, evaluations))
 
     def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
         return draw_up(evaluated, candidate.integrator, self._mean, self.sigmas, self._restarts, self._response)
-
-    def _records(self, evaluations: int) -> dict[Candidate, Record]:
-        """What audits measured at the nearest budget that was audited; there all contenders walked the same seeds."""
-        at = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
-        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == at}
-        return {
-            candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_psnr_db)
-            for candidate in CANDIDATES
-            if candidate.name in cells
-        }
 
     @cached_property
     def _paths(self) -> CandidatePaths:

@@ -15,11 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from fastflow_ray.audit_policy import AuditPolicy
-from fastflow_ray.bandit.candidates import Candidate
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import foreseen_error, learn, learn_misses
+from fastflow_ray.learned_plan import every_step, foreseen_error, learn, learn_misses
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.promise import Promise
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
@@ -53,19 +52,18 @@ class PlanPolicy:
         self._source = self._origin.borrowed(BORROWED) if self._lender else self._origin
         self._book = PlanBook(self._source, sigmas.cpu().double().numpy(), restarts)
         self._mean = self._source.mean
-        self.evaluations = self._evaluations()
-        self.plan = pace.plan or self._book.plan(self.evaluations)
-        self.candidate = self._candidate()
+        self.served = self._offered()
+        self.plan = pace.plan or (self.served.plan if self.served else every_step(known.steps))
         self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
-        self.audits = AuditPolicy(known, self._tables, self._book, pace, self.evaluations, self.candidate, share)
+        self.audits = AuditPolicy(known, self._tables, self._book, pace, self.plan.evaluations, self.served, share)
 
     @property
     def expected_db(self) -> float | None:
         """The fidelity the plan is expected to keep, from what audits measured; infinite where nothing is skipped,
         None where it cannot be told."""
-        if self.candidate is None:
+        if self.served is None:
             return None if self._pace.plan else math.inf
-        return self._book.fidelity_db(self.candidate, self.evaluations)
+        return self._book.fidelity_db(self.served)
 
     @property
     def snapshot(self) -> str:
@@ -87,7 +85,7 @@ class PlanPolicy:
         """As `sampling.watch`: where a prediction missed out of its band, the next skip ahead is halved."""
         step = seen.steps[-1]
         ahead = next((skip for skip in plan.skips if skip[0] >= step and skip[1]), None)
-        if self.candidate is None or ahead is None or step not in plan.foresee:
+        if self.served is None or ahead is None or step not in plan.foresee:
             return plan
         miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
         if miss is None or miss <= expected * self._source.misses.band(step):
@@ -95,7 +93,7 @@ class PlanPolicy:
         evaluated, skipped = ahead
         between = evaluated + (skipped + 1) // 2
         self.added.append(between)
-        return self._book.with_evaluation(plan, between, self.candidate)
+        return self._book.with_evaluation(plan, between, self.served.candidate)
 
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
@@ -105,20 +103,16 @@ class PlanPolicy:
             learn(self._tables, seen, known=self._source)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
-        if self.candidate is not None and self.candidate.is_learnt and not self._lender:
+        if self.served is not None and self.served.candidate.is_learnt and not self._lender:
             learn_misses(self._tables, walked, seen, known=self._source)
 
-    def _candidate(self) -> Candidate | None:
-        """Whose plan it is; None where every step is evaluated, or the plan was given."""
-        skips = self._pace.plan is None and self._book.knows and self.evaluations < self._known.steps
-        return self._book.served(self.evaluations) if skips else None
-
-    def _evaluations(self) -> int:
+    def _offered(self) -> Offer | None:
+        """The plan that is served; None where it was given, or nothing can be skipped."""
         if self._pace.plan is not None:
-            return self._pace.plan.evaluations
+            return None
         if (promise := Promise.asked_for(self._pace, self._book)) is not None:
-            return promise.fewest()
-        return max(self._pace.evaluations_for(self._known.steps), self._book.fewest)
+            return promise.kept
+        return self._book.served(max(self._pace.evaluations_for(self._known.steps), self._book.fewest))
 
 
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:

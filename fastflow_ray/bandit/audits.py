@@ -1,8 +1,8 @@
-"""What audits measured: by how much the fidelity of each candidate's plans fell short of what was expected.
+"""What audits measured: which fidelity the plans of each candidate kept.
 
 An expected error says how plans compare, not how many dB a video keeps: it knows nothing of the decoder, and little of
-how deviations grow in one prompt. The shortfall, expected less measured, is what audits teach; its distribution turns
-the planner's promise into one that holds. Kept as counts, so that two books merge by addition.
+how deviations grow in one prompt. So a promise rests on what was measured, as it was measured: plans that come from few
+full runs expect too much of themselves. Kept as counts, so that two books merge by addition.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+from fastflow_ray.bandit.assurance import assured_db, common_spread_db, foretold_db
 from fastflow_ray.errors import InvalidInput
 
 IDENTICAL_DB = 120.0  # what counts as the fidelity of a sample that equals the full run's
 BOLDNESS = 4  # buckets per halving of the evaluations
-CONVINCING = 19  # audits, at least: the boldest of many budgets that seem to do is chosen, and fewer deceive too often
 
 
 @dataclass
-class Shortfalls:
+class Fidelities:
     """The audits of one candidate in one bucket of budgets."""
 
-    counts: Counter[int] = field(default_factory=Counter)  # shortfall in whole dB → audits
+    counts: Counter[int] = field(default_factory=Counter)  # PSNR in whole dB → audits
     psnr_sum: float = 0.0  # dB
     ssim_sum: float = 0.0
     ssim_count: int = 0
+    path: tuple[int, ...] | None = None  # the steps that a promise's plan evaluates, once one was audited
 
     @property
     def audits(self) -> int:
@@ -36,85 +38,99 @@ class Shortfalls:
 
     @property
     def mean_db(self) -> float:
-        """Of the shortfall."""
-        return sum(db * count for db, count in self.counts.items()) / self.audits
+        """Of the PSNR."""
+        return self.psnr_sum / self.audits
 
     @property
     def spread_db(self) -> float:
-        """Standard deviation of the shortfall; at least one dB, to which it is rounded."""
-        square = sum(db**2 * count for db, count in self.counts.items()) / self.audits
-        return max(1.0, math.sqrt(max(square - self.mean_db**2, 0.0)))
+        """Standard deviation of the PSNR; at least one dB, to which it is rounded."""
+        mean = sum(db * count for db, count in self.counts.items()) / self.audits
+        square = sum((db - mean) ** 2 * count for db, count in self.counts.items()) / self.audits
+        return max(1.0, math.sqrt(square))
 
     @property
-    def mean_psnr_db(self) -> float:
-        """As measured."""
-        return self.psnr_sum / self.audits
+    def short_of_identical(self) -> Counter[int]:
+        """The counts of those that were not equal to the full run."""
+        return Counter({db: count for db, count in self.counts.items() if db < IDENTICAL_DB})
 
-    def bound_db(self, confidence: float) -> float:
-        """The shortfall that the next generation exceeds with probability 1 − confidence at most.
+    def assured_db(self, confidence: float, spread_db: float) -> float:
+        """What the next generation keeps at least with that probability, as `assurance` has it; −inf while that may not
+        be promised. `spread_db` is what plans have in common."""
+        return assured_db(list(self.counts.elements()), confidence, spread_db)
 
-        Of m audits and the next one, all ranks of the next are equally likely: so the ⌈confidence·(m + 1)⌉-th smallest
-        holds without any assumption about the distribution (Vovk, Gammerman and Shafer 2005). With fewer audits than
-        that, or than `CONVINCING`, nothing is sure, and the bound infinite: the rarest may not have been seen, and be
-        as bad as it likes.
-        """
-        seen = sorted(self.counts.elements())
-        rank = math.ceil(confidence * (len(seen) + 1))
-        return float(seen[rank - 1]) if max(rank, CONVINCING) <= len(seen) else math.inf
+    def foretold_db(self, confidence: float, spread_db: float) -> float:
+        """The same by however few audits; −inf without any."""
+        return foretold_db(list(self.counts.elements()), confidence, spread_db)
 
-    def add(self, other: Shortfalls) -> None:
+    def below(self, fidelity_db: float) -> int:
+        """How many kept less; a fraction of a dB that one kept is not counted on."""
+        return sum(count for db, count in self.counts.items() if db < fidelity_db)
+
+    def add(self, other: Fidelities) -> None:
         """Count the other's audits too."""
         self.counts.update(other.counts)
         self.psnr_sum += other.psnr_sum
         self.ssim_sum += other.ssim_sum
         self.ssim_count += other.ssim_count
+        self.path = min((path for path in (self.path, other.path) if path is not None), default=None)
 
 
 class AuditBook:
-    """Shortfalls by candidate and bucket of budgets, for one policy key."""
+    """Fidelities by candidate and bucket of budgets, for one policy key."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[str, int], Shortfalls] = {}
+        self._cells: dict[tuple[str, int], Fidelities] = {}  # by candidate, boldness
 
     def note(
-        self, candidate: str, boldness: int, expected_db: float, measured_db: float, ssim: float | None = None
+        self,
+        candidate: str,
+        boldness: int,
+        measured_db: float,
+        ssim: float | None = None,
+        path: tuple[int, ...] | None = None,
     ) -> None:
-        """One audit: the planner expected one fidelity, and the decoded frames (or latents) had another.
+        """One audit: so close to that of the full run the video (or latents) was; of a promise's plan with its `path`.
 
-        Raises InvalidInput unless both are numbers; an infinite fidelity counts as `IDENTICAL_DB`.
+        Raises InvalidInput unless that is a number; an infinite fidelity counts as `IDENTICAL_DB`.
         """
-        measured_db, expected_db = min(measured_db, IDENTICAL_DB), min(expected_db, IDENTICAL_DB)
-        if not (math.isfinite(measured_db) and math.isfinite(expected_db)):
-            raise InvalidInput(f"a fidelity of {measured_db} dB where {expected_db} dB were expected teaches nothing")
-        counts = Counter({round(expected_db - measured_db): 1})
-        measured = Shortfalls(counts, measured_db, ssim or 0.0, int(ssim is not None))
-        self._cells.setdefault((candidate, boldness), Shortfalls()).add(measured)
+        measured_db = min(measured_db, IDENTICAL_DB)
+        if not math.isfinite(measured_db):
+            raise InvalidInput(f"a fidelity of {measured_db} dB teaches nothing")
+        counts, ssim_count = Counter({math.floor(measured_db): 1}), int(ssim is not None)
+        measured = Fidelities(counts, measured_db, ssim or 0.0, ssim_count, path)
+        self._add({(candidate, boldness): measured})
 
-    def at(self, candidate: str, boldness: int) -> Shortfalls:
+    def at(self, candidate: str, boldness: int) -> Fidelities:
         """The candidate's audits in that bucket; none where there were none."""
-        return self._cells.get((candidate, boldness), Shortfalls())
+        return self._cells.get((candidate, boldness), Fidelities())
 
-    def nearest(self, candidate: str, boldness: int) -> tuple[Shortfalls, int] | None:
-        """The candidate's audits in the bucket nearest to `boldness`, and how far that is; None: there were none."""
+    def nearest(self, candidate: str, boldness: int) -> tuple[Fidelities, int] | None:
+        """The candidate's audits in the bucket nearest to `boldness`, and which that is; None: there were none."""
         own = [(abs(bucket - boldness), bucket) for name, bucket in self._cells if name == candidate]
         if not own:
             return None
-        distance, bucket = min(own)
-        return self._cells[candidate, bucket], distance
+        _, bucket = min(own)
+        return self._cells[candidate, bucket], bucket
 
     def nearest_boldness(self, boldness: int) -> int | None:
         """The audited bucket nearest to `boldness`; None before any audit."""
         buckets = {bucket for _, bucket in self._cells}
         return min(buckets, key=lambda bucket: (abs(bucket - boldness), bucket), default=None)
 
-    def cells(self) -> Iterator[tuple[str, int, Shortfalls]]:
+    def cells(self) -> Iterator[tuple[str, int, Fidelities]]:
         """(candidate, boldness, its audits), in a fixed order."""
         for (candidate, bucket), cell in sorted(self._cells.items()):
             yield candidate, bucket, cell
 
     @property
+    def common_spread_db(self) -> float:
+        """Standard deviation of the fidelities that a plan keeps, whichever plan it is. How those scatter that equal
+        the full run is not known."""
+        return common_spread_db(list(cell.short_of_identical.elements()) for cell in self._cells.values())
+
+    @property
     def audits(self) -> int:
-        """The most that any candidate had, over all budgets."""
+        """The most that any candidate had, at whichever budgets."""
         per_candidate: Counter[str] = Counter()
         for candidate, _, cell in self.cells():
             per_candidate[candidate] += cell.audits
@@ -124,8 +140,7 @@ class AuditBook:
         """Both, as a new book."""
         merged = AuditBook()
         for book in (self, other):
-            for candidate, bucket, cell in book.cells():
-                merged._cells.setdefault((candidate, bucket), Shortfalls()).add(cell)
+            merged._add(book._cells)
         return merged
 
     def to_dict(self) -> list[dict[str, Any]]:
@@ -134,12 +149,13 @@ class AuditBook:
             {
                 "candidate": candidate,
                 "boldness": bucket,
-                "shortfall_db": {str(db): count for db, count in sorted(cell.counts.items())},
+                "psnr_db": {str(db): count for db, count in sorted(cell.counts.items())},
                 "psnr_sum": cell.psnr_sum,
                 "ssim_sum": cell.ssim_sum,
                 "ssim_count": cell.ssim_count,
+                "path": None if cell.path is None else list(cell.path),
             }
-            for candidate, bucket, cell in self.cells()
+            for (candidate, bucket), cell in sorted(self._cells.items())
         ]
 
     @classmethod
@@ -147,18 +163,16 @@ class AuditBook:
         """The book `to_dict` described; raises ValueError if it is damaged."""
         if not isinstance(rows, list):
             raise ValueError("`audits` has to be a list")
-        book = cls()
-        for row in rows:
-            key = _key(row)
-            book._cells[key] = _cell(row)
-        if len(book._cells) != len(rows):
+        cells = {_key(row): _cell(row) for row in rows}
+        if len(cells) != len(rows):
             raise ValueError("`audits` names a candidate twice at one boldness")
+        book = cls()
+        book._add(cells)
         return book
 
-
-def convincing(confidence: float) -> int:
-    """The fewest audits that a promise of this confidence may rest on, as `Shortfalls.bound_db` has it."""
-    return max(CONVINCING, math.ceil(confidence / (1 - confidence)))
+    def _add(self, cells: Mapping[tuple[str, int], Fidelities]) -> None:
+        for key, cell in cells.items():
+            self._cells.setdefault(key, Fidelities()).add(cell)
 
 
 def boldness(steps: int, evaluations: int) -> int:
@@ -166,29 +180,45 @@ def boldness(steps: int, evaluations: int) -> int:
     return round(BOLDNESS * math.log2(steps / evaluations))
 
 
+def evaluations_of(steps: int, boldness: int) -> int:
+    """A budget of that bucket, by which all of it may be judged."""
+    return round(steps / 2 ** (boldness / BOLDNESS))
+
+
 def expected_db(squared_error: float) -> float:
-    """An expected squared error as a fidelity, up to a constant that audits learn with the shortfall."""
+    """An expected squared error as a fidelity, up to what the decoder and single prompts make of it."""
     return -10 * math.log10(max(squared_error, 10 ** (-IDENTICAL_DB / 10)))
 
 
 def _key(row: Any) -> tuple[str, int]:
     if not isinstance(row, Mapping) or not isinstance(row.get("candidate"), str):
         raise ValueError("each of `audits` has to name its candidate")
-    if type(row.get("boldness")) is not int:  # and no bool
+    bucket = row.get("boldness")
+    if type(bucket) is not int:  # and no bool
         raise ValueError("`boldness` has to be a whole number")
-    return row["candidate"], row["boldness"]
+    return row["candidate"], bucket
 
 
-def _cell(row: Mapping[str, Any]) -> Shortfalls:
-    if not isinstance(row.get("shortfall_db"), Mapping) or not row["shortfall_db"]:
-        raise ValueError("`shortfall_db` has to count at least one audit")
-    counts = Counter({int(db): count for db, count in row["shortfall_db"].items()})
-    if not all(type(count) is int and count > 0 for count in counts.values()) or len(counts) < len(row["shortfall_db"]):
-        raise ValueError("`shortfall_db` has to count audits")
+def _cell(row: Mapping[str, Any]) -> Fidelities:
+    if not isinstance(row.get("psnr_db"), Mapping) or not row["psnr_db"]:
+        raise ValueError("`psnr_db` has to count at least one audit")
+    counts = Counter({int(db): count for db, count in row["psnr_db"].items()})
+    if not all(type(count) is int and count > 0 for count in counts.values()) or len(counts) < len(row["psnr_db"]):
+        raise ValueError("`psnr_db` has to count audits")
     sums: list[Any] = [row.get("psnr_sum"), row.get("ssim_sum")]
     if not all(type(total) in (int, float) and math.isfinite(total) for total in sums):
         raise ValueError("the sums of an audit have to be finite numbers")
     ssim_count = row.get("ssim_count")
     if type(ssim_count) is not int or not 0 <= ssim_count <= counts.total():
         raise ValueError("`ssim_count` has to count audits")
-    return Shortfalls(counts, float(sums[0]), float(sums[1]), ssim_count)
+    return Fidelities(counts, float(sums[0]), float(sums[1]), ssim_count, _path(row.get("path")))
+
+
+def _path(steps: Any) -> tuple[int, ...] | None:
+    if steps is None:
+        return None
+    if not isinstance(steps, list) or not all(type(step) is int and step >= 0 for step in steps):
+        raise ValueError("`path` has to list steps")
+    if not steps or any(later <= step for step, later in pairwise(steps)):
+        raise ValueError("`path` has to rise")
+    return tuple(steps)

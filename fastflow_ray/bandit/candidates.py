@@ -95,8 +95,10 @@ def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] 
     return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
 
 
-def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> list[Candidate]:
-    """Those that could still be the best: heard too little, or within two doubts of the best.
+def contenders(
+    records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, heard: int = HEARD
+) -> list[Candidate]:
+    """Those that could still be the best: with less than `heard` audits, or within two doubts of the best.
 
     Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
     falls behind by it is walked no more.
@@ -107,7 +109,7 @@ def contenders(records: Mapping[Candidate, Record], candidates: Sequence[Candida
     def could_win(candidate: Candidate) -> bool:
         audits = records.get(candidate, Record()).audits
         behind_db = believed[best] - believed[candidate]
-        return audits < HEARD or behind_db <= 2 * _doubt_db(min(audits, records.get(best, Record()).audits))
+        return audits < heard or behind_db <= 2 * _doubt_db(min(audits, records.get(best, Record()).audits))
 
     return [candidate for candidate in candidates if could_win(candidate)]
 

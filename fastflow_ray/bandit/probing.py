@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-HALF = 4  # the boldness to begin with: half of the steps
-FEW = 3  # audits that all kept the fidelity: enough to try a bolder budget, not enough to promise one
+BEGIN = 5  # the boldness to begin with: the steps evaluated fall by 2^(5/4)
 TELLING = 6  # audits whose mean and spread say where the rare ones will be, long before these are seen
 
 
@@ -18,34 +17,27 @@ class Tried(NamedTuple):
     audits: int = 0
     failures: int = 0  # that fell below it
     headroom: float = math.inf  # of their mean above it, in their standard deviations
+    foretold: bool = False  # to be kept, so far above it they are
 
     def is_too_bold(self, confidence: float) -> bool:
         """It failed twice, and more often than `confidence` allows; or by its spread it is going to."""
         seen = self.failures > 1 and self.failures > (1 - confidence) * self.audits
-        return seen or not self._has_room(confidence)
-
-    def holds_so_far(self, confidence: float) -> bool:
-        """A few audits kept the fidelity as often as `confidence` asks."""
-        enough = self.audits >= FEW and self.failures <= (1 - confidence) * self.audits
-        return enough and self._has_room(confidence)
-
-    def _has_room(self, confidence: float) -> bool:
-        return self.audits < TELLING or self.headroom >= NormalDist().inv_cdf(confidence)
+        going_to = self.audits >= TELLING and self.headroom < NormalDist().inv_cdf(confidence)
+        return not self.foretold and (seen or going_to)
 
 
 def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: float) -> int:
-    """The boldness to try, of `rungs`, rising: bolder and bolder while none has failed, then bisection.
+    """The boldness to try, of `rungs`, rising: bolder and bolder while it is foretold to be kept, then bisection.
 
-    Beyond what is too bold all is. Once nothing lies between that and the boldest that held so far, the latter is
-    tried until it has been shown to hold.
+    Beyond what is too bold all is. Once nothing lies between that and the boldest that is foretold to be kept, the
+    latter is tried until it has been shown to be.
     """
     failed = [b for b, there in tried.items() if there.is_too_bold(confidence)]
-    kept = [b for b, there in tried.items() if there.holds_so_far(confidence)]
     hopeful = [b for b in rungs if b < min(failed, default=math.inf)]
-    good = max((b for b in hopeful if b in kept), default=None)
+    good = max((b for b in hopeful if b in tried and tried[b].foretold), default=None)
     ahead = [b for b in hopeful if good is None or b > good]
     if not ahead:
         return rungs[0] if good is None else good
     if failed:
         return ahead[len(ahead) // 2]
-    return min(ahead, key=lambda b: abs(b - HALF)) if good is None else ahead[:2][-1]
+    return min(ahead, key=lambda b: abs(b - BEGIN)) if good is None else ahead[:2][-1]

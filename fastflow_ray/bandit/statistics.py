@@ -12,7 +12,7 @@ from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import StatisticsMismatch
 
-VERSION = 5
+VERSION = 6
 
 
 class Statistics:

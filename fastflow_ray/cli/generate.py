@@ -182,16 +182,15 @@ def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | N
         )
     known = f"{policy} has learnt from {report['known_full_runs']}" if policy else "give --policy FILE to keep them"
     return (
-        f"every step was evaluated, for no plan is known yet to keep {pace['fidelity_db']:g} dB: that takes about"
-        f" {_videos_to_show(pace['confidence'])} videos of this kind, and {known};"
+        f"every step was evaluated, for no plan is known yet to keep {pace['fidelity_db']:g} dB: that takes at"
+        f" least {_videos_to_show()} videos of this kind, and {known};"
         f" --speedup {DEFAULT_SPEEDUP:g} with a --policy file skips from the second on"
     )
 
 
-def _videos_to_show(confidence: float) -> int:
-    """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then as many audits as
-    `Shortfalls.bound_db` asks for before it is finite."""
-    from fastflow_ray.bandit.audits import convincing
-    from fastflow_ray.learned_plan import SETTLED
+def _videos_to_show() -> int:
+    """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then audits."""
+    from fastflow_ray.audit_policy import RIPE
+    from fastflow_ray.bandit.assurance import FEW
 
-    return SETTLED + convincing(confidence)
+    return RIPE + FEW

@@ -6,27 +6,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.probing import HALF, TELLING, Tried, next_rung
+from fastflow_ray.bandit.probing import BEGIN, TELLING, Tried, next_rung
 
 RUNGS = range(16)
 
 
-def test_it_begins_with_half_of_the_steps_or_what_is_nearest():
-    assert next_rung(RUNGS, {}, 0.95) == HALF
+def test_it_begins_a_little_bolder_than_with_half_of_the_steps_or_with_what_is_nearest():
+    assert next_rung(RUNGS, {}, 0.95) == BEGIN
     assert next_rung([0, 1, 3], {}, 0.95) == 3
 
 
 def test_two_failures_are_too_bold_one_is_not_told_yet():
-    assert next_rung(RUNGS, {HALF: Tried(2, 1)}, 0.95) == HALF
-    assert next_rung(RUNGS, {HALF: Tried(2, 2)}, 0.95) < HALF
-    assert next_rung(RUNGS, {HALF: Tried(40, 2)}, 0.95) > HALF, "as rare as allowed"
+    assert next_rung(RUNGS, {BEGIN: Tried(2, 1)}, 0.95) == BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(2, 2)}, 0.95) < BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(40, 2)}, 0.95) == BEGIN, "as rare as allowed"
+    assert next_rung(RUNGS, {BEGIN: Tried(40, 2, foretold=True)}, 0.95) > BEGIN
+
+
+def test_it_is_not_bolder_before_this_is_foretold_to_be_kept():
+    assert next_rung(RUNGS, {BEGIN: Tried(1, 0)}, 0.95) == BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(1, 0, foretold=True)}, 0.95) == BEGIN + 2
 
 
 def test_a_spread_tells_long_before_the_second_failure():
-    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.6)}, 0.95) < HALF
-    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.7)}, 0.95) > HALF
-    assert next_rung(RUNGS, {HALF: Tried(TELLING, 0, headroom=1.6)}, 0.9) > HALF
-    assert next_rung(RUNGS, {HALF: Tried(TELLING - 1, 0, headroom=1.6)}, 0.95) > HALF, "too few to have a spread"
+    assert next_rung(RUNGS, {BEGIN: Tried(TELLING, 0, headroom=1.6)}, 0.95) < BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(TELLING, 0, headroom=1.7)}, 0.95) == BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(TELLING, 0, headroom=1.6)}, 0.9) == BEGIN
+    assert next_rung(RUNGS, {BEGIN: Tried(TELLING - 1, 0, headroom=1.6)}, 0.95) == BEGIN, "too few to have a spread"
+
+
+def test_what_is_foretold_to_be_kept_is_not_too_bold():
+    """Ranks may tell so where mean and spread would not."""
+    assert not Tried(39, 1, headroom=0.2, foretold=True).is_too_bold(0.95)
+    assert Tried(39, 1, headroom=0.2).is_too_bold(0.95)
 
 
 def test_where_everything_fails_it_ends_at_the_least_bold():
@@ -39,8 +51,8 @@ def test_it_finds_the_boldest_that_holds_and_stays(boldest, confidence):
     path = []
     for _ in range(60):
         rung = next_rung(RUNGS, tried, confidence)
-        audits, failures, _ = tried.get(rung, Tried())
-        tried[rung] = Tried(audits + 1, failures + (rung > boldest))
+        before = tried.get(rung, Tried())
+        tried[rung] = Tried(before.audits + 1, before.failures + (rung > boldest), foretold=rung <= boldest)
         path.append(rung)
     assert set(path[-19:]) == {boldest}
 

@@ -207,17 +207,17 @@ def zeros(value=0):
         "null",
         "{}",
         '{"version": 1, "tables": {}}',
-        '{"version": 4, "arms": {}, "trajectories": {}}',
-        '{"version": 6, "arms": {}, "trajectories": {}}',
-        '{"version": 5}',
-        '{"version": 5, "arms": {}}',
-        '{"version": 5, "trajectories": {}}',
-        '{"version": 5, "arms": [], "trajectories": {}}',
-        '{"version": 5, "arms": {}, "trajectories": []}',
-        '{"version": 5, "arms": {"k": {}}, "trajectories": {}}',
-        '{"version": 5, "arms": {"k": 3}, "trajectories": {}}',
-        '{"version": 5, "arms": {}, "trajectories": {"k": {}}}',
-        '{"version": 5, "arms": {}, "trajectories": {"k": 3}}',
+        '{"version": 5, "arms": {}, "trajectories": {}}',
+        '{"version": 7, "arms": {}, "trajectories": {}}',
+        '{"version": 6}',
+        '{"version": 6, "arms": {}}',
+        '{"version": 6, "trajectories": {}}',
+        '{"version": 6, "arms": [], "trajectories": {}}',
+        '{"version": 6, "arms": {}, "trajectories": []}',
+        '{"version": 6, "arms": {"k": {}}, "trajectories": {}}',
+        '{"version": 6, "arms": {"k": 3}, "trajectories": {}}',
+        '{"version": 6, "arms": {}, "trajectories": {"k": {}}}',
+        '{"version": 6, "arms": {}, "trajectories": {"k": 3}}',
         damaged("trajectories", surplus=1),
         damaged("trajectories", products=[1.0]),
         damaged("trajectories", full_runs=1),
@@ -250,7 +250,7 @@ def zeros(value=0):
     ],
 )
 def test_damaged_or_foreign_json_is_refused(text):
-    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 5: .*; begin with a new file"):
+    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 6: .*; begin with a new file"):
         Statistics.from_json(text)
 
 

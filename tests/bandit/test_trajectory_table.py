@@ -32,7 +32,7 @@ def tables(draw):
         table.add_block(range(STEPS), 4 * np.eye(STEPS), np.eye(STEPS))
         table.evaluations += STEPS
         table.audit_evaluations += draw(st.integers(0, 9))
-        table.audits.note("line", draw(st.integers(0, 3)), 40.0, draw(st.integers(0, 99)))
+        table.audits.note("line", draw(st.integers(0, 3)), draw(st.integers(0, 99)))
     for _ in range(draw(st.integers(0, 3))):
         table.response.add(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
     table.misses.count += draw(st.integers(0, 2))
@@ -62,7 +62,7 @@ def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
     merged.add_run(np.eye(STEPS))
     merged.growth.add(np.ones(STEPS), np.full(STEPS, True))
     merged.misses.add(2, 3.0)
-    merged.audits.note("line", 4, 40.0, 41.0)
+    merged.audits.note("line", 4, 41.0)
     assert (said(a), said(b)) == before
     assert said(a.merge(TrajectoryTable.empty(STEPS, GRID), "k")) == said(a)
 
@@ -103,8 +103,8 @@ def test_fifty_steps_stay_below_64_kib():
         table.misses.add(step, rng.lognormal())
     for candidate in CANDIDATES:
         for boldness in (1, 4, 6, 8, 10):
-            for measured_db in rng.normal(45, 8, 40):
-                table.audits.note(candidate.name, boldness, 45.0, measured_db, ssim=rng.random())
+            for measured_db in rng.normal(45, 8, 80):
+                table.audits.note(candidate.name, boldness, measured_db, rng.random(), tuple(range(0, 50, 2)))
     assert len(said(table)) < 64 * 1024
 
 
@@ -258,7 +258,7 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     lender.growth.add(np.full(20, 0.75), np.arange(20) < 10)
     lender.response.add(np.full(20, 3.0), np.full(20, 4.0))
     lender.misses.add(3, 7.0)
-    lender.audits.note("line", 4, 40.0, 41.0)
+    lender.audits.note("line", 4, 41.0)
     before = said(lender)
     lent = lender.borrowed(0.5)
     assert lent.weight == 0.5

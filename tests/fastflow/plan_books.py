@@ -31,10 +31,8 @@ def book(steps: int, restarts: tuple[int, ...] = (), table: TrajectoryTable | No
 
 def audited(steps: int, audits: dict[tuple[str, int], list[float]]) -> TrajectoryTable:
     """The same with audits of so many dB, by candidate and evaluations."""
-    table, plans = TrajectoryTable.empty(steps, "g").merge(known(steps), "k"), book(steps)
-    by_name = {candidate.name: candidate for candidate in CANDIDATES}
+    table = TrajectoryTable.empty(steps, "g").merge(known(steps), "k")
     for (name, evaluations), measured in audits.items():
-        expected = plans.offer(by_name[name], evaluations).expected_db
         for db in measured:
-            table.audits.note(name, boldness(steps, evaluations), expected, db)
+            table.audits.note(name, boldness(steps, evaluations), db)
     return table

@@ -51,9 +51,9 @@ def test_a_learned_plan_at_19_of_50_with_guidance_is_the_plain_loop_bit_for_bit(
     assert torch.equal(latents, expected)
     assert (trace.evaluated, trace.skips, trace.skipped) == (spec.evaluated, spec.skips, 31 - len(trace.added))
     book = PlanBook(in_loop.statistics.trajectories["k"], sigmas.double().numpy())
-    plan, served = book.plan(19), book.served(19)
+    candidate, plan, _ = book.served(19)
     for step in trace.added:
-        plan = book.with_evaluation(plan, step, served)
+        plan = book.with_evaluation(plan, step, candidate)
     assert trace.plan == plan, "drawn up from what the loop learns"
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from test_planned_sampling import SIGMAS, STEPS, MixtureFlow, noise
 
+from fastflow_ray.audit_policy import RIPE
+from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -15,10 +18,17 @@ from fastflow_ray.sampling.grid import flow_sigmas
 
 def test_the_first_jobs_evaluate_everything_for_nothing_has_been_shown():
     fast = FastFlow()
-    for job in range(20):
+    for job in range(RIPE + FEW):
         x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=40.0)
         assert (trace.skipped, trace.expected_db) == (0, math.inf)
-    assert sample_psnr_db(x, euler(MixtureFlow(), noise(19), SIGMAS)) == math.inf
+    assert sample_psnr_db(x, euler(MixtureFlow(), noise(RIPE + FEW - 1), SIGMAS)) == math.inf
+
+
+@pytest.mark.parametrize("fidelity_db", [25.0, 40.0, 55.0])
+def test_soon_after_that_a_job_skips(fidelity_db):
+    fast = FastFlow()
+    traces = [fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=fidelity_db)[1] for job in range(20)]
+    assert any(trace.skipped for trace in traces)
 
 
 def test_after_learning_it_is_kept_in_nineteen_of_twenty_jobs_with_less_work():

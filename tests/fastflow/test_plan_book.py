@@ -10,7 +10,6 @@ from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, We
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.candidate_paths import FRUGAL
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import every_step
 from fastflow_ray.sampling.plan import Plan
 
 
@@ -96,9 +95,11 @@ def test_only_who_interpolates_goes_again():
 
 def test_where_nothing_is_known_or_saved_every_step_is_evaluated():
     nothing = book(8, table=TrajectoryTable.empty(8, "g"))
-    assert nothing.plan(3) == every_step(8)
+    assert nothing.served(3) is None
     assert not nothing.knows
-    assert book(8).plan(8) == book(8).plan(9) == every_step(8)
+    assert book(8).served(8) is None
+    assert book(8).served(9) is None
+    assert book(8).served(7) is not None
 
 
 def test_one_evaluation_more_leaves_what_came_before_it():
@@ -120,12 +121,26 @@ def test_whoever_was_measured_to_keep_most_is_served_near_that_budget():
     kept = {("line", 12): [50.0], (FIRST.name, 12): [40.0], ("hold", 24): [60.0], ("line", 24): [55.0]}
     table = audited(30, {cell: 8 * fidelities for cell, fidelities in kept.items()})
     plans = book(30, table=table)
-    assert plans.served(12).name == plans.served(11).name == "line"
-    assert plans.served(24).name == "hold"
-    assert book(30).served(12) == FIRST
+    assert [plans.served(budget).candidate.name for budget in (12, 11, 24)] == ["line", "line", "hold"]
+    assert book(30).served(12).candidate == FIRST
+    assert plans.served(12).plan == plans.offer(plans.served(12).candidate, 12).plan
 
 
 def test_the_expected_fidelity_is_what_was_measured():
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
-    assert plans.fidelity_db(FIRST, 12) == pytest.approx(42, abs=0.5)
-    assert plans.fidelity_db(CANDIDATES[1], 12) is None
+    assert plans.fidelity_db(plans.offer(FIRST, 12)) == pytest.approx(42, abs=0.5)
+    assert plans.fidelity_db(plans.offer(CANDIDATES[1], 12)) is None
+
+
+def test_where_only_another_budget_was_audited_plans_tell_by_how_much_it_keeps_more_or_less():
+    plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
+    bolder, milder = plans.offer(FIRST, 6), plans.offer(FIRST, 24)
+    at_twelve = plans.offer(FIRST, 13)  # by which that bucket is judged
+    assert plans.fidelity_db(bolder) == pytest.approx(42 + bolder.expected_db - at_twelve.expected_db)
+    assert plans.fidelity_db(milder) > 42 > plans.fidelity_db(bolder)
+
+
+def test_what_was_audited_at_nearly_every_step_is_not_taken_for_the_full_run():
+    plans = book(30, table=audited(30, {(FIRST.name, 29): [60.0]}))
+    twelve, nearly = plans.offer(FIRST, 12), plans.offer(FIRST, 29)
+    assert plans.fidelity_db(twelve) == pytest.approx(60 + twelve.expected_db - nearly.expected_db)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_policy import RIPE, SEARCH
-from fastflow_ray.bandit.audits import CONVINCING, AuditBook, boldness
+from fastflow_ray.audit_policy import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
+from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.audits import AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.statistics import Statistics
@@ -109,9 +110,9 @@ def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own
     learnt = TrajectoryTable.empty(8, known.grid)
     if own:
         for candidate in CANDIDATES:
-            known.audits.note(candidate.name, boldness(8, 4), 40.0, 20.0 if candidate.is_learnt else 60.0)
+            known.audits.note(candidate.name, boldness(8, 4), 20.0 if candidate.is_learnt else 60.0)
         policy = PlanPolicy(known, learnt, Pace(evaluations=4), SIGMAS)
-        assert not policy.candidate.is_learnt
+        assert not policy.served.candidate.is_learnt
     else:
         plan = PlanPolicy(known, learnt, Pace(evaluations=4), SIGMAS).plan
         policy = PlanPolicy(known, learnt, Pace(plan=plan), SIGMAS)
@@ -128,17 +129,35 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
         return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS)
 
     searching = policy()
-    assert searching.evaluations == 8
+    assert searching.plan.evaluations == 8
     probed = searching.audits.rivals()[0]
-    for _ in range(CONVINCING):
+    for _ in range(FEW):
         searching.audits.learn_fidelity(probed, measured_db=60.0)
     serving = policy()
-    assert serving.evaluations == probed.plan.evaluations
+    assert serving.plan.evaluations == probed.plan.evaluations
     own, *others = serving.audits.rivals()
     assert own.plan is serving.plan
-    assert others
-    assert {offer.plan.evaluations for offer in others} == {others[0].plan.evaluations}
-    assert others[0].plan.evaluations < serving.evaluations
+    assert others[0].plan.evaluations < serving.plan.evaluations
+    assert own not in others
+
+
+@pytest.mark.parametrize(
+    ("pace", "full_runs", "kept"),
+    [
+        (Pace(fidelity_db=20.0), SETTLED, True),
+        (Pace(fidelity_db=20.0), SETTLED - 1, False),
+        (Pace(evaluations=4), SETTLED, False),
+    ],
+)
+def test_only_for_a_promise_and_once_plans_have_settled_the_path_that_was_audited_is_kept(pace, full_runs, kept):
+    known = taught(full_runs, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    learnt = TrajectoryTable.empty(8, known.grid)
+    policy = PlanPolicy(known, learnt, pace, SIGMAS)
+    offer = policy.audits.rivals()[0]
+    policy.audits.learn_fidelity(offer, 60.0)
+    cell = learnt.audits.at(offer.candidate.name, boldness(8, offer.plan.evaluations))
+    assert cell.path == (tuple(offer.plan.evaluated) if kept else None)
 
 
 @pytest.mark.parametrize(("pace", "shown"), [(Pace(fidelity_db=20.0), True), (Pace(evaluations=4), False)])
@@ -158,13 +177,47 @@ def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocit
 def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_promise(kept_db: float, goes_on: bool):
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
-    for budget, audits, measured_db in ((2, SEARCH, 0.0), (3, 2, 0.0), (4, CONVINCING - 1, kept_db)):
+    for candidate, audits, measured_db in ((CANDIDATES[0], SEARCH, 0.0), (CANDIDATES[1], FEW - 1, kept_db)):
         for _ in range(audits):
-            known.audits.note(CANDIDATES[0].name, boldness(8, budget), 40.0, measured_db)
+            known.audits.note(candidate.name, boldness(8, 7), measured_db)
+            known.audits.note(candidate.name, boldness(8, 6), 0.0)
     known.audit_evaluations = known.evaluations  # no share of the work is left for audits
-    policy, full = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS), Sightings()
-    planned(field, noise(9), SIGMAS, every_step(8), full)
-    assert (policy.evaluations, policy.audits.is_due(full)) == (8, goes_on)
+    assert due(known) == goes_on
+
+
+def due(known: TrajectoryTable) -> bool:
+    """Whether a generation that asks for 20 dB is audited."""
+    policy, seen = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS), Sightings()
+    planned(field, noise(9), SIGMAS, every_step(8), seen)
+    return policy.audits.is_due(seen)
+
+
+def test_a_search_begins_as_soon_as_plans_come_from_a_few_full_runs():
+    assert not due(taught(RIPE - 1, evaluations=8).statistics.trajectories["k"]), "there is nothing to walk yet"
+    assert due(taught(RIPE, evaluations=8).statistics.trajectories["k"])
+
+
+def test_a_higher_fidelity_is_searched_for_however_much_a_lower_one_was_audited():
+    known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    for _ in range(2 * SEARCH):
+        known.audits.note(CANDIDATES[0].name, boldness(8, 3), 15.0)
+    known.audit_evaluations = known.evaluations  # no share of the work is left for audits
+    assert due(known)
+
+
+@pytest.mark.parametrize(("audits", "goes_on"), [(FEW, True), (38, True), (39, False)])
+def test_what_is_promised_by_few_audits_is_audited_more_until_it_is_proven(audits: int, goes_on: bool):
+    known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    for _ in range(audits):
+        known.audits.note(CANDIDATES[0].name, boldness(8, 4), 80.0)
+    known.runs = 0  # young no more, by that; and nothing bolder could do
+    for _ in range(2):
+        known.audits.note(CANDIDATES[0].name, boldness(8, 3), 1.0)
+    known.evaluations = 2000.0
+    known.audit_evaluations = 0.5 * (PROVING_SHARE + AUDIT_SHARE) * known.evaluations
+    assert due(known) == goes_on
 
 
 @pytest.mark.parametrize("pace", [Pace(fidelity_db=20.0), Pace(evaluations=4)], ids=["in full", "skipping"])
@@ -201,7 +254,7 @@ def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
 
     x, trace = fast.sample(breaks_elsewhere, x0, SIGMAS, key="k", evaluations=4)
     assert trace.audit_db == sample_psnr_db(x, euler(field, x0, SIGMAS))
-    assert fast.statistics.trajectories["k"].audits.at("hold", 4).mean_psnr_db == 0
+    assert fast.statistics.trajectories["k"].audits.at("hold", 4).mean_db == 0
 
 
 # Where a plan comes from
@@ -219,7 +272,7 @@ def test_the_snapshot_has_another_name_when_anything_it_comes_from_changed():
         lambda: known.add_run(np.eye(8)),
         lambda: known.growth.add(np.ones(8), np.full(8, True)),
         lambda: known.misses.add(3, 2.0),
-        lambda: known.audits.note("hold", 15, 40.0, 41.0),
+        lambda: known.audits.note("hold", 15, 41.0),
     ):
         change()
         names.append(name())

@@ -56,7 +56,7 @@ def mse(a: Tensor, b: Tensor) -> float:
 
 
 def learned_plan(table: TrajectoryTable) -> Plan:
-    return PlanBook(table, SIGMAS.double().numpy()).plan(BUDGET)
+    return PlanBook(table, SIGMAS.double().numpy()).served(BUDGET).plan
 
 
 def taught(jobs: int) -> FastFlow:

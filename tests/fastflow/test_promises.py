@@ -1,63 +1,102 @@
-"""A fidelity is promised where audits have shown it, of the boldest budget that holds it, and looked for by halves."""
+"""A fidelity is promised where audits assure it, by the boldest plan that holds it."""
 
 from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_books import FIRST, audited, book
 
-from fastflow_ray.bandit.audits import CONVINCING
+from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.promise import Promise
 
 
-def test_a_fidelity_is_promised_only_where_enough_audits_have_shown_it():
-    few = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * (CONVINCING - 1)}))
-    enough = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING}))
-    one_worse = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING + [30.0]}))
-    assert [Promise(plans, 40.0, 0.95).fewest() for plans in (few, enough, one_worse)] == [30, 16, 30]
-    assert Promise(one_worse, 40.0, 0.9).fewest() == 16
-    assert Promise(enough, 50.0, 0.95).fewest() == 30
-    assert (few.assured_db(16, 0.95), few.assured_db(30, 0.95)) == (-math.inf, math.inf)
-    assert enough.assured_db(15, 0.95) == pytest.approx(45, abs=0.5)
-    assert enough.assured_db(14, 0.95) < enough.assured_db(16, 0.95)
+def kept(audits: dict[tuple[str, int], list[float]], fidelity_db: float, confidence: float = 0.95) -> int:
+    """The evaluations of the plan that is kept; all 30 where none is."""
+    offer = Promise(book(30, table=audited(30, audits)), fidelity_db, confidence).kept
+    return 30 if offer is None else offer.plan.evaluations
+
+
+def test_a_fidelity_is_promised_once_a_few_audits_lie_far_enough_above_it():
+    assert kept({(FIRST.name, 15): [80.0] * (FEW - 1)}, 40.0) == 30
+    assert kept({(FIRST.name, 15): [80.0] * FEW}, 40.0) == 16
+    assert kept({(FIRST.name, 15): [80.0] * FEW}, 75.0) == 30
+    assert kept({(FIRST.name, 15): [85.0, 82.0, 30.0, 84.0, 81.0]}, 40.0) == 30, "one failure tells of a wide spread"
+
+
+def test_of_many_audits_the_ranks_tell():
+    one_worse = [*[45.0] * 38, 30.0]
+    assert kept({(FIRST.name, 15): one_worse}, 44.0) == 16
+    assert kept({(FIRST.name, 15): [*one_worse, 30.0]}, 44.0) == 30
+    assert kept({(FIRST.name, 15): [*one_worse, 30.0]}, 44.0, 0.9) == 16
+
+
+def test_it_is_proven_by_ranks_alone():
+    def promise(audits: int) -> Promise:
+        return Promise(book(30, table=audited(30, {(FIRST.name, 15): [70.0] * audits})), 40.0, 0.95)
+
+    assert [promise(audits).is_proven for audits in (1, FEW, 38, 39)] == [False, False, False, True]
 
 
 def test_the_boldest_budget_that_holds_is_taken():
-    audits = {(FIRST.name, 15): [50.0] * 20, (FIRST.name, 8): [45.0] * 20, (FIRST.name, 5): [30.0] * 20}
-    plans = book(30, table=audited(30, audits))
-    assert [Promise(plans, db, 0.95).fewest() for db in (25.0, 40.0, 47.0, 55.0)] == [5, 8, 16, 30]
+    audits = {(FIRST.name, 15): [50.0] * 39, (FIRST.name, 8): [45.0] * 39, (FIRST.name, 5): [30.0] * 39}
+    assert [kept(audits, db) for db in (25.0, 40.0, 47.0, 55.0)] == [5, 8, 16, 30]
+
+
+def test_of_two_candidates_the_one_that_is_assured_to_keep_more_is_taken():
+    line = next(candidate for candidate in CANDIDATES if candidate.name == "line")
+    audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [60.0, 80.0] * 20}
+    offer = Promise(book(30, table=audited(30, audits)), 44.0, 0.95).kept
+    assert (offer.candidate, offer.plan.evaluations) == (line, 8)
+    few = {**audits, ("line", 8): [60.0, 80.0] * 3}
+    assert Promise(book(30, table=audited(30, few)), 44.0, 0.95).kept.candidate == FIRST
+
+
+def test_a_plan_that_is_proven_is_rather_taken_than_one_that_is_supposed_to_keep_more():
+    audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [90.0] * FEW}
+    promise = Promise(book(30, table=audited(30, audits)), 50.0, 0.95)
+    assert (promise.kept.candidate, promise.is_proven) == (FIRST, True)
+
+
+def test_whoever_never_fails_is_better_than_who_keeps_more_on_average():
+    audits = {(FIRST.name, 8): [90.0, 90.0, 90.0, 90.0, 90.0, 30.0], ("line", 8): [68.0] * 6}
+    offer = Promise(book(30, table=audited(30, audits)), 30.0, 0.95).kept
+    assert (offer.candidate.name, offer.plan.evaluations) == ("line", 8)
+
+
+def test_a_promise_is_not_lost_for_one_who_may_be_better_but_has_too_few_audits_yet():
+    audits = {(FIRST.name, 8): [60.0] * FEW, ("line", 8): [95.0] * 3}
+    assert Promise(book(30, table=audited(30, audits)), 30.0, 0.95).kept.candidate == FIRST
 
 
 def test_what_is_assured_is_promised_to_the_last_decibel():
-    plans = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * CONVINCING}))
-    assured_db = plans.assured_db(16, 0.95)
-    assert Promise(plans, assured_db, 0.95).fewest() == 16
-    assert Promise(plans, assured_db + 0.01, 0.95).fewest() == 30
+    plans = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * 39}))
+    promise = Promise(plans, 45.0, 0.95)
+    assert promise.assured_db(FIRST, boldness(30, 16)) == 45
+    assert promise.kept.plan.evaluations == 16
+    assert Promise(plans, 45.01, 0.95).kept is None
+    assert promise.assured_db(FIRST, boldness(30, 8)) == -math.inf, "nobody tried that"
+
+
+def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_another_by_now():
+    table = audited(30, {(FIRST.name, 8): [60.0] * FEW})
+    path = (0, 1, 3, 6, 10, 15, 21, 28)
+    assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated != path
+    table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
+    assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated == path
 
 
 def test_nothing_is_promised_of_what_nobody_tried():
-    assert Promise(book(30), 1.0, 0.5).fewest() == 30
-    assert Promise(book(4, (2,)), 1.0, 0.5).fewest() == 4
-    assert Promise(book(4, (2,)), 1.0, 0.5).probe() == 4
-
-
-def test_what_kept_a_fidelity_so_far_lacks_the_audits_a_promise_needs():
-    held = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 11): [10.0] * 4}))
-    assert Promise(held, 40.0, 0.95).probe() == 13, "between what was kept and what was not"
-    assert Promise(held, 40.0, 0.95).unproven() == 0, "nobody tried that"
-    found = book(30, table=audited(30, {(FIRST.name, 16): [60.0] * 4, (FIRST.name, 13): [10.0] * 4}))
-    sure, surer = Promise(found, 40.0, 0.95), Promise(found, 40.0, 0.99)
-    assert (sure.probe(), sure.unproven(), surer.unproven()) == (16, 15, 95)
-    assert Promise(found, 130.0, 0.95).unproven() == 0, "nothing has kept as much"
-    assert Promise(book(4, (2,)), 1.0, 0.5).unproven() == 0
+    assert Promise(book(30), 1.0, 0.5).kept is None
+    assert Promise(book(4, (2,)), 1.0, 0.5).kept is None
 
 
 audits_of_thirty = st.dictionaries(
     st.tuples(st.sampled_from([FIRST.name, "line"]), st.sampled_from([4, 7, 12, 20])),
-    st.lists(st.integers(20, 70).map(float), min_size=15, max_size=25),
+    st.lists(st.integers(20, 70).map(float), min_size=3, max_size=45),
     max_size=4,
 )
 
@@ -65,9 +104,16 @@ audits_of_thirty = st.dictionaries(
 @settings(max_examples=25)
 @given(audits_of_thirty, st.floats(10, 80), st.floats(10, 80), st.floats(0.3, 0.99), st.floats(0.3, 0.99))
 def test_asking_for_more_or_more_surely_never_evaluates_less(audits, db, other_db, surely, more_surely):
-    plans = book(30, table=audited(30, audits))
     (low, high), (less, more) = sorted((db, other_db)), sorted((surely, more_surely))
-    assert Promise(plans, low, less).fewest() <= Promise(plans, high, less).fewest()
-    assert Promise(plans, low, less).fewest() <= Promise(plans, low, more).fewest()
-    served = Promise(plans, low, less).fewest()
-    assert plans.assured_db(served, less) >= low
+    assert kept(audits, low, less) <= kept(audits, high, less)
+    assert kept(audits, low, less) <= kept(audits, low, more)
+    promise = Promise(book(30, table=audited(30, audits)), low, less)
+    if (offer := promise.kept) is not None:
+        assert promise.assured_db(offer.candidate, boldness(30, offer.plan.evaluations)) >= low
+
+
+def test_how_much_other_plans_scatter_tells_what_few_audits_of_one_are_worth():
+    own = {(FIRST.name, 8): [60.0] * FEW}
+    alike = {("line", budget): [50.0, 52.0] * 20 for budget in (16, 8)}
+    scattered = {("line", budget): [40.0, 62.0] * 20 for budget in (16, 8)}
+    assert (kept(own | alike, 50.0), kept(own | scattered, 50.0)) == (8, 30)
