@@ -94,6 +94,10 @@ class PlanBook:
             self._offers[candidate, evaluations] = self._draw_up(candidate, evaluations)
         return self._offers[candidate, evaluations]
 
+    def admits(self, path: Sequence[int]) -> bool:
+        """Whether a plan may evaluate just these steps."""
+        return needed_steps(self.table.steps, self._restarts) <= {*path} <= {*range(self.table.steps)}
+
     def along(self, candidate: Candidate, path: Sequence[int]) -> Offer:
         """The candidate's plan that evaluates these very steps."""
         plan = self._drawn_up(path, candidate)

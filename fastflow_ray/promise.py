@@ -48,7 +48,9 @@ class Promise:
         """Its plan of this boldness: along the path that was audited since plans have settled, though more is known by
         now. One step evaluated earlier or later may keep far less, and audits vouch for what they walked."""
         path = self.audited(candidate, rung).path
-        return self.book.offer(candidate, self.ladder[rung]) if path is None else self.book.along(candidate, path)
+        if path is not None and self.book.admits(path):
+            return self.book.along(candidate, path)
+        return self.book.offer(candidate, self.ladder[rung])
 
     def assured_db(self, candidate: Candidate, rung: int) -> float:
         """What its plans of this boldness may be promised to keep; −inf by too few audits."""

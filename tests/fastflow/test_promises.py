@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_books import FIRST, audited, book
@@ -87,6 +88,15 @@ def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_anoth
     assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated != path
     table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
     assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated == path
+
+
+@pytest.mark.parametrize("path", [(0, 1, 3, 6, 10, 15, 21, 30), (1, 2, 3, 6, 10, 15, 21, 28)])
+def test_a_path_that_no_plan_may_take_is_not_walked(path):
+    """Of a damaged file, say."""
+    table = audited(30, {(FIRST.name, 8): [60.0] * FEW})
+    table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
+    plans = book(30, table=table)
+    assert Promise(plans, 40.0, 0.95).kept == plans.offer(FIRST, 8)
 
 
 def test_nothing_is_promised_of_what_nobody_tried():
