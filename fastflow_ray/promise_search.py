@@ -75,13 +75,16 @@ class PromiseSearch:
         return max(audited, key=merit, default=None)
 
     def _offer(self, rung: int) -> Offer:
-        """Of the best one; where none was audited, of who is served nearest to it."""
-        return self.promise.offer(self.best(rung) or served(self._records(rung)), rung)
+        return self.promise.offer(self._leader(rung), rung)
+
+    def _leader(self, rung: int) -> Candidate:
+        """The best one; where none was audited, who is served nearest to it."""
+        return self._best[rung] or served(self._records(rung))
 
     def _rivals(self, rung: int) -> list[Offer]:
         """The one that was audited least of those that could be the best there; all, before any audit."""
-        best = self._offer(rung).candidate
-        others = [candidate for candidate in contenders(self._records(rung), heard=1) if candidate != best]
+        leader = self._leader(rung)
+        others = [candidate for candidate in contenders(self._records(rung), heard=1) if candidate != leader]
         least_first = sorted(others, key=lambda candidate: self.promise.audited(candidate, rung).audits)
         walked = least_first[:1] if self._book.table.audits.audits else least_first
         return [self.promise.offer(candidate, rung) for candidate in walked]
@@ -102,8 +105,11 @@ class PromiseSearch:
     @cached_property
     def _tried(self) -> dict[int, Tried]:
         """What audits said of every rung, by the best one there."""
-        best = {rung: self.best(rung) for rung in self._rungs}
-        return {rung: Tried() if who is None else self._tried_by(who, rung) for rung, who in best.items()}
+        return {rung: Tried() if who is None else self._tried_by(who, rung) for rung, who in self._best.items()}
+
+    @cached_property
+    def _best(self) -> dict[int, Candidate | None]:
+        return {rung: self.best(rung) for rung in self._rungs}
 
     def _tried_by(self, candidate: Candidate, rung: int) -> Tried:
         fidelity_db, seen = self.promise.fidelity_db, self.promise.audited(candidate, rung)
