@@ -12,7 +12,7 @@ from fastflow_ray.audit_measures import measured_growth, measured_response
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
-from fastflow_ray.learned_plan import SETTLED, learn, learn_misses
+from fastflow_ray.learning import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
 from fastflow_ray.promise import Promise

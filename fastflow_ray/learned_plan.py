@@ -1,4 +1,4 @@
-"""Where planner and sampler meet: a path becomes a `Plan`, and what a trajectory showed becomes knowledge.
+"""Where planner and sampler meet: a path becomes a `Plan`.
 
 bandit/    knows which velocities predict which, and finds the path of least error;  knows no tensor
 sampling/  walks a plan and notes what it sees on a few coordinates;                 knows no statistics
@@ -6,21 +6,16 @@ sampling/  walks a plan and notes what it sees on a few coordinates;            
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
-from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
-from fastflow_ray.sampling.sightings import Sightings
 
-SETTLED = 20  # full runs, after which plans change little
-TOLD = 100  # misses at a step, after which more would only keep plans from settling
 BY_KRIGING_AGAIN = (Integrator.INTERPOLATE, Integrator.HALFWAY)
-ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 
 Floats = NDArray[np.float64]
 Weights = tuple[float, ...]
@@ -70,7 +65,7 @@ def draw_up(
     predict: dict[int, Weights] = {}
     integrate: dict[int, Weights] = {}
     foresee: dict[int, Weights] = {}
-    for history, start, end in _skips(evaluated, len(mean)):
+    for history, start, end in skips(evaluated, len(mean)):
         for step in range(start + 1, end):
             predict[step] = _prediction(integrator, mean, sigmas, history, step)
         if end < len(mean) and end not in restarts:
@@ -82,87 +77,11 @@ def draw_up(
     return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond)
 
 
-def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
-    """The mean squared error per coordinate that the plan leaves in the finished sample, by what `table` knows.
-
-    Every skip leaves the difference between what its weights make of the velocities and their true way: a combination
-    c of velocities, whose expected square is cᵀ·C·c, and which grows by G from the skip's end. Skips are taken as
-    uncorrelated.
-    """
-    mean, growth, error = table.mean, table.growth.to_end, 0.0
-    for history, _, end in _skips(plan.evaluated, plan.steps):
-        left = left_by_skip(plan, dsigma, history, end)
-        error += float(growth[end] ** 2 * (left @ mean @ left))
-    return max(error, 0.0)
-
-
-def left_by_skip(plan: Plan, dsigma: Floats, history: Sequence[int], end: int) -> Floats:
-    """What the plan makes of the way from the latest evaluation of `history` to `end`, less the truth, as coefficients
-    (N,) of the velocities."""
-    left = again(plan, history, end) if end in plan.integrate else once(plan, dsigma, history, end)
-    left[history[-1] : end] -= dsigma[history[-1] : end]
-    return left
-
-
-def once(plan: Plan, dsigma: Floats, history: Sequence[int], end: int) -> Floats:
-    """The way from the latest evaluation of `history` to `end` as it is gone at first, as coefficients (N,)."""
-    way, start = np.zeros(plan.steps), history[-1]
-    way[start] = dsigma[start]
-    for step in range(start + 1, end):
-        weights = plan.predict[step]
-        way[list(history)[-len(weights) :]] += dsigma[step] * np.array(weights)
-    return way
-
-
-def again(plan: Plan, history: Sequence[int], end: int) -> Floats:
-    """The same way as it is gone again once the velocity at `end` is known."""
-    way, weights = np.zeros(plan.steps), plan.integrate[end]
-    way[[*history, end][-len(weights) :]] = weights
-    return way
-
-
-def foreseen_error(plan: Plan, mean: Floats, step: int) -> float:
-    """The expected squared error of the prediction of v at evaluated `step`, per coordinate; at least what float32
-    rounds off, which no job shall be blamed for."""
-    left, weights = np.zeros(plan.steps), plan.foresee[step]
-    left[_before(plan.evaluated, step)[-len(weights) :]] = weights
-    left[step] -= 1
-    return max(float(left @ mean @ left), ROUNDED**2 * float(mean[step, step]))
-
-
-def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: TrajectoryTable) -> None:
-    """Add what a finished trajectory showed to each of `tables`; a skipping one is completed from the mean of `known`,
-    and only counted once that is settled: it could teach little, and would void what audits said of the plans drawn up
-    so far. Waits for the device once, if at all."""
-    full, settled = len(sightings.steps) == known.steps, known.full_runs >= SETTLED
-    gram = sightings.gram if full or not settled else None
-    for table in tables:
-        if gram is None:
-            table.runs += 1
-        elif full:
-            table.add_run(gram)
-        else:
-            table.add_block(sightings.steps, gram, known.mean)
-
-
-def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, known: TrajectoryTable) -> None:
-    """Add by how much the predictions of a walked plan missed, against what `known` let one expect of them."""
-    mean = known.mean
-    for step, error in sightings.misses(plan):
-        expected = foreseen_error(plan, mean, step)
-        for table in tables if expected > 0 and known.misses.count[step] < TOLD else ():
-            table.misses.add(step, error / expected)
-
-
-def _skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:
+def skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:
     """(history, start, end) of every skip: the latest evaluations up to `start`, and the evaluation that ends it."""
     for position, (start, end) in enumerate(zip(evaluated, [*evaluated[1:], steps], strict=True)):
         if end > start + 1:
             yield list(evaluated[max(0, position + 1 - REMEMBERED) : position + 1]), start, end
-
-
-def _before(evaluated: Sequence[int], step: int) -> list[int]:
-    return [earlier for earlier in evaluated if earlier < step]
 
 
 def _prediction(integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], step: int) -> Weights:

@@ -18,7 +18,8 @@ from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, conten
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.candidate_paths import CandidatePaths
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import draw_up, expected_error, needed_steps
+from fastflow_ray.learned_plan import draw_up, needed_steps
+from fastflow_ray.plan_error import expected_error
 from fastflow_ray.sampling.plan import Plan
 
 Floats = NDArray[np.float64]

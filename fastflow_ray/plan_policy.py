@@ -16,9 +16,11 @@ from torch import Tensor
 
 from fastflow_ray.audit_policy import AuditPolicy
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import every_step, foreseen_error, learn, learn_misses
+from fastflow_ray.learned_plan import every_step
+from fastflow_ray.learning import learn, learn_misses
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_book import Offer, PlanBook
+from fastflow_ray.plan_error import foreseen_error
 from fastflow_ray.promise import Promise
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,24 @@ def counts(fields: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray
     if (array < 0).any():
         raise ValueError(f"`{name}` has to count from 0")
     return array.astype(np.int64)
+
+
+def upper_triangle(matrix: NDArray[np.float64]) -> list[float]:
+    """A symmetric matrix as `symmetric` reads it: its upper triangle, row by row."""
+    triangle: list[float] = matrix[np.triu_indices(len(matrix))].tolist()
+    return triangle
+
+
+def symmetric(fields: dict[str, Any], name: str) -> NDArray[np.float64]:
+    """The symmetric matrix of which field `name` holds the upper triangle, row by row; of any size, 1 at least."""
+    values = fields[name]
+    size = len(values) if isinstance(values, list) else 0
+    rows = (math.isqrt(8 * size + 1) - 1) // 2
+    if not rows or rows * (rows + 1) // 2 != size:
+        raise ValueError(f"`{name}` has to hold an upper triangle")
+    matrix = np.zeros((rows, rows))
+    matrix[np.triu_indices(rows)] = floats(fields, name, (size,))
+    return np.triu(matrix, 1).T + matrix
 
 
 def numbers(fields: dict[str, Any], name: str, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:

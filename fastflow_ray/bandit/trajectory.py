@@ -5,7 +5,6 @@ sums and counts, so that two tables merge by addition; knows no velocity.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import AuditBook
-from fastflow_ray.bandit.fields import counts, floats
+from fastflow_ray.bandit.fields import counts, floats, symmetric, upper_triangle
 from fastflow_ray.bandit.gram import checked, completed
 from fastflow_ray.bandit.growth import Growth
 from fastflow_ray.bandit.misses import Misses
@@ -134,11 +133,10 @@ class TrajectoryTable:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values, of symmetric matrices the upper triangle row by row; floats keep every bit."""
-        upper = np.triu_indices(self.steps)
+        """As JSON values; floats keep every bit."""
         return {
             "grid": self.grid,
-            "products": self.products[upper].tolist(),
+            "products": upper_triangle(self.products),
             "growth": self.growth.to_dict(),
             "response": self.response.to_dict(),
             "misses": self.misses.to_dict(),
@@ -158,11 +156,11 @@ class TrajectoryTable:
             raise ValueError(f"a table needs exactly the fields {', '.join(cls.__dataclass_fields__)}")
         if not isinstance(fields["grid"], str):
             raise ValueError("`grid` has to be text")
-        steps = _steps(fields["products"])
-        triangle = (steps * (steps + 1) // 2,)
+        products = symmetric(fields, "products")
+        steps = len(products)
         table = cls(
             grid=fields["grid"],
-            products=_symmetric(floats(fields, "products", triangle), steps),
+            products=products,
             growth=Growth.from_dict(fields["growth"], steps),
             response=Response.from_dict(fields["response"], steps),
             misses=Misses.from_dict(fields["misses"], steps),
@@ -189,19 +187,3 @@ class TrajectoryTable:
             raise ValueError("`products` and `weight` contradict each other")
         if max(self.full_runs, self.weight) > self.runs:
             raise ValueError("`runs` is less than the generations counted")
-
-
-def _symmetric(triangle: NDArray[Any], steps: int) -> NDArray[Any]:
-    """The matrix whose upper triangle, row by row, is `triangle`."""
-    matrix = np.zeros((steps, steps), triangle.dtype)
-    matrix[np.triu_indices(steps)] = triangle
-    return np.triu(matrix, 1).T + matrix
-
-
-def _steps(triangle: Any) -> int:
-    """N, of an upper triangle of N·(N + 1)/2 numbers; raises ValueError if it is none, of one step at least."""
-    size = len(triangle) if isinstance(triangle, list) else 0
-    steps = (math.isqrt(8 * size + 1) - 1) // 2
-    if not steps or steps * (steps + 1) // 2 != size:
-        raise ValueError("`products` has to hold an upper triangle")
-    return steps

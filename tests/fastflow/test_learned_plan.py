@@ -1,4 +1,4 @@
-"""From statistics to a plan and back: every integrator's weights by hand, and expectations against what comes true."""
+"""From statistics to a plan: every integrator's weights by hand."""
 
 from __future__ import annotations
 
@@ -9,47 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from ten_steps import EVALUATED, MEAN, SIGMAS, STEPS, D, S, drawn, of_steps, velocities
 
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
-from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import (
-    TOLD,
-    draw_up,
-    evenly_spread,
-    every_step,
-    expected_error,
-    foreseen_error,
-    learn_misses,
-)
-from fastflow_ray.sampling.grid import flow_sigmas
-from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.learned_plan import draw_up, evenly_spread
 from fastflow_ray.sampling.planned import planned
-from fastflow_ray.sampling.sightings import Sightings
-
-STEPS, EVALUATED = 10, (0, 1, 4, 5, 8)  # skips 2-3, 6-7 and 9
-SIGMAS = flow_sigmas(STEPS, 3.0)
-S = SIGMAS.double().numpy()
-D = np.diff(S)
-
-
-def velocities(seed: int, dim: int = 200) -> np.ndarray:
-    """Of one generation, (STEPS, dim): slow waves with some roughness."""
-    rng, t = np.random.default_rng(seed), np.linspace(0, 1, STEPS)[:, None]
-    waves = sum(rng.normal(size=dim) / k * np.sin(k * t + rng.uniform(0, 6, dim)) for k in range(1, 6))
-    return waves + 0.05 * rng.normal(size=(STEPS, dim))
-
-
-def products(v: np.ndarray) -> np.ndarray:
-    return v @ v.T / v.shape[1]
-
-
-MEAN = products(velocities(0))
-
-
-def drawn(integrator: Integrator, restarts: tuple[int, ...] = ()) -> Plan:
-    return draw_up(EVALUATED, integrator, MEAN, S, restarts)
 
 
 def kriged(history: list[int], step: int) -> tuple[float, ...]:
@@ -137,72 +102,6 @@ def test_nothing_is_foreseen_or_gone_again_across_a_change_of_network(integrator
     assert 4 not in plan.foresee
     assert 4 not in plan.integrate
     assert 8 in plan.foresee
-
-
-# What is expected, against what comes true on a flow that has exactly these inner products
-
-
-def of_steps(v: Tensor, sigmas: Tensor = SIGMAS):
-    """A field that has velocity v_k at step k wherever x is: no deviation grows."""
-    return lambda x, sigma: v[int((sigmas == sigma).nonzero())].expand_as(x)
-
-
-def errors_of_skips(plan: Plan, v: np.ndarray) -> list[tuple[int, float]]:
-    """(end, MSE that the skip added to x), by walking."""
-    field, x = of_steps(torch.from_numpy(v)), torch.zeros(1, v.shape[1])
-    ours, full = Sightings(), Sightings()
-    planned(field, x, SIGMAS, plan, ours)
-    planned(field, x, SIGMAS, every_step(STEPS), full)
-    ends = [*ours.steps, STEPS]
-    deviations = ours.x - full.x[ends]
-    return [(end, float(((b - a) ** 2).mean())) for end, (a, b) in zip(ends[1:], pairwise(deviations), strict=True)]
-
-
-@pytest.mark.parametrize("integrator", list(Integrator))
-def test_the_expected_error_comes_true(integrator):
-    v = velocities(0)
-    table = TrajectoryTable.empty(STEPS, "g")
-    table.add_run(products(v))
-    table.growth.add(np.linspace(-0.3, 0.4, STEPS), np.full(STEPS, True))
-    plan = draw_up(EVALUATED, integrator, table.mean, S)
-    truth = sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, v))
-    assert expected_error(plan, table, D) == pytest.approx(truth, rel=1e-3)
-    assert truth > 1e-6
-
-
-@pytest.mark.parametrize("integrator", list(Integrator))
-def test_the_expected_error_is_the_mean_over_many_generations(integrator):
-    table = TrajectoryTable.empty(STEPS, "g")
-    for seed in range(40):
-        table.add_run(products(velocities(seed)))
-    plan = draw_up(EVALUATED, integrator, table.mean, S)
-    each = [
-        sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, velocities(seed)))
-        for seed in range(40)
-    ]
-    assert expected_error(plan, table, D) == pytest.approx(np.mean(each), rel=1e-3)
-
-
-def test_every_step_is_expected_to_err_by_nothing():
-    table = TrajectoryTable.empty(STEPS, "g")
-    table.add_run(MEAN)
-    assert expected_error(every_step(STEPS), table, D) == 0
-
-
-@pytest.mark.parametrize("integrator", list(Integrator))
-def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
-    v, plan, seen = velocities(0), drawn(integrator), Sightings()
-    planned(of_steps(torch.from_numpy(v)), torch.zeros(1, 200), SIGMAS, plan, seen)
-    misses = dict(seen.misses(plan))
-    assert misses == {step: pytest.approx(foreseen_error(plan, MEAN, step), rel=1e-3) for step in (4, 8)}
-    known, table = TrajectoryTable.empty(STEPS, "g"), TrajectoryTable.empty(STEPS, "g")
-    known.add_run(MEAN)
-    learn_misses([table], plan, seen, known)
-    assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
-    assert table.misses.log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
-    known.misses.count[4] = TOLD
-    learn_misses([table], plan, seen, known)
-    assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 2, 0], "enough was told of step 4"
 
 
 # How velocities respond

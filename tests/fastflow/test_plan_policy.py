@@ -18,7 +18,8 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import SETTLED, every_step
+from fastflow_ray.learned_plan import every_step
+from fastflow_ray.learning import SETTLED
 from fastflow_ray.pace import Pace
 from fastflow_ray.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
