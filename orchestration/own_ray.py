@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 100 * 2**20  # only texts travel through Ray
 SHORT = Path("/tmp")  # the path of a socket has at most 107 bytes, and Ray puts 60 of its own below this
 TRIES = 2  # to start it
+WORKER_NICENESS = 0  # Ray's 15 leaves a worker a thirtieth of a busy core, and its GPU waits
 LEAVE_S = 5.0  # for its processes to end by themselves
 
 
@@ -70,6 +71,7 @@ def _start(workers: int, dashboard_port: int | None, folder: str) -> None:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,  # its errors reach us as exceptions too
                 _temp_dir=folder,
+                _system_config={"worker_niceness": WORKER_NICENESS},
             )
     except Exception as error:  # what Ray raises when a part of it takes over 30 s is no narrower
         said = str(error).rstrip(".") or type(error).__name__

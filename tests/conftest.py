@@ -18,8 +18,8 @@ from s3_server import s3_server
 # Begun in the background of a script, tests and what they start would ignore Ctrl-C and wait for what never comes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Ray starts its workers at niceness 15: beside another busy process, such as the other half of this suite, they would get
-# a thirtieth of a core, and load for two minutes instead of four seconds.
+# Ray starts its workers at niceness 15: beside another busy process, such as the other half of this suite, they would
+# get a thirtieth of a core, and load for two minutes instead of four seconds.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 without_finalisers(redis.Redis, AbstractConnection)

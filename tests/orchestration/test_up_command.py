@@ -39,6 +39,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def begin(command: list[str]) -> subprocess.Popen[str]:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled", "COLUMNS": "200"}
+        environment.pop("RAY_worker_niceness", None)  # the suite's own
         log = (tmp_path / "log").open("w")
         process = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment, process_group=0)
         log.close()
@@ -82,6 +83,7 @@ def test_a_fleet_survives_what_dies_and_leaves_nothing_behind_when_interrupted(s
     process = start([*UP, "--workers", "1", "--data", str(tmp_path / "data")])
     wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
     (worker,) = (pid for pid in family_of(process.pid) if alive({pid}) == ["ray::GpuWorker"])
+    assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, process.pid), "it is not nice"
     os.kill(worker, signal.SIGKILL)
     wait_until_said("! a worker died; a job in hand is tried again", process, tmp_path)
     (url,) = re.findall(r"FASTFLOW_REDIS_URL=(\S+)", said(tmp_path))
