@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 
 from fastflow_ray.audit_measures import measured_growth, measured_response
+from fastflow_ray.audit_need import RIPE, audits_lacking
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
@@ -19,11 +20,6 @@ from fastflow_ray.promise import Promise
 from fastflow_ray.promise_search import PromiseSearch
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
-
-AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
-PROVING_SHARE = 0.1  # while what was promised is assured by few audits, and by an assumption
-RIPE = 3  # full runs, before which a plan says little about the later ones of its candidate
-SEARCH = 64  # audits at one budget, in search of the first plan that keeps a fidelity
 
 
 class AuditPolicy:
@@ -43,11 +39,11 @@ class AuditPolicy:
         nothing), in a fleet that `known` is known of, and what it teaches goes to `learning`. `share` is this worker's
         part of the fleet's work, which it audits in proportion to."""
         self._known, self._learning, self._book = known, tuple(learning), book
-        self._pace, self._evaluations, self._share = pace, evaluations, share
-        self._served = served
+        self._evaluations, self._served, self._share = evaluations, served, share
         promise = Promise.asked_for(pace, book)
         self._search = None if promise is None else PromiseSearch(promise)
-        self._wanted = self._lacking()
+        is_given = pace.plan is not None
+        self._wanted = 0.0 if is_given or not book.knows else audits_lacking(known, self._search, served)
 
     def is_due(self, seen: Sightings) -> bool:
         """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
@@ -104,41 +100,6 @@ class AuditPolicy:
         response = measured_response(plan, walked, full, self._book.sigmas)
         for table in self._learning:
             table.response.add(*response)
-
-    def _lacking(self) -> float:
-        """How many audits the fleet lacks: many while a key is young, then a small share of the work.
-
-        Without a full run nothing is known that could be tried.
-        """
-        if self._pace.plan is not None or not self._book.knows:
-            return 0.0
-        if self._search is None:
-            return max(self._young - self._known.audits.audits, self._owed(AUDIT_SHARE))
-        if self._served is None:
-            return max(self._lacking_before(self._search), self._owed(AUDIT_SHARE))
-        return self._lacking_on(self._search, self._served)
-
-    def _lacking_before(self, search: PromiseSearch) -> float:
-        """How many audits are lacking before there is a promise: the full run is made anyway, so each costs little,
-        once there is anything to walk; and a budget that is foretold to do is not given up."""
-        return max(SEARCH - search.heard, search.unproven) if self._known.full_runs >= RIPE else 0.0
-
-    def _lacking_on(self, search: PromiseSearch, served: Offer) -> float:
-        """How many a promise lacks that the plan `served` keeps: before ranks can tell of it, it is watched twice as
-        closely. And what could keep it by fewer evaluations is heard as often as a young key is."""
-        young, owed = self._young - self._known.audits.audits, self._owed(AUDIT_SHARE)
-        if not search.promise.is_proven:
-            young, owed = 2 * self._young - self._book.audited(served).audits, self._owed(PROVING_SHARE)
-        return max(young, owed, self._young - search.audits if search.is_open else 0.0)
-
-    @property
-    def _young(self) -> float:
-        """How often a key is heard while it is young: ever more rarely."""
-        return 1 + math.log2(1 + self._known.runs)
-
-    def _owed(self, share: float) -> float:
-        """The audits that this share of the work would have paid for, and that were not made."""
-        return (share * self._known.evaluations - self._known.audit_evaluations) / self._known.steps
 
     def _budget(self) -> int:
         """What an audit is about: the budget that was asked for, or half of the steps where none is skipped."""

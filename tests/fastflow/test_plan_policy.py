@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_policy import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
+from fastflow_ray.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
