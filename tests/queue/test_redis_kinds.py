@@ -60,7 +60,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         def launch_somewhere(*options: str, config: Path | None = None) -> int:
             """A port may be taken by the time it is used; a cluster's node takes the one 10,000 above it as well."""
             found = (launch(*options, config=config) for _ in range(LAUNCHES))
-            return next(port for port in found if port is not None)
+            port = next((port for port in found if port is not None), None)
+            assert port is not None, f"{server_program()} {' '.join(options)} ended {LAUNCHES} times at once"
+            return port
 
         yield launch_somewhere
 
