@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fastflow_ray.errors import FastFlowError
@@ -26,4 +26,5 @@ def replacing(path: Path) -> Iterator[Path]:
         raise FastFlowError(f"cannot write {path}: {refused.strerror or refused}") from refused
     finally:
         if not is_special:
-            sibling.unlink(missing_ok=True)
+            with suppress(OSError):  # a read-only file system refuses this too, and would hide what went wrong
+                sibling.unlink(missing_ok=True)

@@ -77,9 +77,8 @@ class Recipe(BaseModel):
             frugal=bool(self.economies),
         )
 
-    def changed(self, versions: dict[str, str]) -> list[str]:
+    def changed(self, versions: dict[str, str], revision: str) -> list[str]:
         """What is not as it was when the frames were made, such as "torch 2.6.0 was 2.5.1"."""
-        names = sorted(self.versions.keys() & versions.keys())
-        return [
-            f"{name} {versions[name]} was {was}" for name in names if (was := self.versions[name]) != versions[name]
-        ]
+        before, now = {"revision": self.revision} | self.versions, {"revision": revision} | versions
+        names = sorted(before.keys() & now.keys())
+        return [f"{name} {now[name]} was {was}" for name in names if (was := before[name]) != now[name]]

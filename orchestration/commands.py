@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -100,11 +101,13 @@ def _say_how_to_use(
     screen: Console, plan: FleetPlan, redis: str | None, store: str | None, dashboard: int | None
 ) -> None:
     """What to paste into another terminal; URLs that were given to us may hold a password and are not repeated."""
-    redis_url = "<the same as here>" if redis else plan.redis_url
-    store_url = "<the same as here>" if store else plan.store_url
+    ours = [("FASTFLOW_REDIS_URL", plan.redis_url, redis), ("FASTFLOW_STORE_URL", plan.store_url, store)]
+    told = [f"{name}={shlex.quote(url)}" for name, url, given in ours if not given]
+    withheld = " and ".join(name for name, _, given in ours if given)
     screen.print(f"The fleet of {plan.name} is up. In another terminal:\n", highlight=False)
     for line in (
-        f"  export FASTFLOW_REDIS_URL={redis_url} FASTFLOW_STORE_URL={store_url}",
+        *([f"  # {withheld} as given here"] if withheld else []),
+        *([f"  export {' '.join(told)}"] if told else []),
         f'  fastflow-ray submit "a small red circle moving left on a navy background" --model {plan.models[0]}',
         "  fastflow-ray serve    # the HTTP API, as the openai client speaks it",
     ):

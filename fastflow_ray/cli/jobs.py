@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -196,7 +197,11 @@ def _acknowledged(job: Job, as_json: bool, wait: bool) -> Job:
 def _wait_for(jobs: list[Job], as_json: bool) -> None:
     screen = console()
     screen.quiet = as_json
-    records = follow(jobs, screen)
+    try:
+        records = follow(jobs, screen)
+    except KeyboardInterrupt:
+        print("the jobs go on; `fastflow-ray watch` follows them, `fastflow-ray cancel ID` ends one", file=sys.stderr)
+        raise
     if as_json:
         for record in records:
             print_json(record_json(record))

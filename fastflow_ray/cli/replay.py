@@ -63,7 +63,7 @@ def replay(
         "path": str(output),
         "same_frames": _same(recipe, sha256 := frames_sha256(made.frames)),
         "frames_sha256": sha256,
-        "changed": recipe.changed(dict(engine.versions)),
+        "changed": recipe.changed(dict(engine.versions), engine.revision),
     }
     print_json(report) if json else print(_sentence(report))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,16 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 def test_the_system_refuses(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(FastFlowError, match=f"cannot write .*: ({reason})"), replacing(tmp_path / name) as sibling:
         sibling.write_text("x")
+
+
+def test_what_cannot_be_removed_does_not_hide_what_went_wrong(tmp_path: Path) -> None:
+    def fill_the_disk() -> None:
+        with replacing(tmp_path / "a.txt") as sibling:
+            sibling.mkdir()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FastFlowError, match=r"cannot write .*/a\.txt: No space left"):
+        fill_the_disk()
 
 
 def test_a_device_is_written_to_and_stays_a_device() -> None:

@@ -34,9 +34,9 @@ def record_of(fleet: Fleet, job_id: str) -> JobRecord:
     return record
 
 
-def watching(fleet: Fleet, *ids: str) -> subprocess.Popen[str]:
-    """`watch` in a process of its own, which can be listened to while it watches."""
-    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", "watch", *ids]
+def begun(fleet: Fleet, *words: str) -> subprocess.Popen[str]:
+    """A command in a process of its own, which can be listened to while it runs."""
+    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", *words]
     environment = {**os.environ, "FASTFLOW_REDIS_URL": fleet.redis_url, "FASTFLOW_STORE_URL": fleet.store_url}
     return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -338,7 +338,7 @@ def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_flee
     on_fleet("cancel", ended)
     running = on_fleet("submit", PROMPT).out.strip()
     claim = fleet.claim()
-    with watching(fleet) as watch:
+    with begun(fleet, "watch") as watch:
         assert watch.stdout is not None
         first = watch.stdout.readline()
         fleet.finish(claim)
@@ -372,9 +372,21 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
 
 def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
     job = closed_after(Client(fleet.redis_url)).submit(PROMPT)
-    with watching(fleet, job.id) as watch:
+    with begun(fleet, "watch", job.id) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == f"{job.id}  queued\n"
         watch.send_signal(signal.SIGINT)
         _, errors = watch.communicate(timeout=DEADLINE_S)
     assert (watch.returncode, errors) == (130, "no worker serves shapes now; its jobs wait until one comes\n")
+
+
+def test_ctrl_c_tells_who_waits_that_the_jobs_go_on(fleet: Fleet) -> None:
+    with begun(fleet, "submit", PROMPT, "--wait") as waiting:
+        assert waiting.stdout is not None
+        job_id = waiting.stdout.readline().strip()
+        assert waiting.stdout.readline() == f"{job_id}  queued\n"
+        waiting.send_signal(signal.SIGINT)
+        _, errors = waiting.communicate(timeout=DEADLINE_S)
+    assert waiting.returncode == 130
+    assert errors.splitlines()[-1].startswith("the jobs go on; ")
+    assert record_of(fleet, job_id).state is JobState.QUEUED

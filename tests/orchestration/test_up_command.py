@@ -130,8 +130,11 @@ def test_an_interrupted_start_leaves_nothing_behind(start: Start, tmp_path: Path
 
 @pytest.mark.timeout(400)
 def test_a_second_interrupt_does_not_wait_for_the_workers(start: Start, tmp_path: Path) -> None:
-    process = start([*UP, "--workers", "1", "--data", str(tmp_path / "data")])
+    store_url = (tmp_path / "store").as_uri()
+    process = start([*UP, "--workers", "1", "--data", str(tmp_path / "data"), "--store", store_url])
     wait_until_said("Ctrl-C ends the fleet", process, tmp_path)
+    assert re.search(r"# FASTFLOW_STORE_URL as given here\n  export FASTFLOW_REDIS_URL=\S+\n", said(tmp_path))
+    assert store_url not in said(tmp_path), "it may hold a password"
     family, folders = family_of(process.pid), folders_of(process.pid)
     (worker,) = (pid for pid in family if alive({pid}) == ["ray::GpuWorker"])
     os.kill(worker, signal.SIGSTOP)  # it will not leave by itself
