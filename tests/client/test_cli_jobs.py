@@ -22,6 +22,7 @@ from fastflow_ray.client import Client
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.worker_card import WorkerCard
 
 Command = Callable[..., Answer]
 NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
@@ -120,6 +121,7 @@ def test_submit_in_json_is_one_object_per_line(on_fleet: Command) -> None:
 
 @pytest.mark.parametrize("extra", [(), ("--json",)])
 def test_submit_can_wait_for_the_video(fleet: Fleet, on_fleet: Command, extra: tuple[str, ...]) -> None:
+    fleet.queue.sign_in(WorkerCard("worker-0", "cpu"), ttl_s=DEADLINE_S)  # or the job may be told to wait in vain
     worker = threading.Thread(target=fleet.work)
     worker.start()
     answer = on_fleet("submit", PROMPT, "--wait", *extra)
