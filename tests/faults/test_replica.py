@@ -18,7 +18,7 @@ from tcp_proxy import TcpProxy
 from waiting import wait_for
 
 from fastflow_ray.queue.connection import Connection
-from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.embedded import EmbeddedValkey, free_port
 
 LAG_S = 0.5  # how far the replica is behind when it is promoted
 
@@ -90,7 +90,9 @@ def cluster_url(own_server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch, tmp
     """The embedded server in cluster mode, with all slots."""
     options = EmbeddedValkey._options
     with monkeypatch.context() as patch:
-        patch.setattr(EmbeddedValkey, "_options", lambda self: [*options(self), "--cluster-enabled", "yes"])
+        # Without a number of its own the port to other nodes is 10,000 higher, where the kernel has its clients' ports.
+        clustered = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+        patch.setattr(EmbeddedValkey, "_options", lambda self: [*options(self), *clustered])
         with EmbeddedValkey(tmp_path / "cluster") as node, closing(Connection(node.url)) as connection:
             connection.ask(lambda client: client.execute_command("CLUSTER ADDSLOTS", *range(16_384)))
             wait_for(lambda: connection.ask(lambda client: client.cluster("INFO"))["cluster_state"] == "ok")
