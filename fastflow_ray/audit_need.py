@@ -22,7 +22,7 @@ def audits_lacking(known: TrajectoryTable, search: PromiseSearch | None, served:
     """For a generation that `served` a plan (None: all its steps were evaluated), of a fleet that `known` is known of;
     `search` is for what keeps the fidelity that it was promised, if it was."""
     if search is None:
-        return max(_young(known) - known.audits.audits, _owed(known, AUDIT_SHARE))
+        return _to_watch(known)
     if served is None:
         return max(_before_a_promise(known, search), _owed(known, AUDIT_SHARE))
     return max(_to_assure(known, search, served), _to_better(known, search))
@@ -38,6 +38,11 @@ def _owed(known: TrajectoryTable, share: float) -> float:
     return (share * known.evaluations - known.audit_evaluations) / known.steps
 
 
+def _to_watch(known: TrajectoryTable) -> float:
+    """Of a key in general, whichever plans it serves."""
+    return max(_young(known) - known.audits.audits, _owed(known, AUDIT_SHARE))
+
+
 def _before_a_promise(known: TrajectoryTable, search: PromiseSearch) -> float:
     """The full run is made anyway, so each audit costs little, once there is anything to walk; and a budget that is
     foretold to do is not given up."""
@@ -47,7 +52,7 @@ def _before_a_promise(known: TrajectoryTable, search: PromiseSearch) -> float:
 def _to_assure(known: TrajectoryTable, search: PromiseSearch, served: Offer) -> float:
     """A promise is watched as any plan is; before ranks can tell of it, its plan is heard twice as often as a key."""
     if search.promise.is_proven:
-        return max(_young(known) - known.audits.audits, _owed(known, AUDIT_SHARE))
+        return _to_watch(known)
     heard = search.promise.book.audited(served).audits
     return max(2 * _young(known) - heard, _owed(known, PROVING_SHARE))
 
