@@ -1,0 +1,44 @@
+"""How many audits a fleet lacks that promised a fidelity: those that assure the promise, and those that better it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from plan_books import known
+
+from fastflow_ray.audit_need import audits_lacking
+from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.candidates import CANDIDATES
+from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.promise import Promise
+from fastflow_ray.promise_search import PromiseSearch
+from fastflow_ray.sampling.grid import flow_sigmas
+
+STEPS, KEPT, BOLDER = 8, 4, 3
+RUNS = 31  # of which a young key's plans would be heard 1 + log2(32) = 6 times
+PROVEN = 39  # audits that assure 95 % by their ranks
+
+
+def lacking(audits: int, failed: int) -> float:
+    """After so many audits that kept 80 dB at four evaluations and failures at three; 20 dB are promised."""
+    table = copy.deepcopy(known(STEPS))
+    for budget, count, measured_db in ((KEPT, audits, 80.0), (BOLDER, failed, 1.0)):
+        for _ in range(count):
+            table.audits.note(CANDIDATES[0].name, boldness(STEPS, budget), measured_db)
+    table.runs, table.audit_evaluations = RUNS, 10_000  # no share of the work is left
+    promise = Promise(PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy()), 20.0, 0.95)
+    assert promise.kept is not None
+    assert promise.kept.plan.evaluations == KEPT
+    return audits_lacking(table, PromiseSearch(promise), promise.kept)
+
+
+@pytest.mark.parametrize("audits", [FEW, FEW + 4])
+def test_what_few_audits_assure_is_heard_twice_as_often_as_a_key(audits: int):
+    assert lacking(audits, failed=2) == 2 * 6 - audits
+
+
+@pytest.mark.parametrize(("failed", "more"), [(0, True), (2, False)])
+def test_what_could_keep_a_proven_promise_by_less_is_heard_as_often_as_a_young_key(failed: int, more: bool):
+    assert lacking(PROVEN, failed) == 6 if more else lacking(PROVEN, failed) < 1
