@@ -41,12 +41,15 @@ class Event:
 
 
 class History:
-    """One writer's file; safe to share between threads."""
+    """One writer's file; safe to share between threads. A second writer's calls would have the same numbers.
+
+    Raises FileExistsError where `who` writes already.
+    """
 
     def __init__(self, folder: Path, who: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.who = who
-        self._file = (folder / f"{who}.jsonl").open("ab", buffering=0)
+        self._file = (folder / f"{who}.jsonl").open("xb", buffering=0)
         self._numbers = itertools.count()
 
     def note(self, op: str, **facts: Any) -> None:

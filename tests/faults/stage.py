@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.store_url = self.store_url or (self.folder / "store").as_uri()
         self.rng = Random(self.seed)
+        self.users: Counter[str] = Counter()
         self.job_seeds = itertools.count(1)  # a job is told from another by its seed
         self.history = self.keep(History(self.histories, "test"))
         self.queue: JobQueue = self.keep(open_queue(self.redis_url, self.model, **self.limits))
@@ -65,9 +67,11 @@ class Stage:
         } | more)  # fmt: skip
 
     def recorded(self, who: str, url: str = "") -> JobQueue:
-        """The queue for one more user with a history of his own."""
+        """The queue for one more user with a history of his own, also where another had his name."""
+        self.users[who] += 1
+        name = who if self.users[who] == 1 else f"{who}-again-{self.users[who]}"
         queue = self.keep(open_queue(url or self.redis_url, self.model, **self.limits))
-        return RecordedQueue(queue, self.keep(History(self.histories, who)))  # type: ignore[return-value]
+        return RecordedQueue(queue, self.keep(History(self.histories, name)))  # type: ignore[return-value]
 
     def submit(self, jobs: int, prompt: str = "one colour", **more: Any) -> list[str]:
         """So many jobs with seeds of their own; their ids."""

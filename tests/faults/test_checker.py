@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from checker import FAULTS_STOP, SETTLED, Run, check
 from final_state import FinalState, Published
 from history import Event, History, read_histories
+from stage import Stage
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord, QueueDepth
@@ -221,3 +223,20 @@ def test_a_killed_writer_leaves_a_call_without_an_answer(tmp_path: Path) -> None
     ]
     assert events[1].facts == {"seed": 1, "error": "OSError", "message": "the cable is out"}
     assert (events[3].job, events[3].fence) == ("a", 3)
+
+
+def test_a_history_has_one_writer(tmp_path: Path) -> None:
+    with closing(History(tmp_path, "w")), pytest.raises(FileExistsError):
+        History(tmp_path, "w")
+
+
+def test_who_comes_back_is_judged_as_another(stage: Stage) -> None:
+    """The calls of both begin at number 0, and an answer belongs to the call of its own writer."""
+    stage.submit(2)
+    for _ in range(2):
+        queue = stage.recorded("hand")
+        claim = queue.claim("hand", 60.0)
+        assert claim
+        assert queue.complete(claim, {"fence": 0})
+    stage.settle(timeout_s=30)
+    assert stage.judge() == []
