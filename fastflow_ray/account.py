@@ -46,5 +46,6 @@ def account_of(made: Generation) -> dict[str, Any]:
         "snapshot": trace.snapshot,
         "expected_fidelity_db": None if trace.expected_db == math.inf else trace.expected_db,
         "economies": list(made.economies),
+        "remarks": list(made.remarks),
         "frames_sha256": frames_sha256(made.frames),
     }

@@ -160,6 +160,7 @@ def _summary(report: Mapping[str, Any], policy: Path | None, audit: bool | None)
         f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations{_for_the_audit(report['audit'])}",
         "seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["phase_s"].items()),
     ]
+    lines += [f"note: {remark}" for remark in report["remarks"]]
     if report["calibration"]:
         lines.append(_why_in_full(report, policy, audit))
     return "\n".join(lines)

@@ -68,6 +68,7 @@ def job_line(record: JobRecord) -> str:
         words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
     if now.seconds is not None:
         words.append(_time(record) if record.state in TERMINAL else f"ETA {_time(record)}")
+    words += [f"note: {remark}" for remark in (record.result or {}).get("remarks", ())]
     if quiet := silence(record):
         words.append(quiet)
     if record.error:
@@ -125,6 +126,8 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
         psnr_db, cost = audit["psnr_db"], f", for {audit['nfe']} evaluations more" if audit.get("nfe") else ""
         kept = "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
         yield "audit", kept + cost
+    for remark in result.get("remarks", ()):
+        yield "note", remark
     if snapshot := result.get("snapshot"):
         yield "learnt", f"by snapshot {snapshot}"
     if "seed" in result:

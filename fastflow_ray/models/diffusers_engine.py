@@ -26,6 +26,7 @@ from fastflow_ray.models.device import free_memory, is_lost, ran_out_of_memory
 from fastflow_ray.models.economy import Economy
 from fastflow_ray.models.engine import Generation, GenerationSpec, OnStep, StepReport
 from fastflow_ray.models.phase_clock import PhaseClock
+from fastflow_ray.models.remarks import remarks_on
 from fastflow_ray.models.scheduler import flow_euler
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class DiffusersEngine:
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
-        return Generation(frames, run.trace, clock.stop(), run.trial, self._economy.measures)
+        remarks = remarks_on(spec, getattr(self._pipe, "tokenizer", None), self.card.max_sequence_length)
+        return Generation(frames, run.trace, clock.stop(), run.trial, self._economy.measures, remarks)
 
     def _failure(self, spec: GenerationSpec, reason: str) -> FastFlowError:
         if is_lost(self._device):

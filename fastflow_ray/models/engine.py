@@ -70,6 +70,7 @@ class Generation:
     phase_s: dict[str, float]  # seconds per phase: text_encode, sample, decode
     trial: Trial | None = None  # to be held by whoever wants to know what the plan cost in fidelity
     economies: tuple[str, ...] = ()  # of a frugal one: "offload", "tiling"
+    remarks: tuple[str, ...] = ()  # what the spec asks for and the model passes over
 
 
 OnStep = Callable[[StepReport], None]  # may raise to stop the generation at this step

@@ -132,6 +132,7 @@ class Outcome(_Value):
     snapshot: str | None = None  # short name of the statistics that the plan came from
     expected_fidelity_db: float | None = None  # foreseen PSNR; None: not known, or nothing was skipped
     economies: tuple[Literal["offload", "tiling"], ...] = ()  # what saved memory; tiles move the frames a little
+    remarks: tuple[str, ...] = ()  # what was asked for and the model passed over, a sentence each
     frames_sha256: Sha256 | None = None  # of the decoded frames: float32, little-endian, (frames, height, width, 3)
     phase_s: dict[str, float]  # seconds per phase: load, text_encode, sample, decode, encode
     audit: Audit | None = None

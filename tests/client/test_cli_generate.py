@@ -114,6 +114,13 @@ def test_a_video_whose_lessons_are_lost_is_said_to_be_there(generate: Command, t
     assert f"{tmp_path}/o.mp4 was made, but what it taught is lost: cannot write /proc/p.json" in answer.err
 
 
+def test_what_the_model_passed_over_is_told(generate: Command, tmp_path: Path) -> None:
+    words = ("-o", tmp_path / "o.mp4", "--acceleration", "off", "--guidance", 1, "--negative-prompt", "blurred")
+    note = "the negative prompt has no effect at guidance 1; it needs guidance above 1"
+    assert generate(*words).out.splitlines()[-1] == f"note: {note}"
+    assert json.loads(generate(*words, "--json").out)["remarks"] == [note]
+
+
 def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path: Path) -> None:
     policy, words = tmp_path / "policy.json", ("--acceleration", "fastflow", "--audit")
     first = generate("-o", tmp_path / "1.mp4", "--policy", policy, *words)

@@ -97,6 +97,12 @@ def test_a_card_tells_what_skipping_did() -> None:
         assert fact in card
 
 
+def test_a_card_and_a_line_tell_what_the_model_passed_over() -> None:
+    said = replace(DONE, result=MANIFEST | {"remarks": ["only the first 32 tokens were read"]})
+    assert "note  only the first 32 tokens were read" in printed(job_card(said))
+    assert job_line(said).endswith("in 3:07  note: only the first 32 tokens were read")
+
+
 def test_the_account_tells_what_was_foreseen_and_what_was_measured() -> None:
     done = {"made": 19, "added": 0}
     assert account_line({"steps": 50, "evaluations": done}) == "19 of 50 steps evaluated (2.6×)"
