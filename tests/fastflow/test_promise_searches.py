@@ -8,13 +8,18 @@ from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.promise import Promise
+from fastflow_ray.promise_ladder import PromiseLadder
 from fastflow_ray.promise_search import PromiseSearch
 
 HELD, FAILED = [75.0] * 3, [10.0] * 3
 
 
+def promise(audits: dict[tuple[str, int], list[float]], fidelity_db: float = 40.0) -> Promise:
+    return Promise(book(30, table=audited(30, audits)), fidelity_db, 0.95)
+
+
 def search(audits: dict[tuple[str, int], list[float]], fidelity_db: float = 40.0) -> PromiseSearch:
-    return PromiseSearch(Promise(book(30, table=audited(30, audits)), fidelity_db, 0.95))
+    return PromiseSearch(promise(audits, fidelity_db))
 
 
 def walked(audits: dict[tuple[str, int], list[float]]) -> list[tuple[str, int]]:
@@ -86,7 +91,8 @@ def test_whoever_never_fails_is_tried_on_rather_than_who_keeps_more_on_average()
 
 def test_who_speaks_for_a_rung_is_foretold_to_keep_it_and_was_heard_most():
     may_be_better = {(FIRST.name, 8): [60.0] * FEW, ("line", 8): [95.0] * 3}
-    assert [search(may_be_better, db).best(boldness(30, 8)).name for db in (30.0, 55.0)] == [FIRST.name, "line"]
+    ladders = [PromiseLadder(promise(may_be_better, db)) for db in (30.0, 55.0)]
+    assert [ladder.leader(boldness(30, 8)).name for ladder in ladders] == [FIRST.name, "line"]
 
 
 def test_a_rung_that_is_too_bold_for_one_is_not_given_up_before_it_is_for_whoever_could_be_as_good():
