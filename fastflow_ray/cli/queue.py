@@ -149,6 +149,8 @@ def _line(event: Event) -> str:
     words = [at, event.job_id, str(event.state)]
     if event.attempt:
         words.append(f"attempt {event.attempt} by {event.worker}")
+    if event.why not in ("", event.state):
+        words.append(event.why)
     return "  ".join(words)
 
 

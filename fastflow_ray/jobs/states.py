@@ -18,6 +18,8 @@ class JobState(StrEnum):
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.DEAD, JobState.CANCELLED})
 
+BLAMED = frozenset({JobState.DELAYED, JobState.DEAD, JobState.CANCELLED})  # its record says what went wrong, if any
+
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.DEAD, JobState.CANCELLED}),  # dead: past its deadline
     JobState.DELAYED: frozenset({JobState.QUEUED, JobState.DEAD, JobState.CANCELLED}),

@@ -19,6 +19,7 @@ class Event:
     state: JobState
     attempt: int
     worker: str  # who has it, or had it last
+    why: str = ""  # what went wrong, as an error's code; for a job that came back `worker_lost` or `released`
 
     @property
     def at_s(self) -> float:

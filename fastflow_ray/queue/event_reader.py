@@ -45,7 +45,8 @@ class EventReader:
         self._known = {job_id: seen for job_id, seen in self._known.items() if job_id in records}
         for job_id, record in records.items():
             if self._known.get(job_id) != (record.state, record.attempts):
-                yield Event(self._last, job_id, record.state, record.attempts, record.worker or "")
+                why = (record.error or {}).get("code", "")
+                yield Event(self._last, job_id, record.state, record.attempts, record.worker or "", why)
 
     def _records(self) -> dict[str, JobRecord]:
         while True:

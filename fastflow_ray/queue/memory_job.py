@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastflow_ray.jobs.lane import Lane
-from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.jobs.states import BLAMED, TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, JobRecord, Progress
 from fastflow_ray.queue.submission import Submission
 
@@ -68,7 +68,7 @@ class MemoryJob:
     def record(self, now_s: float) -> JobRecord:
         """As `RedisQueue` shows it."""
         runs, left_s = self.state is JobState.RUNNING, self.until_s - now_s
-        failed = self.state in (JobState.DELAYED, JobState.DEAD, JobState.CANCELLED)
+        failed = self.state in BLAMED
         return JobRecord(
             self.new.job_id, self.state, self.new.payload, self.tenant, self.attempts, self.crashes,
             self.created_s, self.claimed_s, self.finished_s, self.until_s if self.state in TERMINAL else None,

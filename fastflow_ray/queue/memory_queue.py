@@ -131,7 +131,7 @@ class MemoryQueue:
             else:
                 job.attempts -= 1
                 self._state.turns.repay(job.lane, job.tenant, job.paid)
-                self._state.make_ready(job)
+                self._state.make_ready(job, "released")
             return True
 
     def cancel(self, job_id: str) -> JobState | None:
@@ -162,10 +162,10 @@ class MemoryQueue:
             if job.end_code:
                 return self._state.end(job, job.end_code)
             if job.cancel_requested:
-                return self._state.look_once(job, "cancelled")
+                return self._state.look_once(job, "cancelled", "worker_lost")
             if job.crashes >= self._limits.max_crashes:
-                return self._state.look_once(job, "worker_lost")
-            return self._state.make_ready(job)
+                return self._state.look_once(job, "worker_lost", "worker_lost")
+            return self._state.make_ready(job, "worker_lost")
 
     def get(self, job_id: str) -> JobRecord | None:
         """The job as it is now."""

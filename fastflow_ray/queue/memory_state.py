@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from threading import Condition
 
 from fastflow_ray.jobs.lane import Lane
-from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.jobs.states import BLAMED, TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, Progress
 from fastflow_ray.queue.event import KEPT, Event
 from fastflow_ray.queue.limits import QueueLimits
@@ -119,18 +119,20 @@ class MemoryState:
         attempt_s = self.clock() - (job.claimed_s or 0.0)
         self.attempt_s = attempt_s if self.attempt_s is None else self.attempt_s + (attempt_s - self.attempt_s) / 8
 
-    def move(self, job: MemoryJob, state: JobState, until_s: float) -> JobState:
-        """Every transition goes through here."""
+    def move(self, job: MemoryJob, state: JobState, until_s: float, why: str = "") -> JobState:
+        """Every transition goes through here; `why` the job came back, if it did."""
         job.state, job.until_s = state, until_s
         self._last_event += 1
         event_id = f"{int(self.clock() * 1000)}-{self._last_event}"
-        self.events.append(Event(event_id, job.new.job_id, state, job.attempts, job.worker or ""))
+        if job.error and state in BLAMED:
+            why = job.error["code"]
+        self.events.append(Event(event_id, job.new.job_id, state, job.attempts, job.worker or "", why))
         return state
 
-    def make_ready(self, job: MemoryJob) -> JobState:
+    def make_ready(self, job: MemoryJob, why: str = "") -> JobState:
         """Queue it, and wake who waits."""
         self.changed.notify_all()
-        return self.move(job, JobState.QUEUED, self.clock())
+        return self.move(job, JobState.QUEUED, self.clock(), why)
 
     def finish(self, job: MemoryJob, state: JobState) -> JobState:
         """End it; its record stays for a while."""
@@ -148,11 +150,11 @@ class MemoryState:
         job.error = {"code": code, "message": words[code]}
         return self.finish(job, JobState.CANCELLED if code == "cancelled" else JobState.DEAD)
 
-    def look_once(self, job: MemoryJob, code: str) -> JobState:
+    def look_once(self, job: MemoryJob, code: str, why: str = "") -> JobState:
         """Have somebody look for its result before it ends so: one of its workers may have published."""
         job.look_only, job.deadline_s = code, math.inf
         if job.state is not JobState.QUEUED:
-            return self.make_ready(job)
+            return self.make_ready(job, why)
         self.changed.notify_all()
         return job.state
 

@@ -100,4 +100,5 @@ def _event(entry: tuple[str, dict[str, str]]) -> Event | None:
     if told.get("state") not in set(JobState):
         return None
     attempt = whole_number(told.get("attempt"))
-    return Event(event_id, told.get("job", ""), JobState(told["state"]), attempt, told.get("worker", ""))
+    job, worker, why = (told.get(name, "") for name in ("job", "worker", "why"))
+    return Event(event_id, job, JobState(told["state"]), attempt, worker, why)

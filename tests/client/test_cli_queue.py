@@ -127,7 +127,7 @@ def test_events_are_told_a_line_each(fleet: Fleet, on_fleet: Command) -> None:
     assert [line.split("  ")[1:] for line in lines] == [
         [job_id, "queued"],
         [job_id, "running", "attempt 1 by worker-0"],
-        [job_id, "dead", "attempt 1 by worker-0"],
+        [job_id, "dead", "attempt 1 by worker-0", "oom"],
     ]
     assert json.loads(on_fleet("events", "--json", "--limit", 1).out)["state"] == "dead"
 

@@ -12,7 +12,7 @@ from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import event_reader, memory_desk, redis_desk
-from fastflow_ray.queue.contract import JobQueue, JobRecord
+from fastflow_ray.queue.contract import Claim, JobQueue, JobRecord
 from fastflow_ray.queue.event import BEGINNING
 from fastflow_ray.queue.event_reader import EventReader
 from fastflow_ray.queue.keys import QueueKeys
@@ -107,6 +107,40 @@ def test_events_tell_every_transition_in_order(stage) -> None:
     assert desk.events(events[0].event_id, limit=1) == events[1:2]
     assert desk.events(events[2].event_id) == []
     assert desk.events("1-1") is None
+
+
+def test_events_tell_why_a_job_came_back_or_failed(stage) -> None:
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    job_id = queue.submit(JOB).job_id
+
+    def claimed() -> Claim:
+        claim = queue.claim("w", LEASE_S)
+        assert claim is not None
+        return claim
+
+    assert queue.release(claimed())
+    assert queue.fail(claimed(), "storage", "no room", retryable=True) is JobState.DELAYED
+    stage.elapse(LEASE_S)
+    claimed()
+    stage.elapse(LEASE_S + 1)
+    assert [queue.requeue(seen) for seen in queue.expired()] == [JobState.QUEUED]
+    assert queue.fail(claimed(), "oom", "no", retryable=False) is JobState.DEAD
+    queue.redrive(job_id)
+    queue.cancel(job_id)
+    assert [(str(event.state), event.why) for event in desk.events() or [] if event.state is not JobState.RUNNING] == [
+        ("queued", ""), ("queued", "released"), ("delayed", "storage"), ("queued", ""), ("queued", "worker_lost"),
+        ("dead", "oom"), ("queued", ""), ("cancelled", "cancelled"),
+    ]  # fmt: skip
+
+
+def test_who_missed_an_event_is_told_why_all_the_same(stage, monkeypatch) -> None:
+    monkeypatch.setattr(redis_desk, "KEPT", 3)
+    monkeypatch.setattr(memory_desk, "KEPT", 3)
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    reader = EventReader(queue, desk)
+    assert states(reader) == []
+    bury(queue, 2)
+    assert [(event.state, event.why) for event in reader.read()] == 2 * [(JobState.DEAD, "oom")]
 
 
 def states(reader: EventReader) -> list[tuple[str, JobState]]:

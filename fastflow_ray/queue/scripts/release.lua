@@ -17,7 +17,7 @@ if cancel_requested(id) and not end_of(id) then
 else
   local lane, tenant = seat_of(id)
   set(id, 'attempts', integer(math.max(count(id, 'attempts') - 1, 0)))
-  make_ready(id)
+  make_ready(id, 'released')
   repay(lane, tenant, tonumber(field(id, 'paid') or '') or 0)
 end
 return 1

@@ -17,10 +17,10 @@ local end_as = end_of(id)
 if end_as then
   end_as(id, ttl_ms)
 elseif cancel_requested(id) then
-  look_once(id, 'cancelled')
+  look_once(id, 'cancelled', 'worker_lost')
 elseif crashes >= tonumber(max_crashes) then
-  look_once(id, 'worker_lost')
+  look_once(id, 'worker_lost', 'worker_lost')
 else
-  make_ready(id)
+  make_ready(id, 'worker_lost')
 end
 return field(id, 'state')

@@ -15,21 +15,21 @@ local function line_up(id)
   redis.call('LTRIM', wake, 0, TOKENS - 1)
 end
 
-local function make_ready(id)
-  await(id, 'queued', now_ms)
+local function make_ready(id, why)
+  await(id, 'queued', now_ms, why)
   line_up(id)
 end
 
 -- A worker that died may have published before. So the reaper ends no job unseen: whoever claims it
 -- next only looks for its result, and if there is none, or he dies as well, the job ends as it would have.
-local function look_once(id, code)
+local function look_once(id, code, why)
   set(id, 'look_only', code, 'deadline_ms', 0)
   redis.call('ZREM', deadlines, id)
   if stands_in(id, 'queued') then
     leave_line(id)
     line_up(id)
   else
-    make_ready(id)
+    make_ready(id, why)
   end
 end
 

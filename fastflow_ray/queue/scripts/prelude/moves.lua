@@ -27,18 +27,22 @@ local function leave_all_places(id)
   for _, place in ipairs({succeeded, dead, cancelled, deadlines, looks}) do redis.call('ZREM', place, id) end
 end
 
--- Every transition goes through here, which is why an id stands in exactly one place.
-local function move(id, state, score)
+-- States that a job comes into because something went wrong; its record says what.
+local BLAMED = {delayed = true, dead = true, cancelled = true}
+
+-- Every transition goes through here, which is why an id stands in exactly one place. `why` it came back, if it did.
+local function move(id, state, score, why)
   leave_all_places(id)
   redis.call('ZADD', places[state], integer(score), id)
   set(id, 'state', state)
   redis.call('XADD', ev, 'MAXLEN', '~', EVENTS, '*', 'job', id, 'state', state,
-    'attempt', integer(count(id, 'attempts')), 'worker', field(id, 'worker') or '')
+    'attempt', integer(count(id, 'attempts')), 'worker', field(id, 'worker') or '',
+    'why', why or BLAMED[state] and field(id, 'error_code') or '')
 end
 
-local function await(id, state, score)
+local function await(id, state, score, why)
   local _, tenant = seat_of(id)
-  move(id, state, score)
+  move(id, state, score, why)
   add(waiting, tenant, 1)
   if count(id, 'deadline_ms') > 0 then redis.call('ZADD', deadlines, integer(count(id, 'deadline_ms')), id) end
 end
