@@ -14,21 +14,19 @@ trajectories went together, how far predictions missed and how deviations grew.
 
     sampling/  walks, predicts, measures errors;  asks a `SkipPolicy`, or obeys a `Plan`;  knows no bandit
     bandit/    keeps what was seen, chooses arms and paths of least error;                 knows no tensor
-    here       `BanditPolicy` is the one in terms of the other, as `PlanPolicy` is for plans, and `FastFlow` remembers
-               across generations
+    here       `FastFlow` remembers across generations, and gives each of them a `BanditPolicy` or a `PlanPolicy`,
+               which are the one in terms of the other
 
 Source: FastFlow, arXiv 2602.11105.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
 from fastflow_ray.bandit.arm_table import ArmTable
@@ -36,7 +34,7 @@ from fastflow_ray.bandit.policy_key import PolicyKey, nearest
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import Presence
-from fastflow_ray.bandit.ucb import pull
+from fastflow_ray.bandit_policy import BanditPolicy
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
 from fastflow_ray.plan_policy import PlanPolicy
@@ -58,47 +56,6 @@ if TYPE_CHECKING:
 
 ARMS = (0, 2, 4, 6)  # steps skipped, as published
 GAMMA = 2.0  # as published
-
-
-class BanditPolicy:
-    """One generation's `SkipPolicy`: decides from the table of what is known, and writes what it learns into it.
-
-    Where no scale is known yet the generation is a calibration: every step is evaluated, and the one-step errors,
-    which are pulls of arm 0 like any other, give mu = max_t MSE_t / N.
-    """
-
-    def __init__(self, known: ArmTable, learnt: ArmTable, gamma: float, begun: ArmTable | None = None) -> None:
-        """`begun` is what an interrupted generation decided from; else it is what is known now."""
-        self._known = begun or copy.deepcopy(known)
-        self._tables = (known, learnt)
-        self._gamma = gamma
-        self._scale = None if self._known.scale_runs else np.zeros(known.steps)
-
-    def choose(self, step: int, longest: int) -> int:
-        """The arm of largest upper confidence bound among those of at most `longest` steps."""
-        if self._scale is not None:
-            return 0
-        admissible = sum(arm <= longest for arm in self._known.arms)
-        values, pulls = self._known.value[step, :admissible], self._known.pulls[step, :admissible]
-        return self._known.arms[pull(values, pulls, self._gamma)]
-
-    def observe(self, step: int, skipped: int, error: float) -> None:
-        """Credit the arm pulled at `step`."""
-        for table in self._tables:
-            table.update(step, skipped, error)
-        if self._scale is not None:
-            self._scale[step] = error
-
-    def state(self) -> dict[str, Any]:
-        """As `models.attachment.Decider`: what it decides from does not change on the way."""
-        return {"table": self._known.to_dict()}
-
-    def finish(self) -> None:
-        """Count the generation; only a calibration that reached its end sets the scale."""
-        for table in self._tables:
-            table.runs += 1
-            if self._scale is not None:
-                table.calibrate(self._scale)
 
 
 class FastFlow:
