@@ -28,7 +28,9 @@ LOOK_S = 1.0
 ModelNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--model", help="A name of the catalogue; several times, and they share the workers. Default: shapes."
+        "--model",
+        metavar="NAME",
+        help="A name of the catalogue; several times, and they share the workers. Default: shapes.",
     ),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="This many, whatever there is to do. Default: 1.")]

@@ -22,6 +22,7 @@ from fastflow_ray.bench.promise.command import bench_fidelity
 from fastflow_ray.bench.regret.command import bench_regret
 from fastflow_ray.cli import generate, jobs, policy, queue, replay, watch
 from fastflow_ray.cli.plugins import Commands
+from fastflow_ray.cli.program import Program
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import in_our_words
 from fastflow_ray.queue.benchmark.command import bench_queue
@@ -34,7 +35,7 @@ EXTRA_OF = {
 }
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+app = Program(cls=Commands)
 app.command()(jobs.submit)
 app.command()(watch.watch)
 app.command()(jobs.status)

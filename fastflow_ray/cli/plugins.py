@@ -10,14 +10,15 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_command
+
+from fastflow_ray.cli.program import Group, Program
 
 GROUP = "fastflow_ray.commands"  # name → "module:function", with the function's parameters as typer reads them
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Our own commands, in the order of their declaration, then the plugins by name."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -40,7 +41,7 @@ class Plugin(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the command, then let it read its own arguments. Raises ModuleNotFoundError if an extra is missing."""
-        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone = Program()
         alone.command(self._plugin.name)(self._plugin.load())
         return get_command(alone).make_context(info_name, args, parent, **extra)
 

@@ -16,6 +16,7 @@ from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.output import console
 from fastflow_ray.cli.policy_file import read_statistics
+from fastflow_ray.cli.program import Program
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fastflow_ray.bandit.statistics import Statistics
     from fastflow_ray.bandit.trajectory import TrajectoryTable
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app = Program()
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Read what `generate --policy` keeps, not the fleet's.")

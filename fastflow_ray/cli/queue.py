@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fastflow_ray.cli.options import AsJson, RedisUrl
 from fastflow_ray.cli.output import console, print_json
+from fastflow_ray.cli.program import Program
 from fastflow_ray.client import POLL_S
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue import open_queue
@@ -29,7 +30,7 @@ MaxRunning = Annotated[int | None, typer.Option(help="So many of its jobs at a t
 MaxQueued = Annotated[int | None, typer.Option(help="So many of its jobs may wait. Default: no limit.")]
 Reason = Annotated[str, typer.Argument(help="Shown to all whose jobs wait.")]
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Operate a queue.")
+app = Program(help="Operate a queue.")
 
 
 @contextmanager

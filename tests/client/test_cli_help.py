@@ -1,0 +1,52 @@
+"""What `--help` shows of an option: what it takes, in whole words, on a narrow terminal too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scripted_fleet import Answer
+
+from fastflow_ray.acceleration import Acceleration, Preset
+from fastflow_ray.jobs.lane import Lane
+from fastflow_ray.jobs.states import JobState
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture(params=[80, 120])
+def help_of(command: Command, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The help of a command, on a terminal of so many columns."""
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    return lambda words: command(*words.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        ("", "--help"), ("queue", "--help"), ("policy show", "--json"), ("queue purge", "--yes"), ("submit", "--wait"),
+        ("generate", "--audit --no-audit"), ("bench", "--all"), ("up", "--help"),
+    ],
+)  # fmt: skip
+def test_a_flag_takes_nothing(help_of: Callable[[str], str], words: str, flag: str) -> None:
+    told = [line.split() for line in help_of(words).splitlines()]
+    (line,) = [line for line in told if line[1 : 1 + len(flag.split())] == flag.split()]
+    assert line[1 + len(flag.split())][0].isupper(), "its sentence follows at once"
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [("generate", Acceleration), ("generate", Preset), ("submit", Lane), ("list", JobState)],
+    ids=str,
+)
+def test_no_choice_is_broken(
+    help_of: Callable[[str], str], words: str, choices: type[Acceleration | Preset | Lane | JobState]
+) -> None:
+    told = help_of(words).replace("<", " ").replace(">", " ").split()
+    assert set(map(str, choices)) <= set(told)
+
+
+def test_other_options_tell_what_they_take(help_of: Callable[[str], str]) -> None:
+    told = help_of("submit")
+    for option, taken in (("--steps", "<int>"), ("--guidance", "<float>"), ("--speedup", "X"), ("--redis", "URL")):
+        assert [option, taken] in [line.split()[1:3] for line in told.splitlines()]
