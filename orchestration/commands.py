@@ -15,6 +15,7 @@ from rich.status import Status
 from rich.text import Text
 
 from fastflow_ray.cli.output import announced, log_to
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
 from fastflow_ray.models.catalogue import models_to_serve
 from fastflow_ray.settings import Settings
@@ -56,7 +57,7 @@ def up(
 
     Killed without warning, all of it ends by itself; the last two helpers of Ray do so within about a minute.
     """
-    screen, limits = Console(), _limits(workers, floor, ceiling)
+    screen, limits = console(), _limits(workers, floor, ceiling)
     log_to(screen)
     settings = Settings.from_environment().model_dump(include=SETTINGS)
     local = LocalFleet(data, limits, models_to_serve(model), redis, store, dashboard, **settings)

@@ -21,6 +21,7 @@ from fastflow_ray.cli.output import announced
 from fastflow_ray.cli.policy_plot import draw
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import POLL_S, Client, Job
+from fastflow_ray.display.console import console
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.contact_sheet import contact_sheet
 from fastflow_ray.media.video import read_video
@@ -53,7 +54,7 @@ DashboardPort = Annotated[int | None, typer.Option("--dashboard", min=1024, help
 
 def demo(out: Out = Path("out/demo"), workers: Workers = 2, dashboard: DashboardPort = None) -> None:
     """Raise a local fleet, let it make eight videos, and show what came of it. Takes about a minute."""
-    screen = Console()
+    screen = console()
     out.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
     with (

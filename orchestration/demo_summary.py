@@ -19,16 +19,20 @@ Manifest = dict[str, Any]
 
 
 def summary_table(records: Sequence[JobRecord]) -> Table:
-    """One row per video: network evaluations, seconds per phase, and the audit where there was one."""
+    """One row per video: network evaluations, seconds per phase, and the audit where there was one.
+
+    On a narrow terminal prompts give way, never a number.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("video", max_width=13, no_wrap=True, overflow="ellipsis")
+    table.add_column("video")
     for heading in ("plan", "made", "skip", "fewer", *PHASES.values(), "PSNR"):
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records:
+        prompt = Text(prompt_of(record), no_wrap=True, overflow="ellipsis")
         if record.result:
-            table.add_row(prompt_of(record), *_numbers(record.result))
+            table.add_row(prompt, *_numbers(record.result))
         else:
-            table.add_row(prompt_of(record), Text(str(record.state), "red"))
+            table.add_row(prompt, Text(str(record.state), "red"))
     return table
 
 

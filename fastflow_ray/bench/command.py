@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fastflow_ray.bench.facts import facts, stamp
 from fastflow_ray.bench.regime import GUIDANCES, SHIFTS, STEPS, Regime, regimes
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def bench(
         learning=_whole("learn", learn, 0),
         out=out,
     )
-    for comparison in _carried_out(order, Console(stderr=True)):
-        _show(comparison, Console(file=sys.stdout))
+    for comparison in _carried_out(order, console(stderr=True)):
+        _show(comparison, console())
 
 
 def _carried_out(order: Order, screen: Console) -> list[Comparison]:

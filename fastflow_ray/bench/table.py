@@ -25,7 +25,8 @@ class Grid:
 
     def to_rich(self) -> Table:
         """For a terminal; our rows stand out."""
-        table = Table(title=Text(self.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        title = Text(self.title, "bold")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, min_width=title.cell_len)
         for place, name in enumerate(self.header):
             table.add_column(name, justify="right" if place else "left", no_wrap=True)
         for row in self.rows:

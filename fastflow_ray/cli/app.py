@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.text import Text
 
 from fastflow_ray import __version__
@@ -23,6 +22,7 @@ from fastflow_ray.bench.regret.command import bench_regret
 from fastflow_ray.cli import generate, jobs, policy, queue, replay, watch
 from fastflow_ray.cli.plugins import Commands
 from fastflow_ray.cli.program import Program
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import in_our_words
 from fastflow_ray.queue.benchmark.command import bench_queue
@@ -96,7 +96,7 @@ def _tell(code: str, message: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": {"code": code, "message": line}}), file=sys.stderr)
     else:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), (line, "red")), soft_wrap=True)
+        console(stderr=True).print(Text.assemble(("error: ", "bold red"), (line, "red")), soft_wrap=True)
 
 
 def _remedy(missing: ModuleNotFoundError) -> str:

@@ -18,6 +18,7 @@ from fastflow_ray.cli.local_run import loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
+from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import account_line
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import parse_job
@@ -71,7 +72,7 @@ def generate(
     """Make one video here and now, in this process, and tell what was evaluated and what was skipped."""
     job = parse_job({name: value for name, value in job_fields(ctx.params).items() if name != "model"})
     _check_before_work(job, model, output, policy)
-    report = _make(job, model, output, policy, Console(stderr=True, quiet=json))
+    report = _make(job, model, output, policy, console(stderr=True, quiet=json))
     if json:
         print_json(report)
     else:

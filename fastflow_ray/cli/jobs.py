@@ -13,9 +13,10 @@ import typer
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.options import connect, job_fields
-from fastflow_ray.cli.output import console, print_json, record_json
+from fastflow_ray.cli.output import print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
+from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import job_card, job_line, jobs_table
 from fastflow_ray.display.workers import rests, workers_table
 from fastflow_ray.jobs.lane import Lane

@@ -1,10 +1,9 @@
-"""Where commands print, and records as the JSON they print under `--json`."""
+"""What commands say while they work, and records as the JSON they print under `--json`."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +15,6 @@ from rich.status import Status
 from fastflow_ray.queue.contract import JobRecord
 
 
-def console() -> Console:
-    """Standard output as it is at this moment."""
-    return Console(file=sys.stdout)
-
-
 def announced(screen: Console, words: str) -> Status:
     """A spinner beside the words; without a terminal they are a line, for a minute of silence looks like a fault."""
     if not screen.is_terminal:
@@ -29,10 +23,12 @@ def announced(screen: Console, words: str) -> Status:
 
 
 def log_to(screen: Console) -> None:
-    """Warnings of our own code go to the screen as lines above whatever moves there."""
-    lines = RichHandler(
-        console=screen, show_time=False, show_level=False, show_path=False, highlighter=NullHighlighter()
-    )
+    """Warnings of our own code go to the screen as lines above whatever moves there; without a terminal none moves."""
+    lines: logging.Handler = logging.StreamHandler(screen.file)
+    if screen.is_terminal:
+        lines = RichHandler(
+            console=screen, show_time=False, show_level=False, show_path=False, highlighter=NullHighlighter()
+        )
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[lines])
 
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
-from fastflow_ray.cli.output import console
 from fastflow_ray.cli.policy_file import read_statistics
 from fastflow_ray.cli.program import Program
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
@@ -53,7 +52,7 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
         from fastflow_ray.cli.policy_plot import draw
 
         draw(statistics, plot)
-        Console(stderr=True).print(f"drawn into {plot}", highlight=False, soft_wrap=True)
+        console(stderr=True).print(f"drawn into {plot}", highlight=False, soft_wrap=True)
     if json:
         print(statistics.to_json())
     elif not statistics:

@@ -13,9 +13,10 @@ import typer
 from rich.table import Table
 
 from fastflow_ray.cli.options import AsJson, RedisUrl
-from fastflow_ray.cli.output import console, print_json
+from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.program import Program
 from fastflow_ray.client import POLL_S
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.desk import QueueDesk

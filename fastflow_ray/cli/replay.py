@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
@@ -15,6 +14,7 @@ from fastflow_ray.cli.local_run import loaded, save_video
 from fastflow_ray.cli.options import connect
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.client import succeeded
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import TERMINAL
 from fastflow_ray.recipe import Recipe
@@ -49,7 +49,7 @@ def replay(
     check_destination(output, ".mp4")
     recipe = _recipe(source, redis, store, api)
     spec = recipe.spec()
-    screen = Console(stderr=True, quiet=json)
+    screen = console(stderr=True, quiet=json)
     engine = loaded(model or recipe.model, screen)
     if not any_revision:
         _check_revision(recipe, engine)

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.live import Live
 
 from fastflow_ray.cli.options import ApiUrl, RedisUrl, StoreUrl, connect
-from fastflow_ray.cli.output import console
 from fastflow_ray.client import POLL_S, Client, Job
 from fastflow_ray.display.advance import advance
+from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import job_line, jobs_table
 from fastflow_ray.display.words import model_of
 from fastflow_ray.jobs.states import TERMINAL, JobState

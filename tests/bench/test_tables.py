@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
+import pytest
 from made_up import REGIME, measured, on_prompts
+from rich.console import Console
 
 from fastflow_ray.bench.comparison import Comparison, compared
 from fastflow_ray.bench.plot import draw, spread
-from fastflow_ray.bench.table import at_equal_work, every_point, remarks
+from fastflow_ray.bench.table import Grid, at_equal_work, every_point, remarks
 
 
 def comparison() -> Comparison:
@@ -47,6 +50,15 @@ def test_every_row_has_every_column() -> None:
         assert {len(row) for row in grid.rows} == {len(grid.header)}
         assert grid.to_rich().row_count == len(grid.rows)
         assert len({line.count("|") for line in grid.to_markdown().splitlines()[2:]}) == 1
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(200, 1), (20, 2)])
+def test_a_title_is_broken_by_a_narrow_terminal_and_by_no_narrow_table(columns: int, lines: int) -> None:
+    screen = Console(file=StringIO(), width=columns)
+    screen.print(Grid("what was measured, and on what", ["a", "b"], [["x", "1"]]).to_rich())
+    assert isinstance(screen.file, StringIO)
+    title = screen.file.getvalue().splitlines()[:lines]
+    assert " ".join(line.strip() for line in title) == "what was measured, and on what"
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:

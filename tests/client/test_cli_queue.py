@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 import redis
 from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.worker_card import RESTING, WorkerCard
 
 Command = Callable[..., Answer]
@@ -87,6 +89,25 @@ def test_workers_are_listed_with_what_they_do(
     assert command("workers", *words).out.splitlines()[-1] == "w-1 rests shapes: no weights; fetch them"
     card, _ = json.loads(command("workers", "--json", *words).out)["shapes"]
     assert (card["worker"], card["state"], card["job_id"], card["publishing"]) == ("w-0", "busy", job_id, "job-0")
+
+
+def test_in_a_pipe_every_line_is_whole(fleet: Fleet, on_fleet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    tenant, worker, gpu = "t" * 60, "hunyuanvideo-worker-of-node-17", "NVIDIA H100 80GB HBM3"
+    prompt = "a small red circle moving left on a navy background, " * 4
+    assert on_fleet("queue", "share", tenant, "--weight", 2).code == 0
+    job_id = on_fleet("submit", prompt, "--model", "hunyuanvideo").out.strip()
+    with closing(open_queue(fleet.redis_url, "hunyuanvideo")) as queue:
+        queue.sign_in(WorkerCard(worker, gpu, "busy", job_id, publishing="p" * 32), 60.0)
+    for words, told in (
+        (("queue", "share"), [tenant, "2.0"]),
+        (("queue", "check"), ["submitted"]),
+        (("workers",), ["hunyuanvideo", worker, gpu, "busy", job_id, "p" * 32]),
+        (("status", job_id), ["prompt", prompt.strip()]),
+        (("list",), [job_id, "queued"]),
+    ):
+        lines = on_fleet(*words).out.splitlines()
+        assert [line for line in lines if all(fact in line for fact in told)], (words, lines)
 
 
 def test_the_dead_are_queued_again_one_by_one_or_all(fleet: Fleet, on_fleet: Command) -> None:

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from fastflow_ray.display.console import console
 
 JOB_S = 10.0  # the job whose hundredth the idle time must not exceed
 
@@ -29,7 +30,7 @@ def bench_lane(jobs: Jobs = 12, steps: Steps = 50, out: Out = Path("out/bench-la
     from workers.bench.gap import measure, summary
     from workers.lane import Lane, PublishingLane, SameThread
 
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
     engine = load_engine("shapes")
     lanes: dict[str, Lane] = {"with": PublishingLane(), "without": SameThread()}
     figures = {}
@@ -41,7 +42,7 @@ def bench_lane(jobs: Jobs = 12, steps: Steps = 50, out: Out = Path("out/bench-la
             figures[name] = summary(gaps, JOB_S)
     with replacing(out / "lane.json") as sibling:
         sibling.write_text(json.dumps({"steps": steps, "versions": dict(engine.versions), **figures}, indent=1) + "\n")
-    Console().print(_table(figures))
+    console().print(_table(figures))
 
 
 def _table(figures: dict[str, dict[str, float]]) -> Table:

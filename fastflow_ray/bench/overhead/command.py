@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from fastflow_ray.display.console import console
+
 if TYPE_CHECKING:
     import torch
 
@@ -39,7 +41,7 @@ def bench_overhead(
     from fastflow_ray.bench.overhead.report import Report, write
     from fastflow_ray.bench.overhead.wan import LATENTS, WanShape, block_seconds
 
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     on = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     shape = (*LATENTS[:3], LATENTS[3] // shrink, LATENTS[4] // shrink)
@@ -54,8 +56,8 @@ def bench_overhead(
     whole = _whole_job(on, shape, screen) if whole_job else None
     report = Report(shape, steps, job, block, tokens, on, whole)
     write(out, report, circumstances())
-    Console().print(report.grid().to_rich())
-    Console().print("\n".join(report.remarks()), style="bright_black", soft_wrap=True)
+    console().print(report.grid().to_rich())
+    console().print("\n".join(report.remarks()), style="bright_black", soft_wrap=True)
 
 
 def _whole_job(device: torch.device, latents: tuple[int, ...], screen: Console) -> WholeJob:

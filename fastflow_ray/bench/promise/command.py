@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fastflow_ray.bench.regime import Regime
+from fastflow_ray.display.console import console
 
 if TYPE_CHECKING:
     from fastflow_ray.bench.promise.schedules import Schedule, Target
@@ -57,7 +58,7 @@ def bench_fidelity(
     names = [name.strip() for name in schedules.split(",") if name.strip()]
     chosen(names, [1])  # a mistake is told before anything is measured
     out.mkdir(parents=True, exist_ok=True)
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
     stage, regime, target = Stage(load_engine(model)), Regime(guidance, shift, steps), Target(fidelity_db, confidence)
     subjects, known = subject.learning(jobs), facts(stage)
     report = Report(regime, target, _served(stage, regime, target, subjects, screen), {})
@@ -65,7 +66,7 @@ def bench_fidelity(
     for name, schedule in _held(stage, regime, names, target, subjects[-videos:], screen):
         report = replace(report, schedules={**report.schedules, name: schedule})
         write(out, report, known)
-    Console().print(report.grid().to_rich())
+    console().print(report.grid().to_rich())
 
 
 def _served(stage: Stage, regime: Regime, target: Target, subjects: Sequence[Subject], screen: Console) -> list[Job]:

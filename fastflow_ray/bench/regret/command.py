@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
+from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 
 Fleets = Annotated[
@@ -41,7 +41,7 @@ def bench_regret(
 
     out.mkdir(parents=True, exist_ok=True)
     order = Order(sizes, jobs, worlds, steps, evaluations, delay, seed)
-    runs = iter(track(range((len(sizes) + 1) * worlds), "simulating", console=Console(stderr=True), transient=True))
+    runs = iter(track(range((len(sizes) + 1) * worlds), "simulating", console=console(stderr=True), transient=True))
 
     def told() -> None:
         next(runs, None)
@@ -49,7 +49,7 @@ def bench_regret(
     told()
     report = Report(order, simulate(order, told))
     write(out, report, circumstances())
-    Console().print(report.grid().to_rich())
+    console().print(report.grid().to_rich())
 
 
 def _sizes(text: str) -> list[int]:

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from fastflow_ray.display.console import console
 from fastflow_ray.queue.benchmark.load import measure_beats, measure_claims
 from fastflow_ray.queue.benchmark.report import rows, write
 from fastflow_ray.queue.connection import Connection
@@ -34,7 +34,7 @@ def bench_queue(
     out: Out = Path("out/bench-queue"),
 ) -> None:
     """Measure how fast jobs are claimed when many wait, and what the heartbeats of many workers cost the server."""
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder, EmbeddedValkey(Path(folder)) as server:
         facts = _facts(server)
@@ -46,7 +46,7 @@ def bench_queue(
     table = Table("", "measured", "at most", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for row in rows(claimed, beaten):
         table.add_row(*row)
-    Console().print(table)
+    console().print(table)
 
 
 def _facts(server: EmbeddedValkey) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""Where commands print: lines as people read them on a terminal, whole ones elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fastflow_ray.display.console import console
+
+LINE = "!  the statistics cannot be kept: " + "Redis at 127.0.0.1:6379 cannot be reached; " * 5
+WARN = f"""
+import logging, sys
+from rich.console import Console
+from fastflow_ray.cli.output import log_to
+from fastflow_ray.display.console import console
+log_to({{screen}})
+logging.getLogger("ours").warning("{LINE}")
+"""
+
+
+def warned(screen: str) -> list[str]:
+    """The lines of a warning on that screen, in a process whose logging nobody has set up."""
+    ran = subprocess.run([sys.executable, "-c", WARN.format(screen=screen)], stdout=subprocess.PIPE, text=True)
+    return ran.stdout.splitlines()
+
+
+@pytest.mark.parametrize("stderr", [False, True])
+def test_without_a_terminal_a_line_is_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stderr: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    console(stderr=stderr).print(LINE)
+    console(stderr=stderr, quiet=True).print(LINE)
+    written = capsys.readouterr()
+    assert (written.err if stderr else written.out) == f"{LINE}\n"
+
+
+def test_a_warning_is_a_whole_line_too_and_fits_a_terminal() -> None:
+    assert warned("console()") == [LINE]
+    fitted = warned("Console(file=sys.stdout, force_terminal=True, color_system=None, width=40)")
+    assert len(fitted) > 1
+    assert max(map(len, fitted)) == 40

@@ -1,0 +1,43 @@
+"""The demo's table and sentences: pure functions of records."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+from rich.console import Console
+
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.queue.contract import JobRecord
+from orchestration.demo_summary import summary_table
+
+PROMPT = "a small white square drifting to the right over a brown background"
+DONE = JobRecord(
+    "ab12",
+    JobState.SUCCEEDED,
+    json.dumps({"prompt": PROMPT}),
+    "default",
+    1,
+    0,
+    1.0,
+    result={
+        "steps": 50,
+        "evaluations": {"planned": 19, "made": 19, "skipped": 31, "nfe": 38, "baseline_nfe": 100},
+        "phase_s": {"text_encode": 0.12, "sample": 3.45, "decode": 0.67, "encode": 0.89},
+        "audit": None,
+    },
+)
+
+
+def row(columns: int) -> str:
+    screen = Console(file=StringIO(), width=columns)
+    screen.print(summary_table([DONE]))
+    assert isinstance(screen.file, StringIO)
+    return screen.file.getvalue().splitlines()[3]
+
+
+def test_a_narrow_terminal_shortens_the_prompt_and_no_number() -> None:
+    numbers = ["19", "19", "31", "2.63×", "0.12", "3.45", "0.67", "0.89"]
+    assert row(200).split() == [*PROMPT.split(), *numbers]
+    assert row(72).split()[-8:] == numbers
+    assert row(72).split()[:2] == ["a", "small…"]
