@@ -17,6 +17,7 @@ from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, exp
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.candidate_paths import CandidatePaths
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.learned_plan import draw_up, needed_steps
 from fastflow_ray.plan_error import expected_error
@@ -110,8 +111,9 @@ class PlanBook:
 
     def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
         if evaluations < self.fewest:
+            so_few = counted(evaluations, "evaluation is", "evaluations are")
             raise InvalidInput(
-                f"{evaluations} evaluations are too few for this model; ask for at least {self.fewest}:"
+                f"{so_few} too few for this model; ask for at least {self.fewest}:"
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
         return self.along(candidate, self._paths.evaluated(candidate, evaluations))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fastflow_ray.audit_policy import AuditPolicy
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.counted import counted
 from fastflow_ray.learned_plan import every_step
 from fastflow_ray.learning import learn, learn_misses
 from fastflow_ray.pace import Pace
@@ -73,7 +74,8 @@ class PlanPolicy:
         table = self._source
         digest = hashlib.sha256(json.dumps(table.to_dict()).encode()).hexdigest()[:8]
         lender = f", lent by {self._lender}" if self._lender else ""
-        return f"{digest} ({table.runs} runs, {table.full_runs} full, {table.audits.audits} audits{lender})"
+        runs, audits = counted(table.runs, "run"), counted(table.audits.audits, "audit")
+        return f"{digest} ({runs}, {table.full_runs} full, {audits}{lender})"
 
     def state(self) -> dict[str, Any]:
         """As `models.attachment.Decider`; the plan as it is now is in the trace."""

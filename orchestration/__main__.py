@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import FastFlowError, FleetUnavailable
 from fastflow_ray.models.catalogue import CATALOGUE, models_to_serve
 from fastflow_ray.settings import Settings
@@ -46,7 +47,7 @@ def _keep(address: str, plan: FleetPlan) -> None:
     stop, heard_s = threading.Event(), time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):  # only now, for Ray sets a handler of its own while it connects
         signal.signal(number, lambda *_: stop.set())
-    log.info("-> the fleet of %s, %d to %d workers", plan.name, plan.limits.floor, plan.limits.ceiling)
+    log.info("-> the fleet of %s, %d to %s", plan.name, plan.limits.floor, counted(plan.limits.ceiling, "worker"))
     while not stop.wait(LOOK_S):
         try:
             log.info("   %s", Fleet(plan).status().in_one_line())

@@ -15,6 +15,7 @@ from rich.status import Status
 from rich.text import Text
 
 from fastflow_ray.cli.output import announced, log_to
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
 from fastflow_ray.models.catalogue import models_to_serve
@@ -96,8 +97,8 @@ def _limits(workers: int | None, floor: int | None, ceiling: int | None) -> Limi
 
 def _raising(limits: Limits) -> str:
     lowest, most = limits.floor, limits.ceiling
-    number = str(most) if lowest == most else f"{lowest} to {most}"
-    return f"Raising a fleet of {number} worker{'' if most == 1 else 's'} …"
+    from_lowest = "" if lowest == most else f"{lowest} to "
+    return f"Raising a fleet of {from_lowest}{counted(most, 'worker')} …"
 
 
 def _say_how_to_use(

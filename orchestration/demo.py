@@ -21,6 +21,7 @@ from fastflow_ray.cli.output import announced
 from fastflow_ray.cli.policy_plot import draw
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import POLL_S, Client, Job
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.contact_sheet import contact_sheet
@@ -79,7 +80,7 @@ def demo(out: Out = Path("out/demo"), workers: Workers = 2, dashboard: Dashboard
 
 def _raising(workers: int, dashboard: int | None) -> str:
     where = f", Ray's dashboard at http://127.0.0.1:{dashboard}" if dashboard else ""
-    return f"Raising a fleet: Valkey, Ray, statistics, supervisor, {workers} workers{where} …"
+    return f"Raising a fleet: Valkey, Ray, statistics, supervisor, {counted(workers, 'worker')}{where} …"
 
 
 def _submit(client: Client) -> list[Job]:
@@ -119,7 +120,8 @@ def _show(screen: Console, records: Sequence[JobRecord], films: dict[str, Path],
         sheet, matrix = out / "contact-sheet.png", out / "learnt.png"
         contact_sheet([(_prompt_in(path), read_video(path)) for path in films.values()], sheet)
         draw(learnt, matrix)
-        screen.print(f"\n{len(films)} videos in {out}, all on one sheet: {sheet}; what the fleet learnt: {matrix}")
+        videos = counted(len(films), "video")
+        screen.print(f"\n{videos} in {out}, all on one sheet: {sheet}; what the fleet learnt: {matrix}")
 
 
 def _prompt_in(path: Path) -> str:

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from fastflow_ray.counted import counted
 from fastflow_ray.display.words import prompt_of
 from fastflow_ray.queue.contract import JobRecord
 
@@ -54,9 +55,9 @@ def _audit_lines(audits: Sequence[dict[str, Any]], audited: Sequence[Manifest]) 
     fidelities = sorted(math.inf if audit["psnr_db"] is None else audit["psnr_db"] for audit in audits)
     faster = [m["audit"]["full_sample_s"] / m["phase_s"]["sample"] for m in audited]
     yield (
-        f"{len(audits)} were also run in full, from the same seed: the decoded frames are {fidelities[0]:.1f} to"
-        f" {fidelities[-1]:.1f} dB apart (PSNR, median {median(fidelities):.1f}), and sampling took"
-        f" {median(faster):.1f} times less time (median)."
+        f"{counted(len(audits), 'was', 'were')} also run in full, from the same seed: the decoded frames are"
+        f" {fidelities[0]:.1f} to {fidelities[-1]:.1f} dB apart (PSNR, median {median(fidelities):.1f}), and sampling"
+        f" took {median(faster):.1f} times less time (median)."
     )
     yield (
         f"A young fleet audits often, and tries other plans on the same seed: {sum(audit['nfe'] for audit in audits)}"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import RayError
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.caretaker import ANSWER_S, end_caretaker, start_caretaker
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
@@ -26,6 +27,7 @@ DRAIN_S = 30.0  # for workers to give their jobs back
 KNOCK_S = 10.0
 POLL_S = 0.2
 HOPELESS_DEATHS = 3  # so many workers dead and none ready: waiting will not help
+DIED = "worker died, and its logs tell why", "workers died, and their logs tell why"
 
 
 class Fleet:
@@ -76,7 +78,7 @@ class Fleet:
 
     def _why(self, status: FleetStatus) -> str:
         died = status.exits.get("died", 0)
-        deaths = f"{died} workers died, and their logs tell why" if died else ""
+        deaths = counted(died, *DIED) if died else ""
         seen = ", ".join(f"{worker.name} is {worker.state}" for worker in status.workers)
         return "; ".join(part for part in (status.trouble, deaths, seen) if part) or "its supervisor has not begun"
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from fastflow_ray.bandit.skip_costs import Floats, SkipCosts, Steps
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 
 LONGEST = 12  # steps skipped in a row
@@ -70,8 +71,9 @@ class Planner:
         Raises InvalidInput when so few cannot reach the end.
         """
         if evaluations < self.fewest:
+            so_few = counted(evaluations, "evaluation does", "evaluations do")
             raise InvalidInput(
-                f"{evaluations} evaluations do not reach the end of {self.steps} steps with at most"
+                f"{so_few} not reach the end of {self.steps} steps with at most"
                 f" {self._costs.longest} skipped in a row; ask for at least {self.fewest}"
             )
         affordable = self._plans.error[: evaluations + 1]

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import StatisticsMismatch
 
 VERSION = 6
@@ -91,7 +92,8 @@ class Statistics:
         return reduce(cls.merge, map(cls.from_json, texts), cls())
 
     def __repr__(self) -> str:
-        return f"Statistics({', '.join(f'{key!r}: {self.runs(key)} runs' for key in self.keys)})"
+        runs = (f"{key!r}: {counted(self.runs(key), 'run')}" for key in self.keys)
+        return f"Statistics({', '.join(runs)})"
 
 
 class _Table(Protocol):

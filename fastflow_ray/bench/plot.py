@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.compare import Curve, Point, frontier
 from fastflow_ray.bench.comparison import OURS, Comparison
+from fastflow_ray.counted import counted
 
 # Okabe and Ito's colours, which the colour-blind tell apart: one per family, ours keeps the warmest to itself.
 FAMILIES = {
@@ -64,7 +65,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 def _title(comparison: Comparison) -> str:
     marks = "line: best settings, mean over prompts; bar: quartiles; dashed: worst prompt; pale: settings outdone"
-    return f"{comparison.regime}, {comparison.full.prompts} prompts   ({marks})"
+    return f"{comparison.regime}, {counted(comparison.full.prompts, 'prompt')}   ({marks})"
 
 
 def _panel(axes: Any, comparison: Comparison, cost: Callable[[Point], float], name: str) -> None:

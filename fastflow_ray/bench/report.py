@@ -11,6 +11,7 @@ from fastflow_ray.bench.plot import draw
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import at_equal_work, every_point, remarks
+from fastflow_ray.counted import counted
 
 
 def write(folder: Path, done: Sequence[Comparison], facts: Mapping[str, Any]) -> None:
@@ -27,7 +28,8 @@ def picture(regime: Regime) -> str:
 
 def _headline(facts: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items() if number)
-    machine = f"{facts['machine']['cpu']}, {facts['machine']['cores']} cores, {facts['threads']} threads"
+    cores, threads = counted(facts["machine"]["cores"], "core"), counted(facts["threads"], "thread")
+    machine = f"{facts['machine']['cpu']}, {cores}, {threads}"
     return f"`{facts['command']}`\n\nModel {facts['model']} {facts['revision']} on {machine}; {versions}."
 
 

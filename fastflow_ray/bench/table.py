@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fastflow_ray.bench.compare import Curve, Point, at_work
 from fastflow_ray.bench.comparison import FULL, OURS, Comparison
+from fastflow_ray.counted import counted
 
 NOTHING = "·"
 
@@ -49,8 +50,8 @@ def at_equal_work(comparison: Comparison) -> Grid:
         leads = [comparison.lead(work) for work in works]
         rows.append(["lead over the best peer", *(f"{ahead[0]:+.1f}" if ahead else NOTHING for ahead in leads)])
         rows.append(["which is", *(ahead[1] if ahead else NOTHING for ahead in leads)])
-    prompts = comparison.full.prompts
-    return Grid(f"{comparison.regime}: PSNR at equal work, {prompts} prompts", header, rows)
+    prompts = counted(comparison.full.prompts, "prompt")
+    return Grid(f"{comparison.regime}: PSNR at equal work, {prompts}", header, rows)
 
 
 def every_point(comparison: Comparison) -> Grid:

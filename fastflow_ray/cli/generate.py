@@ -18,6 +18,7 @@ from fastflow_ray.cli.local_run import loaded, save_video, timed
 from fastflow_ray.cli.options import job_fields
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import account_line
 from fastflow_ray.errors import FastFlowError, InvalidInput
@@ -156,9 +157,11 @@ def _ran_in_full_to_learn(spec: GenerationSpec, made: Generation) -> bool:
 
 
 def _summary(report: Mapping[str, Any], policy: Path | None, audit: bool | None) -> str:
+    frames = counted(report["frames"], "frame")
+    work = counted(report["evaluations"]["nfe"], "network evaluation")
     lines = [
-        f"{report['path']}  {report['width']}x{report['height']}, {report['frames']} frames, seed {report['seed']}",
-        f"{account_line(report)}, {report['evaluations']['nfe']} network evaluations{_for_the_audit(report['audit'])}",
+        f"{report['path']}  {report['width']}x{report['height']}, {frames}, seed {report['seed']}",
+        f"{account_line(report)}, {work}{_for_the_audit(report['audit'])}",
         "seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in report["phase_s"].items()),
     ]
     lines += [f"note: {remark}" for remark in report["remarks"]]

@@ -15,6 +15,7 @@ from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.policy_file import read_statistics
 from fastflow_ray.cli.program import Program
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.models.catalogue import CATALOGUE
@@ -59,11 +60,12 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
         console().print("nothing was learnt yet")
     else:
         for key, table in sorted(statistics.tables.items()):
-            learnt = f"{table.runs} generations, {table.scale_runs} of them calibrations, mu = {table.mu:.3g}"
+            calibrations = counted(table.scale_runs, "of them a calibration", "of them calibrations")
+            learnt = f"{counted(table.runs, 'generation')}, {calibrations}, mu = {table.mu:.3g}"
             _print(key, learnt, table_of_arms(table))
         for key, trajectories in sorted(statistics.trajectories.items()):
-            learnt = f"{trajectories.runs} trajectories, {trajectories.full_runs} of them in full"
-            _print(key, learnt, table_of_trajectories(trajectories))
+            walked = counted(trajectories.runs, "trajectory", "trajectories")
+            _print(key, f"{walked}, {trajectories.full_runs} of them in full", table_of_trajectories(trajectories))
 
 
 def table_of_arms(table: ArmTable) -> Table:

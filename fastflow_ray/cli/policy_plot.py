@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from fastflow_ray.atomic_file import replacing
+from fastflow_ray.counted import counted
 
 if TYPE_CHECKING:
     from fastflow_ray.bandit.arm_table import ArmTable
@@ -28,10 +29,11 @@ def draw(statistics: Statistics, path: Path) -> None:
     axes = figure.subplots(rows, 2, squeeze=False)
     for (key, table), (left, right) in zip(arms, axes, strict=False):
         _arms(left, table, table.pulls, f"{key}\npulls")
-        _arms(right, table, table.mean_error, f"{table.runs} generations\nmean error", norm=_scale(table))
+        _arms(right, table, table.mean_error, f"{counted(table.runs, 'generation')}\nmean error", norm=_scale(table))
     for (key, trajectory), (left, right) in zip(trajectories, axes[len(arms) :], strict=False):
         _alikeness(left, trajectory, f"{key}\n1 − cosine of velocities")
-        _growth(right, trajectory, f"{trajectory.runs} trajectories\ngrowth of deviations")
+        walked = counted(trajectory.runs, "trajectory", "trajectories")
+        _growth(right, trajectory, f"{walked}\ngrowth of deviations")
     with replacing(path) as sibling:
         figure.savefig(sibling, format="png", dpi=120)
 

@@ -16,6 +16,7 @@ from fastflow_ray.cli.options import AsJson, RedisUrl
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.program import Program
 from fastflow_ray.client import POLL_S
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue import open_queue
@@ -91,7 +92,7 @@ def redrive(
         raise InvalidInput("say which: the ID of one dead job, or --all")
     if job_id is None:
         with desk_of(model, redis) as desk:
-            print(f"{desk.redrive_all()} jobs queued again")
+            print(f"{counted(desk.redrive_all(), 'job')} queued again")
     else:
         with closing(open_queue(redis or Settings.from_environment().redis_url, model)) as queue:
             if not queue.redrive(job_id):
@@ -108,9 +109,9 @@ def purge(
     """Delete the records of all dead jobs; there is no way back."""
     with desk_of(model, redis) as desk:
         dead = desk.books().dead
-        if dead and not yes and not typer.confirm(f"delete {dead} dead jobs of {model} for good?"):
+        if dead and not yes and not typer.confirm(f"delete {counted(dead, 'dead job')} of {model} for good?"):
             raise typer.Exit(1)
-        print(f"{desk.purge()} jobs deleted")
+        print(f"{counted(desk.purge(), 'job')} deleted")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastflow_ray.counted import counted
 from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, seconds_text
 from fastflow_ray.display.words import on_one_line, prompt_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
@@ -123,7 +124,8 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
     if seconds := result.get("phase_s"):
         yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
     if audit := result.get("audit"):
-        psnr_db, cost = audit["psnr_db"], f", for {audit['nfe']} evaluations more" if audit.get("nfe") else ""
+        cost = f", for {counted(audit['nfe'], 'evaluation')} more" if audit.get("nfe") else ""
+        psnr_db = audit["psnr_db"]
         kept = "identical to the full run" if psnr_db is None else f"PSNR {psnr_db:.1f} dB against the full run"
         yield "audit", kept + cost
     for remark in result.get("remarks", ()):
@@ -133,7 +135,7 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
     if "seed" in result:
         yield "seed", str(result["seed"])
     for name, file in result.get("files", {}).items():
-        yield name, f"{file['size']:,} bytes at {file['key']}"
+        yield name, f"{counted(file['size'], 'byte')} at {file['key']}"
     if record.error:
         yield "error", _error(record.error)
 

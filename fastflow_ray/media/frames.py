@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput, InvalidOutput
 
 Frames = npt.NDArray[np.float32]  # (F, H, W, 3) in [0, 1]
@@ -18,7 +19,8 @@ def checked_frames(frames: npt.NDArray[np.floating]) -> Frames:
         raise InvalidInput(f"frames are floats of shape (F, H, W, 3), not {frames.dtype} of shape {frames.shape}")
     if not np.isfinite(frames).all():
         broken = int((~np.isfinite(frames)).any(axis=(1, 2, 3)).sum())
-        raise InvalidOutput(f"{broken} of {len(frames)} frames hold NaN or infinite values; such a video is not kept")
+        where = f"{broken} of {counted(len(frames), 'frame')}"
+        raise InvalidOutput(f"there are NaN or infinite values in {where}; such a video is not kept")
     return frames.astype(np.float32, copy=False)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fastflow_ray.counted import counted
+
 
 @dataclass(frozen=True)
 class Books:
@@ -37,12 +39,16 @@ class Books:
         """What does not add up, a sentence each; nothing: all is well."""
         accounted = self.on_the_books + self.forgotten + self.expired + self.struck
         if self.submitted != accounted:
-            yield f"{self.submitted} jobs were submitted, {accounted} are accounted for"
+            were = counted(self.submitted, "job was", "jobs were")
+            yield f"{were} submitted, {counted(accounted, 'is', 'are')} accounted for"
         if self.listed != self.on_the_books:
-            yield f"{self.on_the_books} jobs are in a state, {self.listed} are listed"
+            are = counted(self.on_the_books, "job is", "jobs are")
+            yield f"{are} in a state, {counted(self.listed, 'is', 'are')} listed"
         if self.ready != self.queued:
-            yield f"{self.queued} jobs are queued, {self.ready} stand in a lane or are looks; the rest would never run"
+            ready = counted(self.ready, "stands in a lane or is a look", "stand in a lane or are looks")
+            yield f"{counted(self.queued, 'job is', 'jobs are')} queued, {ready}; the rest would never run"
         if self.waiting != self.queued + self.delayed:
-            yield f"{self.queued + self.delayed} jobs wait, the tenants' counts say {self.waiting}"
+            wait = counted(self.queued + self.delayed, "job waits", "jobs wait")
+            yield f"{wait}, the tenants' counts say {self.waiting}"
         if self.working != self.running:
-            yield f"{self.running} jobs run, the tenants' counts say {self.working}"
+            yield f"{counted(self.running, 'job runs', 'jobs run')}, the tenants' counts say {self.working}"

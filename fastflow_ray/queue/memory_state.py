@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition
 
+from fastflow_ray.counted import counted
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import BLAMED, TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, Progress
@@ -19,6 +20,7 @@ from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_turns import FairTurns
 
 WAITING = frozenset({JobState.QUEUED, JobState.DELAYED})
+DIED = "worker died on this job; look at its logs", "workers died on this job; look at their logs"
 
 
 class MemoryState:
@@ -145,7 +147,7 @@ class MemoryState:
         words = {
             "cancelled": "cancelled on request",
             "deadline": f"{patience}; allow more, or ask when less is waiting",
-            "worker_lost": f"{job.crashes} workers died on this job; look at their logs, then submit it again",
+            "worker_lost": f"{counted(job.crashes, *DIED)}, then submit it again",
         }
         job.error = {"code": code, "message": words[code]}
         return self.finish(job, JobState.CANCELLED if code == "cancelled" else JobState.DEAD)

@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, MemoryFull, QueueFull
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
@@ -75,14 +76,16 @@ def check_reason(reason: str) -> str:
 def full(queue: str, max_queued: int, wait_s: float | None) -> QueueFull:
     """The refusal of a queue at its limit; `wait_s` is how long a job would have waited, if that is known."""
     retry_s = _retry_after_s(wait_s)
-    message = f"{max_queued} jobs wait in the queue {queue!r}, which is its limit; try again in {retry_s:.0f} s"
+    waiting = counted(max_queued, "job waits", "jobs wait")
+    message = f"{waiting} in the queue {queue!r}, which is its limit; try again in {retry_s:.0f} s"
     return QueueFull(message, retry_s)
 
 
 def tenant_full(tenant: str, max_queued: int, wait_s: float | None) -> QueueFull:
     """The refusal of a tenant at its own limit."""
     retry_s = _retry_after_s(wait_s)
-    message = f"{max_queued} jobs of tenant {tenant!r} wait, which is its limit; try again in {retry_s:.0f} s"
+    waiting = counted(max_queued, f"job of tenant {tenant!r} waits", f"jobs of tenant {tenant!r} wait")
+    message = f"{waiting}, which is its limit; try again in {retry_s:.0f} s"
     return QueueFull(message, retry_s)
 
 

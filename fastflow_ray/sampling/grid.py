@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 
 FEWEST_STEPS = 4  # two evaluations to extrapolate from, one skip, one evaluation to end it
@@ -32,7 +33,8 @@ def check_grid(sigmas: torch.Tensor) -> None:
     """Raise InvalidInput unless `sigmas`, shape (steps + 1,), falls strictly from about 1 to 0 in at least 4 steps."""
     values = sigmas.tolist() if sigmas.ndim == 1 else []
     if len(values) - 1 < FEWEST_STEPS:
-        raise InvalidInput(f"a grid of {len(values) - 1} steps leaves nothing to skip; use at least {FEWEST_STEPS}")
+        steps = counted(len(values) - 1, "step")
+        raise InvalidInput(f"a grid of {steps} leaves nothing to skip; use at least {FEWEST_STEPS}")
     if not all(math.isfinite(sigma) for sigma in values):
         raise InvalidInput("the grid has sigmas that are not finite; use `flow_sigmas(steps, shift)`")
     if any(after >= before for before, after in pairwise(values)):

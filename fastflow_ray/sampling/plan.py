@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 
 REMEMBERED = 2  # evaluated velocities held from step to step
@@ -72,7 +73,9 @@ class Plan:
     def check(self, steps: int) -> None:
         """Raise InvalidInput unless it is for a grid of so many steps."""
         if steps != self.steps:
-            raise InvalidInput(f"the plan is for {self.steps} steps, the grid has {steps}; plan for this grid")
+            raise InvalidInput(
+                f"the plan is for {counted(self.steps, 'step')}, the grid has {steps}; plan for this grid"
+            )
 
     def skipped_after(self, step: int) -> int:
         """Steps skipped between evaluated `step` and the next evaluation, or the end."""

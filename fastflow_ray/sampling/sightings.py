@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.plan import Plan, combine
 from fastflow_ray.sampling.state import State
@@ -45,7 +46,8 @@ class Sightings:
         steps = [int(step) for step in state.facts["steps"]]
         seen_x, seen_v = state.tensors["seen_x"], state.tensors["seen_v"]
         if not seen_x.shape == seen_v.shape == (len(steps), len(_subset(x))):
-            raise InvalidInput(f"{len(steps)} samples and velocities have to be seen, of so many coordinates as x has")
+            seen = counted(len(steps), "sample and velocity has", "samples and velocities have")
+            raise InvalidInput(f"{seen} to be seen, of so many coordinates as x has")
         self.steps, self._x, self._v = steps, list(seen_x), list(seen_v)
 
     def miss(self, plan: Plan, position: int = -1) -> float | None:

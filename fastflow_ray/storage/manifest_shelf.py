@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import SCHEMA_VERSION, Manifest, job_folder
@@ -88,7 +89,8 @@ class ManifestShelf:
         try:
             manifest = Manifest.model_validate(fields)
         except ValidationError as error:
-            raise self._distrust(key, f"it is not a manifest ({error.error_count()} errors)", "upgrade") from error
+            errors = counted(error.error_count(), "error")
+            raise self._distrust(key, f"it is not a manifest ({errors})", "upgrade") from error
         if manifest.job_id != job_id:
             raise self._distrust(key, f"it tells of job {manifest.job_id}", "move it to its place")
         return manifest

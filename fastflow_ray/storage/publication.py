@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import (
@@ -45,7 +46,7 @@ class Publisher:
         for file in manifest.files.values() if manifest else ():
             size = self.store.size(file.key)
             if size != file.size:
-                what = f"{file.key} has {size or 'no'} bytes instead of {file.size}"
+                what = f"{file.key} has {counted(size, 'byte') if size else 'no bytes'} instead of {file.size}"
                 where = f"the result of {job_id} in {self.store.url}"
                 remedy = f"delete each {job_folder(job_id)}result*.json to let the job run again"
                 raise StorageFailed(f"{where} cannot be trusted: {what}; {remedy}")

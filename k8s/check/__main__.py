@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastflow_ray.counted import counted
 from k8s.check import core_objects, ray_autoscaler, rules
 from k8s.check.custom_resource import CustomResourceDefinition
 from k8s.check.manifests import Document, RenderFailed, as_written, name_of, render
@@ -53,7 +54,8 @@ def _all_problems(definition: CustomResourceDefinition | None) -> Iterator[str]:
         if isinstance(documents, RenderFailed):
             yield f"{source}: {documents}"
             continue
-        print(f"{source}: {len(documents)} objects, {sum(len(pods_of(d)) for d in documents)} kinds of pod")
+        pods = counted(sum(len(pods_of(document)) for document in documents), "kind of pod", "kinds of pod")
+        print(f"{source}: {counted(len(documents), 'object')}, {pods}")
         for document in documents:
             for message in document_problems(document, definition):
                 yield f"{source}: {name_of(document)}: {message}"

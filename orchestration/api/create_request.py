@@ -19,6 +19,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import BeyondModel, InvalidInput, UnknownModel
 from fastflow_ray.jobs.parsing import explain
 from fastflow_ray.jobs.video_job import ONE_OF, VideoJob
@@ -170,9 +171,9 @@ def _with_duration(job: VideoJob, settings: _Settings, seconds: Any) -> tuple[Vi
         job = _validated(settings)
     except Refusal as refusal:  # a bare "at most 257" would not be understood of seconds
         limit = refusal.message.removeprefix("seconds: ")
-        raise _invalid("seconds", f"{duration_s:g} s at {fps} fps are {frames} frames, {limit}") from None
+        raise _invalid("seconds", f"{duration_s:g} s at {fps} fps are {counted(frames, 'frame')}, {limit}") from None
     made_s = (frames - 1) / fps
-    rounding = f"seconds was rounded to {made_s:g}: {frames} frames at {fps} fps, for models make 4k+1"
+    rounding = f"seconds was rounded to {made_s:g}: {counted(frames, 'frame')} at {fps} fps, for models make 4k+1"
     return job, [] if math.isclose(made_s, duration_s) else [rounding]
 
 

@@ -147,5 +147,5 @@ def test_more_than_the_model_can_take_is_refused(fields: dict[str, object], word
 
 def test_a_refusal_says_the_remedy():
     assert "use 4k+1, such as 13 or 17" in refusal(prompt="x", num_frames=16).message
-    assert "1000 s at 8 fps are 8001 frames" in refusal(prompt="x", seconds=1000).message
+    assert "1000 s at 8 fps are 8,001 frames" in refusal(prompt="x", seconds=1000).message
     assert "shapes" in refusal(prompt="x", model="sora-2").message

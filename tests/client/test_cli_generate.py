@@ -209,7 +209,7 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     assert " ".join(counts) == "2 generations, 0 of them calibrations, mu = 0"
     assert heading == ["step", "skip", "0", "skip", "2"]
     assert rows[1:] == [["0", "·", "2", "×", "3.75e-01"], ["2", "1", "×", "1.00e-03", "·"]]
-    assert " ".join(trajectories[1]) == "1 trajectories, 1 of them in full"
+    assert " ".join(trajectories[1]) == "1 trajectory, 1 of them in full"
     assert " ".join(trajectories[2]) == "step velocity as before growth audits response missed dB seen"
     assert trajectories[5:] == [
         ["1", "1.000", "0.0000", "4.00", "0", "0.00", "+0.0", "0"],

@@ -106,7 +106,7 @@ def test_how_many_may_wait_and_how_long_the_ended_are_known_are_settings(
     monkeypatch.setenv("FASTFLOW_RESULT_TTL_S", "100")
     job_id = on_fleet("submit", PROMPT).out.strip()
     refused = on_fleet("submit", PROMPT)
-    assert (refused.code, "1 jobs wait in the queue 'shapes', which is its limit" in refused.err) == (1, True)
+    assert (refused.code, "1 job waits in the queue 'shapes', which is its limit" in refused.err) == (1, True)
     on_fleet("cancel", job_id)
     ended = record_of(fleet, job_id)
     assert ended.finished_s is not None

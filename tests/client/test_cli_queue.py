@@ -117,6 +117,8 @@ def test_the_dead_are_queued_again_one_by_one_or_all(fleet: Fleet, on_fleet: Com
     assert (again.code, "is no dead job of shapes" in again.err) == (2, True)
     assert on_fleet("queue", "redrive", "--all").out == "2 jobs queued again\n"
     assert fleet.queue.depth().queued == 3
+    bury(fleet, on_fleet)
+    assert on_fleet("queue", "redrive", "--all").out == "1 job queued again\n"
     assert on_fleet("queue", "redrive").code == on_fleet("queue", "redrive", ids[0], "--all").code == 2
 
 
@@ -125,9 +127,9 @@ def test_purging_asks_first(fleet: Fleet, on_fleet: Command, monkeypatch: pytest
     said: list[str] = []
     monkeypatch.setattr("typer.confirm", lambda question: said.append(question))
     assert on_fleet("queue", "purge").code == 1
-    assert said == ["delete 1 dead jobs of shapes for good?"]
+    assert said == ["delete 1 dead job of shapes for good?"]
     assert fleet.queue.depth().dead == 1
-    assert on_fleet("queue", "purge", "--yes").out == "1 jobs deleted\n"
+    assert on_fleet("queue", "purge", "--yes").out == "1 job deleted\n"
     assert fleet.queue.depth().dead == 0
 
 
@@ -139,7 +141,7 @@ def test_the_check_balances_and_shows_when_it_does_not(fleet: Fleet, on_fleet: C
     with redis.Redis.from_url(fleet.redis_url) as client:
         client.zpopmin("ff:{shapes}:index")
     bad = on_fleet("queue", "check", "--json")
-    assert (bad.code, json.loads(bad.out)["complaints"]) == (1, ["2 jobs are in a state, 1 are listed"])
+    assert (bad.code, json.loads(bad.out)["complaints"]) == (1, ["2 jobs are in a state, 1 is listed"])
 
 
 def test_events_are_told_a_line_each(fleet: Fleet, on_fleet: Command) -> None:

@@ -92,6 +92,16 @@ def test_poison_that_kills_even_who_looks_is_buried(stage) -> None:
     assert only(queue).error == {"code": "worker_lost", "message": POISON.replace("2", "3")}
 
 
+def test_poison_that_killed_but_one_says_so(stage) -> None:
+    queue = stage.open(max_crashes=1)
+    queue.submit(JOB)
+    take(queue)
+    assert crash(queue, stage) is JobState.QUEUED
+    assert queue.fail(take(queue), "worker_lost", "nothing is there", retryable=False) is JobState.DEAD
+    message = "1 worker died on this job; look at its logs, then submit it again"
+    assert only(queue).error == {"code": "worker_lost", "message": message}
+
+
 @pytest.mark.parametrize("code", WORDS)
 def test_a_store_that_is_away_is_asked_again(stage, code: str) -> None:
     queue = about_to_end(stage, code)

@@ -229,10 +229,10 @@ def test_the_books_balance_through_a_whole_life(stage) -> None:
 
 DAMAGES = {
     "are accounted for": lambda client, key: client.hincrby(key("stat"), "submitted", 1),
-    "are listed": lambda client, key: client.zpopmin(key("index")),
+    "is listed": lambda client, key: client.zpopmin(key("index")),
     "stand in a lane": lambda client, key: client.delete(key("r:standard:default")),
-    "jobs wait, the tenants' counts": lambda client, key: client.hset(key("waiting"), "default", 7),
-    "jobs run, the tenants' counts": lambda client, key: client.delete(key("working")),
+    "job waits, the tenants' counts": lambda client, key: client.hset(key("waiting"), "default", 7),
+    "job runs, the tenants' counts": lambda client, key: client.delete(key("working")),
 }
 
 

@@ -134,6 +134,9 @@ def test_a_tenants_own_numbers_outdo_everybodys_one_by_one(stage) -> None:
         bring(queue, "anna", 1)
     bring(queue, "berta", 3)
     assert tenants_of(queue, serve(queue, 4)) == {"berta": 3, "anna": 1}
+    desk.set_share("anna", Share(max_queued=1))
+    with pytest.raises(QueueFull, match="1 job of tenant 'anna' waits"):
+        bring(queue, "anna", 1)
     desk.set_share("anna", Share())
     assert set(desk.shares()) == {EVERYBODY}
 

@@ -14,6 +14,7 @@ from fastflow_ray.atomic_file import replacing
 from fastflow_ray.bench.plot import FAINT, INK, dress
 from fastflow_ray.bench.regret.learning import NEAR_DB, Fleet
 from fastflow_ray.bench.regret.simulation import Order
+from fastflow_ray.counted import counted
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B0508A", "#56B4E9")  # Okabe and Ito's
 PUBLISHED = "#8A6D00"
@@ -55,7 +56,7 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
 def _title(order: Order) -> str:
     return (
         f"Regret against the best plan in hindsight: {order.evaluations} of {order.steps} steps evaluated,"
-        f" {order.jobs} jobs, mean of {order.worlds} worlds, reports late by {order.delay:g}"
+        f" {order.jobs} jobs, mean of {counted(order.worlds, 'world')}, reports late by {order.delay:g}"
     )
 
 

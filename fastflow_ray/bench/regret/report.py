@@ -12,6 +12,7 @@ from fastflow_ray.bench.regret.plot import draw
 from fastflow_ray.bench.regret.simulation import Order
 from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import NOTHING, Grid
+from fastflow_ray.counted import counted
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Report:
             "fleet", "evaluated", "regret dB", "plateau", "learns", "per worker", "settled", "learning",
         ]  # fmt: skip
         order = self.order
-        title = f"Regret of {order.jobs} jobs, {order.evaluations} of {order.steps} evaluated, {order.worlds} worlds"
+        worlds = counted(order.worlds, "world")
+        title = f"Regret of {order.jobs} jobs, {order.evaluations} of {order.steps} evaluated, {worlds}"
         return Grid(title, header, [self._row(fleet) for fleet in self.fleets])
 
     def to_dict(self) -> dict[str, Any]:

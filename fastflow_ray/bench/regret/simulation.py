@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastflow_ray.bench.regret.fleet import Job, run
 from fastflow_ray.bench.regret.learning import Fleet
 from fastflow_ray.bench.regret.world import World
+from fastflow_ray.counted import counted
 
 PUBLISHED = "FastFlow's bandit"
 
@@ -42,10 +43,6 @@ def simulate(order: Order, told: Callable[[], None]) -> list[Fleet]:
 
     planned = [(workers, runs(workers, order.evaluations)) for workers in order.fleets]
     best = [world.best_db for world in worlds]
-    fleets = [Fleet(_named(workers), workers, made, best) for workers, made in planned]
+    fleets = [Fleet(counted(workers, "worker"), workers, made, best) for workers, made in planned]
     fewest = min(order.fleets)
-    return [*fleets, Fleet(f"{PUBLISHED}, {_named(fewest)}", fewest, runs(fewest, None), best)]
-
-
-def _named(workers: int) -> str:
-    return f"{workers} worker{'s' * (workers > 1)}"
+    return [*fleets, Fleet(f"{PUBLISHED}, {counted(fewest, 'worker')}", fewest, runs(fewest, None), best)]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.queue.benchmark.load import measure_beats, measure_claims
 from fastflow_ray.queue.benchmark.report import rows, write
@@ -38,9 +39,9 @@ def bench_queue(
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder, EmbeddedValkey(Path(folder)) as server:
         facts = _facts(server)
-        with screen.status(f"{queued:,} submits, then {claims:,} claims"):
+        with screen.status(f"{counted(queued, 'submit')}, then {counted(claims, 'claim')}"):
             claimed = measure_claims(server.url, queued, min(claims, queued))
-        with screen.status(f"{workers:,} workers beat for {seconds:g} s"):
+        with screen.status(f"{counted(workers, 'worker beats', 'workers beat')} for {seconds:g} s"):
             beaten = measure_beats(server.url, workers, BEAT_S, seconds)
     write(out, claimed, beaten, facts)
     table = Table("", "measured", "at most", box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -53,5 +54,5 @@ def _facts(server: EmbeddedValkey) -> dict[str, Any]:
     with closing(Connection(server.url)) as connection:
         told: Any = connection.ask(lambda client: client.info("server"))
     version = told.get("valkey_version") or told["redis_version"]
-    load = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    load = f"{os.getloadavg()[0]:.1f} on {counted(os.cpu_count() or 1, 'core')}"
     return {"server": version, "machine": platform.machine(), "python": platform.python_version(), "load": load}

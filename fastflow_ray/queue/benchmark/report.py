@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastflow_ray.bench.result_files import save
+from fastflow_ray.counted import counted
 from fastflow_ray.queue.benchmark.load import Beats, Claims
 
 MOST_CLAIM_P99_MS, MOST_CORE_SHARE = 5.0, 0.25  # what was promised, at 100,000 jobs and at 1,000 workers
@@ -17,7 +18,8 @@ Rows = list[tuple[str, str, str]]  # what, measured, at most
 
 def rows(claims: Claims, beats: Beats) -> Rows:
     """A line per figure."""
-    share, beating = f"{beats.core_share:.1%} of a core", f"{beats.workers:,} workers beating every {beats.beat_s:g} s"
+    share = f"{beats.core_share:.1%} of a core"
+    beating = f"{counted(beats.workers, 'worker')} beating every {beats.beat_s:g} s"
     return [
         (f"claim with {claims.queued:,} queued, median", f"{claims.p50_ms:.2f} ms", ""),
         ("… 99 of 100", f"{claims.p99_ms:.2f} ms", f"{MOST_CLAIM_P99_MS:g} ms"),

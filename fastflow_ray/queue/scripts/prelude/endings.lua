@@ -19,8 +19,9 @@ local function finish_cancelled(id, ttl_ms)
 end
 
 local function finish_poisoned(id, ttl_ms)
-  local died = count(id, 'crashes') .. ' workers died on this job'
-  blame(id, 'worker_lost', died .. '; look at their logs, then submit it again')
+  local crashes = count(id, 'crashes')
+  local one, many = ' worker died on this job; look at its logs', ' workers died on this job; look at their logs'
+  blame(id, 'worker_lost', crashes .. (crashes == 1 and one or many) .. ', then submit it again')
   finish(id, 'dead', ttl_ms)
 end
 
