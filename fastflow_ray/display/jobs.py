@@ -44,16 +44,20 @@ def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
 
 
 def account_line(result: Mapping[str, Any]) -> str:
-    """What skipping did, of a manifest or of a report like one: steps, speedup, fidelity foreseen and measured."""
+    """What skipping did, of a manifest or of a report like one: steps, speedup, fidelity foreseen and measured.
+
+    What is foreseen is a mean over videos that were audited; what was measured is of this one.
+    """
     steps, done = result["steps"], result["evaluations"]
     words = [f"{done['made']} of {steps} steps evaluated ({steps / max(done['made'], 1):.1f}×)"]
     if added := done.get("added"):
         words.append(f"{added} of them beyond the plan")
     if (expected_db := result.get("expected_fidelity_db")) is not None:
-        words.append(f"expected {expected_db:.0f} dB")
+        words.append(f"expected {expected_db:.0f} dB on average")
     if audit := result.get("audit"):
-        measured_db = audit["psnr_db"]
-        words.append("measured identical to the full run" if measured_db is None else f"measured {measured_db:.1f} dB")
+        measured_db, here = audit["psnr_db"], "" if expected_db is None else " here"
+        measured = "identical to the full run" if measured_db is None else f"{measured_db:.1f} dB"
+        words.append(f"measured {measured}{here}")
     return ", ".join(words)
 
 

@@ -130,7 +130,7 @@ class Outcome(_Value):
     pace: AskedPace | None = None  # of acceleration auto
     plan: dict[str, JsonValue] | None = None  # as walked, by `Plan.to_dict`: walked again, it makes the same frames
     snapshot: str | None = None  # short name of the statistics that the plan came from
-    expected_fidelity_db: float | None = None  # foreseen PSNR; None: not known, or nothing was skipped
+    expected_fidelity_db: float | None = None  # PSNR, a mean over audited videos; None: not known, or no skip
     economies: tuple[Literal["offload", "tiling"], ...] = ()  # what saved memory; tiles move the frames a little
     remarks: tuple[str, ...] = ()  # what was asked for and the model passed over, a sentence each
     frames_sha256: Sha256 | None = None  # of the decoded frames: float32, little-endian, (frames, height, width, 3)

@@ -107,7 +107,9 @@ def test_the_account_tells_what_was_foreseen_and_what_was_measured() -> None:
     done = {"made": 19, "added": 0}
     assert account_line({"steps": 50, "evaluations": done}) == "19 of 50 steps evaluated (2.6×)"
     audited = {"steps": 50, "evaluations": done, "expected_fidelity_db": 41.2, "audit": {"psnr_db": 43.21}}
-    assert account_line(audited) == "19 of 50 steps evaluated (2.6×), expected 41 dB, measured 43.2 dB"
+    assert account_line(audited) == "19 of 50 steps evaluated (2.6×), expected 41 dB on average, measured 43.2 dB here"
+    unaudited = {**audited, "audit": None}
+    assert account_line(unaudited) == "19 of 50 steps evaluated (2.6×), expected 41 dB on average"
     same = {"steps": 50, "evaluations": {"made": 50}, "expected_fidelity_db": None, "audit": {"psnr_db": None}}
     assert account_line(same) == "50 of 50 steps evaluated (1.0×), measured identical to the full run"
     more = {"steps": 50, "evaluations": {"made": 21, "added": 2}}
