@@ -41,9 +41,24 @@ def policy() -> None:
 
 @app.command()
 def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis: given.RedisUrl = None) -> None:
-    """Per policy key, how often each skip was tried after each step and what it cost (mean squared velocity error); and
-    of trajectories, how large the velocity is, how alike that of the step before, how deviations grow, and how far
-    predictions missed."""
+    """Tell what was learnt about skipping, a table per policy key: of skips, which are FastFlow's as published, or of
+    trajectories, from which plans are drawn up.
+
+    Of skips, a row per step:
+      mu         what a skipped step is worth, in units of mean squared error
+      skip N     how often N steps were skipped after this one × the mean
+                 squared error of the velocities predicted there
+
+    Of trajectories, a row per step:
+      velocity   its root mean square, over the coordinates of the latents
+      as before  its cosine with the velocity of the step before, 1: the same
+      growth     times by which a deviation there has grown at the end
+      audits     how many of them measured that growth
+      response   where x is moved, 1: the velocity turns, so that it points to
+                 the same sample; 0: it stays as it was
+      missed dB  by which errors of predictions exceeded what was expected
+      seen       how many predictions showed it
+    """
     if file and redis:
         raise InvalidInput("--file and --redis are two places to read from; give only one of them")
     if plot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.cli.generation_display import report_line, shown
+from fastflow_ray.cli.policy import table_of_arms, table_of_trajectories
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.engine import StepReport
 from fastflow_ray.queue.statistics_store import StatisticsStore
@@ -216,6 +218,16 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
         ["2", "2.000", "0.5000", "2.00", "0", "0.00", "+0.0", "0"],
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_help_of_policy_show_names_all_its_columns(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (arms,), (trajectories,) = learnt().tables.values(), learnt().trajectories.values()
+    headings = [str(column.header) for table in (table_of_arms(arms), table_of_trajectories(trajectories))
+                for column in table.columns if column.header != "step"]  # fmt: skip
+    assert {"skip 2", "velocity", "missed dB", "seen"} <= set(headings)
+    named = [re.split("  +", line.strip())[0] for line in command("policy", "show", "--help").out.splitlines()]
+    assert {re.sub(r"skip \d", "skip N", heading) for heading in headings} <= set(named)
 
 
 def test_a_long_policy_key_is_printed_whole(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
