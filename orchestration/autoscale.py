@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 
 
@@ -39,10 +40,14 @@ class Limits:
     patience_s: float = 60.0  # fewer workers must have sufficed for so long before the pool shrinks
 
     def __post_init__(self) -> None:
-        if self.ceiling < 1 or not 0 <= self.floor <= self.ceiling:
+        if self.ceiling < 1:
+            raise InvalidInput(f"a ceiling of {self.ceiling} lets no worker make a video; give 1 or more")
+        if self.floor < 0:
+            raise InvalidInput(f"a floor of {self.floor} workers is less than none; give 0 or more")
+        if self.floor > self.ceiling:
             raise InvalidInput(
-                f"no fleet has at least {self.floor} and at most {self.ceiling} workers; "
-                "choose a ceiling of 1 or more and a floor between 0 and the ceiling"
+                f"a floor of {counted(self.floor, 'worker')} is above the ceiling of {self.ceiling};"
+                f" lower the floor to {self.ceiling}, or raise the ceiling to {self.floor}"
             )
 
 

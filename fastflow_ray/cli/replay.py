@@ -50,7 +50,7 @@ def replay(
     recipe = _recipe(source, redis, store, api)
     spec = recipe.spec()
     screen = console(stderr=True, quiet=json)
-    engine = loaded(model or recipe.model, screen)
+    engine = loaded(recipe.model if model is None else model, screen)
     if not any_revision:
         _check_revision(recipe, engine)
     from fastflow_ray.fastflow import FastFlow

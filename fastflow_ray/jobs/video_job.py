@@ -14,6 +14,7 @@ TENANT = r"^[A-Za-z0-9._-]{1,64}$"
 MONTH_S = 30 * 86_400.0
 ONE_OF = ("evaluations", "speedup", "fidelity_db", "preset")  # at most one of them says how much may be skipped
 NO_PROMPT = "the prompt is empty; describe the video in a few words"
+NO_MODEL = "the name is empty; name a model, or leave it out for shapes"
 
 
 def _of_form_4k_plus_1(frames: int) -> int:
@@ -67,6 +68,13 @@ class VideoJob(BaseModel):
         if not prompt.strip():
             raise ValueError(NO_PROMPT)
         return prompt
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _is_named(cls, model: object) -> object:
+        if isinstance(model, str) and not model.strip():
+            raise ValueError(NO_MODEL)
+        return model
 
     @field_validator(*ONE_OF, "confidence")
     @classmethod

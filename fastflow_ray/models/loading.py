@@ -47,7 +47,7 @@ def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
 
 
 def _is_place(model: str) -> bool:
-    return model not in CATALOGUE and ("/" in model or Path(model).is_dir())
+    return model not in ("", *CATALOGUE) and ("/" in model or Path(model).is_dir())  # Path("") is this folder
 
 
 def _folder(source: str) -> Path:

@@ -150,6 +150,7 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         (("-o", tmp_path / "o.mp4", "--size", "100000x64"), "width: too large; at most 2048"),
         (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "guidance: must be a finite number"),
         (("-o", tmp_path / "o.mp4", "--model", "sora"), "no model named 'sora'"),
+        (("-o", tmp_path / "o.mp4", "--model", ""), "no model named ''; there are: "),
     ):
         answer = command("generate", "a circle", *words)
         assert (answer.code, answer.out) == (2, "")

@@ -136,6 +136,7 @@ def test_submit_can_wait_for_the_video(fleet: Fleet, on_fleet: Command, extra: t
 
 REFUSED = [
     ((PROMPT, "--model", "sora"), "no model named 'sora'; there are: "),
+    ((PROMPT, "--model", ""), "model: the name is empty; name a model, or leave it out for shapes"),
     (("",), "prompt: the prompt is empty; describe the video in a few words"),
     ((" \n",), "prompt: the prompt is empty"),
     (("x" * 100_000,), "prompt: too long; at most 2000 characters"),

@@ -118,6 +118,12 @@ def test_other_weights_are_refused_unless_they_will_do(replay: Callable[..., Ans
     assert changed.out.endswith(" was 0123456789ab\n")
 
 
+def test_a_place_without_a_name_is_none(replay: Callable[..., Answer], manifest: dict[str, Any]) -> None:
+    answer = replay(manifest | {"model": "shapes"}, "--model", "")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: no model named ''; there are: ")
+
+
 @pytest.mark.parametrize(
     ("change", "remedy"),
     [

@@ -24,6 +24,9 @@ def test_valid_fields_become_a_job() -> None:
     [
         ({}, "prompt: the prompt is empty; describe the video in a few words"),
         ({"prompt": " \n"}, "prompt: the prompt is empty; describe the video in a few words"),
+        ({"prompt": "x", "model": ""}, "model: the name is empty; name a model, or leave it out for shapes"),
+        ({"prompt": "x", "model": " "}, "model: the name is empty; name a model, or leave it out for shapes"),
+        ({"prompt": "x", "model": "../x"}, "model: must match ^[a-z0-9][a-z0-9._-]{0,63}$"),
         ({"prompt": "x", "frames": 16}, "frames: 16 frames cannot be decoded; use 4k+1, such as 13 or 17"),
         ({"prompt": "x", "frames": 2}, "frames: 2 frames cannot be decoded; use 4k+1, such as 1 or 5"),
         ({"prompt": "x", "width": 50}, "width: 50 px is not a multiple of 16; use 48 or 64"),

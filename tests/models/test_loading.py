@@ -26,9 +26,10 @@ def test_the_engine_says_what_made_its_frames(engine: DiffusersEngine) -> None:
     assert {"fastflow_ray", "diffusers", "transformers", "python"} < set(engine.versions)
 
 
-def test_a_word_that_is_no_model_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UnknownModel, match=r"no model named 'shapez'; there are: .*shapes"):
-        load_engine("shapez")
+@pytest.mark.parametrize("word", ["shapez", ""])
+def test_a_word_that_is_no_model_is_refused_with_the_names_there_are(word: str) -> None:
+    with pytest.raises(UnknownModel, match=rf"no model named '{word}'; there are: .*shapes"):
+        load_engine(word)
 
 
 def test_a_folder_without_a_pipeline_is_refused_in_one_line(tmp_path: Path) -> None:

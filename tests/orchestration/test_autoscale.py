@@ -89,7 +89,14 @@ def test_an_idle_fleet_without_a_floor_goes_to_zero_when_patience_ends() -> None
     assert workers_wanted(replace(idle, recent_need=0), Limits(ceiling=8)) == 0
 
 
-@pytest.mark.parametrize(("floor", "ceiling"), [(-1, 2), (3, 2), (0, 0)])
-def test_limits_that_contradict_themselves_are_refused(floor: int, ceiling: int) -> None:
-    with pytest.raises(InvalidInput, match=f"at least {floor} and at most {ceiling}"):
+@pytest.mark.parametrize(
+    ("floor", "ceiling", "message"),
+    [
+        (-1, 2, "a floor of -1 workers is less than none; give 0 or more"),
+        (0, 0, "a ceiling of 0 lets no worker make a video; give 1 or more"),
+        (3, 2, "a floor of 3 workers is above the ceiling of 2; lower the floor to 2, or raise the ceiling to 3"),
+    ],
+)
+def test_limits_that_contradict_themselves_are_refused(floor: int, ceiling: int, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         Limits(floor=floor, ceiling=ceiling)

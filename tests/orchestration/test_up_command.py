@@ -200,7 +200,8 @@ def test_a_cluster_that_is_not_there_is_named(start: Start, tmp_path: Path) -> N
     [
         (["--model", "none-such"], "there are:"),
         (["--workers", "2", "--floor", "1"], "give either it"),
-        (["--floor", "3", "--ceiling", "2"], "a floor between 0 and the ceiling"),
+        (["--floor", "3", "--ceiling", "2"], "a floor of 3 workers is above the ceiling of 2; lower the floor to 2"),
+        (["--model", ""], "no model named ''; there are:"),
         (["--redis", "http://nowhere"], "redis://"),
     ],
 )
