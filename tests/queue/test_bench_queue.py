@@ -22,3 +22,11 @@ def test_a_tiny_benchmark_of_the_queue(tmp_path: Path, capsys: pytest.CaptureFix
     assert (found["beats"]["workers"], found["beats"]["beats"]) == (100, 5)
     assert "of a core" in capsys.readouterr().out
     assert "| submits by one client |" in (tmp_path / "queue.md").read_text()
+
+
+def test_one_beat_at_least_is_measured(tmp_path: Path) -> None:
+    words = ["bench-queue", "--queued", "2", "--claims", "2", "--workers", "1", "--seconds", "0.1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--out", str(tmp_path)])
+    assert ended.value.code in (0, None)
+    assert json.loads((tmp_path / "queue.json").read_text())["beats"]["beats"] == 1

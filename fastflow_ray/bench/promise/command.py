@@ -57,9 +57,9 @@ def bench_fidelity(
 
     names = [name.strip() for name in schedules.split(",") if name.strip()]
     chosen(names, [1])  # a mistake is told before anything is measured
-    out.mkdir(parents=True, exist_ok=True)
     screen = console(stderr=True)
     stage, regime, target = Stage(load_engine(model)), Regime(guidance, shift, steps), Target(fidelity_db, confidence)
+    out.mkdir(parents=True, exist_ok=True)
     subjects, known = subject.learning(jobs), facts(stage)
     report = Report(regime, target, _served(stage, regime, target, subjects, screen), {})
     write(out, report, known)  # and again after every schedule: all of them take long

@@ -74,7 +74,7 @@ def _fill(queue: JobQueue, jobs: int) -> None:
 def _beat(queue: JobQueue, claims: Sequence[Claim], beat_s: float, seconds: float) -> list[float]:
     """Milliseconds per beat. Who is late catches up, so that the number of beats is as told."""
     began_s, times_ms = time.monotonic(), []
-    for n in range(round(seconds * len(claims) / beat_s)):
+    for n in range(max(1, round(seconds * len(claims) / beat_s))):
         time.sleep(max(0.0, began_s + n * beat_s / len(claims) - time.monotonic()))
         claim, progress = claims[n % len(claims)], Progress("sample", n % 50, 50, n % 20, n % 30, 12.5)
         times_ms.append(_timed_ms(lambda: queue.heartbeat(claim, progress)))  # noqa: B023  # called at once
