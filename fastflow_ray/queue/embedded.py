@@ -32,6 +32,7 @@ from fastflow_ray.queue.connection import Connection
 START_TIMEOUT_S = 60.0  # a large append-only file takes its time to load
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
+ROOM = 1 << 20  # bytes on its disk, with less of which no server gets far
 PORTS = range(20_000, 32_768)  # below the ports the kernel hands out to clients
 
 # Runs in a fresh interpreter that becomes the server. Its child stays behind and waits for the end of a pipe whose
@@ -86,7 +87,7 @@ class EmbeddedValkey:
             ) from error
         if not self._answers(self._process):
             self.stop()
-            raise QueueUnavailable(f"the server on {self.directory} did not start: {self._last_words()}")
+            raise QueueUnavailable(f"the server on {self.directory} did not start: {self._why_not()}")
         return self
 
     def stop(self) -> None:
@@ -142,7 +143,10 @@ class EmbeddedValkey:
                 time.sleep(POLL_S)
         return False
 
-    def _last_words(self) -> str:
+    def _why_not(self) -> str:
+        free = shutil.disk_usage(self.directory).free
+        if free < ROOM:
+            return f"its disk is full ({free / 1024:.0f} KiB free); make room, or choose another folder"
         lines = (self.directory / "server.log").read_text(errors="replace").splitlines()
         return " / ".join(line.strip() for line in lines[-3:]) or "it said nothing"
 

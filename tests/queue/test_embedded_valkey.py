@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import redis
 from waiting import wait_for
 
 from fastflow_ray.errors import QueueUnavailable
+from fastflow_ray.queue import embedded
 from fastflow_ray.queue.embedded import PORTS, EmbeddedValkey
 
 
@@ -67,6 +69,23 @@ def test_one_folder_serves_one_server(own_server: EmbeddedValkey) -> None:
 def test_a_taken_port_is_reported_with_the_servers_words(own_server: EmbeddedValkey, tmp_path: Path) -> None:
     with pytest.raises(QueueUnavailable, match=r"did not start: .*[Aa]ddress already in use"):
         EmbeddedValkey(tmp_path / "other", own_server.port).start()
+
+
+def test_a_full_disk_is_named_where_a_server_cannot_even_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends_at_once = tmp_path / "bin" / "redis-server"
+    ends_at_once.parent.mkdir()
+    ends_at_once.write_text("#!/bin/sh\nexit 1\n")
+    ends_at_once.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ends_at_once.parent), prepend=os.pathsep)
+    with pytest.raises(QueueUnavailable, match="did not start: it said nothing"):
+        EmbeddedValkey(tmp_path / "data").start()
+    monkeypatch.setattr(embedded, "ROOM", shutil.disk_usage(tmp_path).free * 2)
+    with pytest.raises(
+        QueueUnavailable, match=r"did not start: its disk is full \(\d+ KiB free\); make room, or choose"
+    ):
+        EmbeddedValkey(tmp_path / "data").start()
 
 
 def test_it_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
