@@ -15,6 +15,7 @@ from typing import BinaryIO
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.keys import checked_doomed_prefix, checked_key, checked_prefix
 from fastflow_ray.storage.parts import parts_of
+from fastflow_ray.storage.probe import probe
 
 NOT_ALLOWED = "give this user the right to write there, or choose another folder"
 REMEDIES = {
@@ -40,9 +41,9 @@ class FolderStore:
         self.url = self.root.as_uri()
         self.conditional = True  # a hard link is made once
 
-    def check(self) -> None:
+    def check(self, room_bytes: int = 0) -> None:
         """Write, read back and delete a file; raises StorageFailed naming the folder and the remedy."""
-        key, value = f"check/{uuid.uuid4().hex}", b"fastflow-ray was here"
+        key, value = f"check/{uuid.uuid4().hex}", probe(room_bytes)
         try:
             written = self.put_if_absent(key, value, "text/plain")
             rewritten = self.put_if_absent(key, b"", "text/plain")
