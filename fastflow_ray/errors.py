@@ -20,6 +20,7 @@ FastFlowError
 │   │   └── DeadlineTooTight
 │   ├── FleetUnavailable
 │   ├── StorageFailed
+│   │   └── StoreAway
 │   ├── StatisticsUnavailable
 │   ├── UnusableCheckpoint
 │   ├── ModelLoadFailed
@@ -149,6 +150,10 @@ class StorageFailed(Retryable):
     """The store refused a read or a write, or what it holds is not what was written."""
 
     code = "storage"
+
+
+class StoreAway(StorageFailed):
+    """The store keeps nothing of anybody's now: the job goes back to the queue with its attempt given back."""
 
 
 class StatisticsUnavailable(Retryable):

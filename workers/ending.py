@@ -19,6 +19,7 @@ from fastflow_ray.errors import (
     Permanent,
     QueueUnavailable,
     StorageFailed,
+    StoreAway,
 )
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Claim, JobQueue
@@ -37,7 +38,7 @@ class Fate(StrEnum):
     RETRIED = "retried"  # failed; the queue will try again
     DEAD = "dead"  # failed for good
     CANCELLED = "cancelled"
-    RELEASED = "released"  # given back, as this worker leaves or cannot read the model
+    RELEASED = "released"  # given back, as this worker leaves, cannot read the model, or has no store
     LOST = "lost"  # somebody else has the job
     UNKNOWN = "unknown"  # the queue could not be told; the lease runs out and another attempt settles it
 
@@ -92,7 +93,7 @@ def _tell(queue: JobQueue, publisher: Publisher, claim: Claim, error: Exception,
         case LeaseLost():
             _discard(publisher, claim)
             return Fate.LOST
-        case Draining() | ModelLoadFailed():
+        case Draining() | ModelLoadFailed() | StoreAway():
             released = patiently(lambda: queue.release(claim), claim.lease_s)
             return Fate.RELEASED if released else Fate.LOST
         case _:

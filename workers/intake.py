@@ -1,6 +1,6 @@
 """Where a worker's next job comes from: its queues in turn, and patience while there is no job, no queue, no store.
 
-Knows queues and the store's health; what becomes of a claimed job is no concern of it.
+Knows queues, and whether the store is in doubt; what becomes of a claimed job is no concern of it.
 """
 
 from __future__ import annotations
@@ -8,31 +8,32 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from fastflow_ray.errors import QueueUnavailable, Retryable, StorageFailed
+from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.queue.contract import Claim, JobQueue
-from fastflow_ray.storage import Store
 from workers.config import WorkerConfig
 from workers.meter import Meter
 from workers.rota import Rota
+from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
 
 log = logging.getLogger(__name__)
 
 WAIT_S = 1.0  # for a job, before looking whether to leave
-LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue, or a store, that is away
+LONGEST_BACKOFF_S = 5.0  # between two attempts to reach a queue that is away
 
 
 class Intake:
-    """Of one worker; for the worker's thread, but for `store_failed`."""
+    """Of one worker; for the worker's thread."""
 
     def __init__(
         self,
         config: WorkerConfig,
         rota: Rota,
-        store: Store,
+        watch: StoreWatch,
         meter: Meter,
         timesheet: Timesheet,
         draining: threading.Event,
@@ -41,24 +42,19 @@ class Intake:
         """`draining` is set when the worker takes no more jobs; `on_idle` hears whenever there was none to take."""
         self._config = config
         self._rota = rota
-        self._store = store
+        self._watch = watch
         self._meter = meter
         self._timesheet = timesheet
         self._draining = draining
         self._on_idle = on_idle
-        self._store_failed = threading.Event()
         self._nonce = secrets.token_hex(8)  # of the next claim
         self._unanswered: JobQueue | None = None  # was asked for a job, and may have given one
-
-    def store_failed(self) -> None:
-        """Take no job until the store has proven that it keeps what it is given; from any thread."""
-        self._store_failed.set()
 
     def next_claim(self) -> tuple[JobQueue, Claim] | None:
         """Wait for a job, and tell whose queue it is from; None: it is time to leave."""
         failures = 0
         while not self._draining.is_set():
-            if self._store_failed.is_set():
+            if self._watch.in_doubt:
                 self._await_store()
                 continue
             try:
@@ -107,20 +103,25 @@ class Intake:
         """Take no job while the store keeps nothing: a full disk would send the whole queue to the dead letters.
 
         One that was given without an answer goes back, or it would be nobody's until it is reaped."""
-        failures = 0
-        while not self._draining.is_set():
+        while self._watch.in_doubt and not self._draining.is_set():
             self._give_back()
-            try:
-                self._store.check()
-                return self._store_failed.clear()
-            except StorageFailed as error:
-                failures += 1
-                self._back_off(failures, error)
-        return None
+            if self._watch.why:
+                self._look_again_in(self._watch.pause_s, self._watch.why)
+            self._pause(self._watch.pause_s)
+            self._watch.proves()
 
-    def _back_off(self, failures: int, error: Retryable) -> None:
-        self._on_idle()  # it lives, though what it needs does not answer
+    def _back_off(self, failures: int, error: QueueUnavailable) -> None:
         backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
-        log.warning("! worker %s looks again in %.1f s: %s", self._config.name, backoff_s, error)
+        self._look_again_in(backoff_s, str(error))
+        self._pause(backoff_s)
+
+    def _look_again_in(self, pause_s: float, why: str) -> None:
+        log.warning("! worker %s looks again in %.1f s: %s", self._config.name, pause_s, why)
+
+    def _pause(self, pause_s: float) -> None:
+        """It lives, though what it needs does not answer."""
+        until_s = time.monotonic() + pause_s
         with self._timesheet.waiting():
-            self._draining.wait(backoff_s)
+            self._on_idle()
+            while (left_s := until_s - time.monotonic()) > 0 and not self._draining.wait(min(left_s, WAIT_S)):
+                self._on_idle()

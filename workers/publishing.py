@@ -21,12 +21,13 @@ from workers.video import Video
 
 
 def publish_video(
-    video: Video, claim: Claim, publisher: Publisher, on_step: OnStep
+    video: Video, claim: Claim, publisher: Publisher, on_step: OnStep, on_size: Callable[[int], None]
 ) -> tuple[Manifest, dict[str, float]]:
     """Encode, upload, and win or lose against other attempts: the job's result, and the seconds of every phase.
 
     `on_step` hears of every frame that is encoded and of every part of a file that is sent or read back, and may end it
-    before; it may be called from other threads. Raises StorageFailed.
+    before; it may be called from other threads. `on_size` hears how many bytes the files are before any is sent.
+    Raises StorageFailed.
     """
     with ScratchFolder(Path(gettempdir())) as folder:
         on_frame = partial(on_step, StepReport("encode"))
@@ -34,6 +35,7 @@ def publish_video(
         began_s = time.perf_counter()
         files = _encode(video, folder, on_frame)
         encoded_s = time.perf_counter()
+        on_size(sum(path.stat().st_size for path, _ in files.values()))
         phase_s = video.generation.phase_s | {"encode": encoded_s - began_s}
         on_progress = partial(on_step, StepReport("upload"))
         on_progress()

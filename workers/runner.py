@@ -13,7 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from fastflow_ray.errors import DeviceLost, FastFlowError, IdempotencyConflict, JobFailed, LeaseLost
+from fastflow_ray.errors import (
+    DeviceLost,
+    FastFlowError,
+    IdempotencyConflict,
+    JobFailed,
+    LeaseLost,
+    StorageFailed,
+    StoreAway,
+)
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.jobs.payload import digest
 from fastflow_ray.models.engine import StepReport
@@ -27,6 +35,7 @@ from workers.lease_keeper import LeaseKeeper
 from workers.meter import Meter
 from workers.publishing import publish_video
 from workers.stand import Stand
+from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
 from workers.video import Video, make_video
 
@@ -61,6 +70,7 @@ class Runner:
     def __init__(
         self,
         publisher: Publisher,
+        watch: StoreWatch,
         stand: Stand,
         lane: Lane,
         fastflow: FastFlow,
@@ -78,6 +88,7 @@ class Runner:
         `on_end` hears of every attempt's end, once, on the thread where it ended; `on_beat` of every heartbeat.
         """
         self._publisher = publisher
+        self._watch = watch
         self._stand = stand
         self._lane = lane
         self._fastflow = fastflow
@@ -175,7 +186,8 @@ class Runner:
         return lambda: attempt.lease.on_wait(StepReport(phase), ahead)
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
-        manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step)
+        manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step, self._watch.expect)
+        self._watch.kept()
         ending = replace(self._complete(attempt, manifest), phase_s=phase_s, evaluations=video.evaluations)
         is_ours = manifest.fence == attempt.claim.fence
         return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
@@ -203,6 +215,8 @@ class Runner:
     def _end_early(self, attempt: Attempt, error: Exception) -> Ending:
         if not isinstance(error, FastFlowError):
             log.error("! %s attempt %d met a defect of this program", *attempt.name, exc_info=error)
+        if isinstance(error, StorageFailed) and self._watch.is_to_blame():
+            error = StoreAway(str(error))
         return end_early(attempt.queue, self._publisher, attempt.claim, error)
 
 

@@ -22,6 +22,7 @@ class WorkerStatus:
     name: str
     model: str  # the one it holds
     state: WorkerState
+    rests: str  # why it takes no jobs, of any model; empty: it takes them
     job_id: str | None  # whose video it makes
     publishing: str | None  # the job whose video it publishes meanwhile
     busy_s: float  # in which the device made videos, since the first model was loaded

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import DeviceLost, ModelLoadFailed, StorageFailed
+from fastflow_ray.errors import DeviceLost, ModelLoadFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
@@ -32,6 +32,7 @@ from workers.runner import Runner
 from workers.scratch_folder import sweep_scratch
 from workers.stand import Stand
 from workers.status import WorkerState, WorkerStatus
+from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Worker:
         self._queues = dict(queues)
         self._rota = Rota(queues)
         self._store = store
+        self._watch = StoreWatch(store, config.name)
         self._meter = meter
         self._stand = Stand(config.name, load, meter)
         self._lane = lane or PublishingLane()
@@ -70,7 +72,7 @@ class Worker:
         self._feed = ArmFeed(sink, config.name)
         self._cards = CardKeeper(self._queues.values(), self._card, config.lease_s, config.beat_s)
         self._intake = Intake(
-            config, self._rota, store, meter, self._timesheet, self._draining, on_idle=self._cards.heard_of
+            config, self._rota, self._watch, meter, self._timesheet, self._draining, on_idle=self._cards.heard_of
         )
         self._state = WorkerState.LOADING
         self._device = ""
@@ -106,6 +108,7 @@ class Worker:
             name=self._config.name,
             model=self._rota.held,
             state=self._state_with(publishing),
+            rests=self._watch.why,
             job_id=making.job_id if making else None,
             publishing=publishing,
             busy_s=self._timesheet.busy_s,
@@ -120,7 +123,8 @@ class Worker:
         return WorkerState.BUSY if self._state is WorkerState.IDLE and publishing else self._state
 
     def _card(self, model: str) -> WorkerCard:
-        now, why = self.status(), self._rota.resting(model)
+        now = self.status()
+        why = now.rests or self._rota.resting(model)
         state = RESTING if why else now.state.value
         return WorkerCard(now.name, self._device, state, now.job_id, now.publishing, why)
 
@@ -136,6 +140,7 @@ class Worker:
         self._cards.start()
         return Runner(
             Publisher(self._store),
+            self._watch,
             self._stand,
             self._lane,
             FastFlow(),
@@ -196,8 +201,6 @@ class Worker:
     def _ended(self, claim: Claim, ending: Ending) -> None:
         del self._hands[claim]
         self._cards.heard_of()
-        if ending.reason == StorageFailed.code:
-            self._intake.store_failed()
 
 
 def open_worker(config: WorkerConfig, sink: ObservationSink, meter: Meter) -> Worker:

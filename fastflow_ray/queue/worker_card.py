@@ -40,5 +40,5 @@ class Service:
         if not self.workers:
             return f"no worker serves {self.model} now; its jobs wait until one comes"
         if all(card.state == RESTING for card in self.workers):
-            return f"no worker can load {self.model} now; its jobs wait until one can: {self.workers[0].why}"
+            return f"all workers of {self.model} rest now; its jobs wait until one goes on: {self.workers[0].why}"
         return None

@@ -12,7 +12,7 @@ from random import Random
 
 from proxy_thread import ProxyThread, cut
 
-REFUSALS = {"500": "500 Internal Server Error", "503": "503 Slow Down"}
+REFUSALS = {"403": "403 Forbidden", "500": "500 Internal Server Error", "503": "503 Slow Down"}
 CHECKSUMS = ("content-md5", "x-amz-checksum-", "x-amz-sdk-checksum-", "etag")
 LIMIT = 2**20  # bytes of a head
 
@@ -41,8 +41,8 @@ class Message:
 
 
 class HttpProxy(ProxyThread):
-    """`faults` are probabilities, one is drawn per request: 500, 503, reset before, reset after, stall, flipped upload,
-    flipped download. Flipped bodies travel without the checksums that would give them away."""
+    """`faults` are probabilities, one is drawn per request: 403, 500, 503, reset before, reset after, stall, flipped
+    upload, flipped download. Flipped bodies travel without the checksums that would give them away."""
 
     def __init__(self, target_port: int, seed: int, faults: Mapping[str, float], stall_s: float = 60.0) -> None:
         super().__init__()

@@ -15,10 +15,13 @@ from crew import Crew
 from http_proxy import HttpProxy
 from s3_server import BUCKET, boto3_settings
 from stage import Stage
+from waiting import wait_for
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.jobs.retry import RetryPolicy
+from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from fastflow_ray.queue.worker_card import RESTING
 from fastflow_ray.storage import open_store
 
 BAD = {"500": 0.05, "503": 0.05, "reset before": 0.01, "reset after": 0.01, "flipped upload": 0.02}
@@ -52,6 +55,12 @@ def publish_through(stage: Stage, proxy: HttpProxy, jobs: int, verifies: bool = 
     return stage.judge()
 
 
+def all_rest(queue: JobQueue) -> bool:
+    """Whether nobody takes a job."""
+    states = {card.state for card in queue.workers()}
+    return states == {RESTING} and queue.depth().running == 0
+
+
 def ends_of(stage: Stage) -> dict[str, int]:
     """State → how many jobs."""
     depth = stage.queue.depth()
@@ -73,6 +82,24 @@ def test_a_store_that_stalls_for_a_minute_holds_up_and_loses_nothing(s3_stage: S
         assert publish_through(s3_stage, proxy, jobs=20) == []
     assert proxy.struck["stall"] > 0
     assert ends_of(s3_stage) == {"succeeded": 20, "dead": 0}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("fault", ["503", "403", "reset before"])
+def test_a_store_that_serves_nobody_costs_no_job_an_attempt(s3_stage: Stage, s3_endpoint: str, fault: str) -> None:
+    """Full, shut, or gone: each job has a single attempt, and all that was begun meanwhile was given back."""
+    with proxy_of(s3_endpoint, s3_stage, {}) as proxy:
+        ids = s3_stage.submit(40, max_attempts=1)
+        with Crew(s3_stage.plan(environment=boto3_settings(proxy.endpoint)), size=2):
+            wait_for(lambda: s3_stage.queue.depth().succeeded > 0)
+            proxy.faults = {fault: 1.0}
+            wait_for(lambda: all_rest(s3_stage.queue), timeout_s=200)
+            proxy.faults = {}
+            s3_stage.settle(timeout_s=200)
+    s3_stage.figures["struck"] = dict(proxy.struck)
+    assert s3_stage.judge() == []
+    assert ends_of(s3_stage) == {"succeeded": 40, "dead": 0}
+    assert {record.attempts for record in map(s3_stage.queue.get, ids) if record} == {1}
 
 
 @pytest.mark.fault

@@ -123,7 +123,7 @@ def test_a_model_that_all_its_workers_rest_says_why() -> None:
     resting, able = WorkerCard("w-0", state=RESTING, why="no weights; fetch them"), WorkerCard("w-1", state="busy")
     assert Service("shapes", [resting, able]).obstacle() is None
     said = Service("shapes", [resting, replace(resting, worker="w-1")]).obstacle()
-    assert said == "no worker can load shapes now; its jobs wait until one can: no weights; fetch them"
+    assert said == "all workers of shapes rest now; its jobs wait until one goes on: no weights; fetch them"
 
 
 def test_a_card_keeps_why_its_worker_rests(queue: JobQueue) -> None:

@@ -26,6 +26,7 @@ from workers.lane import PublishingLane
 from workers.meter import NoMeter
 from workers.runner import Runner
 from workers.stand import Stand
+from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
 
 LEASE_S = 60.0
@@ -135,12 +136,13 @@ class FollowedRunner:
     ) -> None:
         self.fastflow = FastFlow()
         self.lane = PublishingLane()
+        self.watch = StoreWatch(store, "worker")
         self._queue = queue
         self._endings: list[tuple[Claim, Ending]] = []
         meter = NoMeter()
         self.runner = Runner(
-            Publisher(store), Stand("worker", lambda model: engine, meter), self.lane, self.fastflow, feed, meter,
-            Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
+            Publisher(store), self.watch, Stand("worker", lambda model: engine, meter), self.lane, self.fastflow, feed,
+            meter, Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
             on_end=lambda claim, ending: self._endings.append((claim, ending)), on_beat=lambda: None,
         )  # fmt: skip
 

@@ -88,6 +88,11 @@ class Shop:
                   "acceleration": "fastflow"}  # fmt: skip
         return self.queue.submit(VideoJob.model_validate(fields | changes)).job_id
 
+    def attempts(self, job_ids: list[str]) -> list[tuple[JobState, int]]:
+        """Where jobs are, and how many attempts have been counted."""
+        records = [self.queue.get(job_id) for job_id in job_ids]
+        return [(record.state, record.attempts) for record in records if record]
+
     def state(self, job_id: str) -> JobState:
         record = self.queue.get(job_id)
         assert record is not None

@@ -18,12 +18,13 @@ from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.queue.memory_queue import MemoryQueue
 from fastflow_ray.storage.folder import FolderStore
-from workers import intake
+from workers import intake, store_watch
 from workers.config import WorkerConfig
 from workers.ending import Fate
 from workers.intake import Intake
 from workers.meter import NoMeter
 from workers.rota import Rota
+from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
 
 
@@ -48,11 +49,12 @@ def two_queues() -> dict[str, WatchedQueue]:
 
 
 def intake_of(
-    rota: Rota, folder: Path, on_idle: Callable[[], object], draining: threading.Event | None = None
+    rota: Rota, store: Path | StoreWatch, on_idle: Callable[[], object], draining: threading.Event | None = None
 ) -> Intake:
     config = WorkerConfig("w", ("a", "b"), "redis://unused", "file:///unused")
     meter, leave = NoMeter(), draining or threading.Event()
-    return Intake(config, rota, FolderStore(folder), meter, Timesheet(meter), leave, on_idle)
+    watch = StoreWatch(FolderStore(store), "w") if isinstance(store, Path) else store
+    return Intake(config, rota, watch, meter, Timesheet(meter), leave, on_idle)
 
 
 def test_whoever_did_not_answer_is_asked_again_before_another(
@@ -83,16 +85,18 @@ def test_a_worker_whose_store_keeps_nothing_gives_back_what_it_never_heard_of(
     two_queues["a"].unreleased = unreleased
     monkeypatch.setattr(intake, "LONGEST_BACKOFF_S", 0.0)
     (tmp_path / "store").write_text("no folder")
+    monkeypatch.setattr(store_watch, "FIRST_PAUSE_S", 0.0)
+    watch = StoreWatch(FolderStore(tmp_path / "store"), "w")
     draining, seen = threading.Event(), []
 
     def look() -> None:
         (record,) = two_queues["a"].list()
         seen.append((record.state, record.attempts, record.crashes))
-        worker.store_failed()
+        assert watch.is_to_blame()
         if len(seen) == 2 + unreleased:
             draining.set()
 
-    worker = intake_of(Rota(two_queues), tmp_path / "store", on_idle=look, draining=draining)
+    worker = intake_of(Rota(two_queues), watch, on_idle=look, draining=draining)
     assert worker.next_claim() is None
     given = (JobState.RUNNING, 1, 0)
     assert seen == [given, *unreleased * [given], (JobState.QUEUED, 0, 0)], "given without an answer, then given back"
@@ -143,16 +147,20 @@ def test_where_none_was_published_the_job_is_poison_and_no_model_runs(one: OneWo
     assert error["message"].startswith("2 workers died on this job")
 
 
-def test_a_store_that_cannot_be_looked_into_is_looked_into_later(one: OneWorker, monkeypatch) -> None:
+def test_a_store_that_cannot_be_looked_into_is_looked_into_later(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job_id = one.submit()
     one.claim()
     one.lose_the_lease()
     look = last_look(one)
     with monkeypatch.context() as patch:
         patch.setattr(one.store, "get_bytes", _refuse)
-        assert one.run(look).fate is Fate.RETRIED
-    one.clock.now_s += 1_000
-    assert one.run().fate is Fate.DEAD
+        assert one.run(look).fate is Fate.RELEASED
+    assert (one.record(job_id).state, one.record(job_id).attempts) == (JobState.QUEUED, look.attempt - 1)
+    again = one.claim()
+    assert again.look_only
+    assert one.run(again).fate is Fate.DEAD
     assert one.record(job_id).crashes == 2
 
 

@@ -80,7 +80,7 @@ def test_its_card_tells_what_it_rests_and_why(two: TwoQueues) -> None:
     services = lambda: [Service(model, queue.workers()) for model, queue in two.queues.items()]  # noqa: E731
     two.interfere = look
     two.worker.run(jobs=1)
-    assert set(seen) == {f"no worker can load b now; its jobs wait until one can: {why_not('b')}"}
+    assert set(seen) == {f"all workers of b rest now; its jobs wait until one goes on: {why_not('b')}"}
 
 
 def test_what_it_rests_it_neither_claims_nor_waits_for_until_it_tries_again(

@@ -118,7 +118,7 @@ def test_a_queue_that_comes_back_is_served_again(shop: Shop, caplog: pytest.LogC
     assert caplog.text.count("the cable is out; put it back") == 3
 
 
-def test_a_store_that_keeps_nothing_costs_an_attempt_of_each_lease_and_no_job(
+def test_a_store_that_keeps_nothing_costs_no_job_an_attempt(
     shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.thread.start()
@@ -132,11 +132,10 @@ def test_a_store_that_keeps_nothing_costs_an_attempt_of_each_lease_and_no_job(
     assert len(shop.sums.endings) <= 2, "the one that was published, and the one that was made meanwhile"
     shop.clock.now_s += LEASE_S + 1
     wait_for(lambda: [card.worker for card in shop.queue.workers()] == ["worker-1"])  # it lives, though it takes no job
-    assert shop.state(ids[2]) is JobState.QUEUED
+    assert shop.attempts(ids) == [(JobState.QUEUED, 0)] * 3
     for file in in_the_way:
         file.unlink()
-    shop.clock.now_s += 60.0  # the first job's second attempt is due
-    wait_for(lambda: [shop.state(job_id) for job_id in ids] == [JobState.SUCCEEDED] * 3)
+    wait_for(lambda: shop.attempts(ids) == [(JobState.SUCCEEDED, 1)] * 3)
 
 
 def test_a_lost_device_ends_the_worker_and_costs_the_job_one_attempt(shop: Shop) -> None:

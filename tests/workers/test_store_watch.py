@@ -1,0 +1,183 @@
+"""A store that keeps nothing is the worker's trouble: it rests, and no job pays for it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from shop import Shop
+from waiting import wait_for
+
+from fastflow_ray.errors import StorageFailed
+from fastflow_ray.jobs.states import JobState
+from fastflow_ray.models.engine import Engine
+from fastflow_ray.queue.worker_card import RESTING
+from fastflow_ray.storage.folder import FolderStore
+from workers.ending import Fate
+from workers.status import WorkerState
+from workers.store_watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, MARGIN_BYTES, StoreWatch
+
+FULL = "No space left on device; free space on the disk"
+
+
+class Disk:
+    """How large a file it has room for."""
+
+    def __init__(self) -> None:
+        self.free_bytes = 10**9
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk, fsync = Disk(), os.fsync
+
+    def flush(descriptor: int) -> None:
+        about = os.fstat(descriptor)
+        if stat.S_ISREG(about.st_mode) and about.st_size > disk.free_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)  # where a file system that allocates late, or NFS, tells it
+    return disk
+
+
+@pytest.fixture
+def watch(disk: Disk, tmp_path: Path) -> StoreWatch:
+    return StoreWatch(FolderStore(tmp_path), "worker-1")
+
+
+@contextmanager
+def at_work(shop: Shop) -> Iterator[None]:
+    """Inside, the worker runs."""
+    shop.thread.start()
+    wait_for(lambda: shop.worker.status().state is WorkerState.IDLE)
+    try:
+        yield
+    finally:
+        shop.worker.drain()
+        shop.thread.join(60)
+    assert not shop.thread.is_alive()
+
+
+def test_a_disk_that_takes_a_few_bytes_more_costs_no_job_an_attempt(
+    small_engine: Engine, disk: Disk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    shop = Shop(small_engine, tmp_path / "store")
+    with at_work(shop):
+        disk.free_bytes = 500
+        ids = [shop.submit(seed=seed) for seed in range(5)]
+        wait_for(lambda: caplog.text.count("! worker worker-1 looks again in") >= 3)
+        assert {(ending.fate, ending.reason) for ending in shop.sums.endings} == {(Fate.RELEASED, "storage")}
+        assert len(shop.sums.endings) <= 2, "the one that was published, and the one that was made meanwhile"
+        assert shop.attempts(ids) == [(JobState.QUEUED, 0)] * 5
+        disk.free_bytes = 10**9
+        wait_for(lambda: shop.attempts(ids) == [(JobState.SUCCEEDED, 1)] * 5)
+    assert caplog.text.count("! worker worker-1 rests, for its store keeps nothing: cannot write") == 1
+    assert caplog.text.count("-> worker worker-1 goes on, for its store keeps what it is given") == 1
+
+
+def test_card_and_status_tell_why_it_rests_until_it_goes_on(small_engine: Engine, disk: Disk, tmp_path: Path) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    with at_work(shop):
+        assert not shop.worker.status().rests
+        disk.free_bytes = 500
+        job_id = shop.submit()
+        wait_for(lambda: [card.state for card in shop.queue.workers()] == [RESTING])
+        (card,) = shop.queue.workers()
+        assert FULL in card.why
+        assert FULL in shop.worker.status().rests
+        disk.free_bytes = 10**9
+        wait_for(lambda: shop.state(job_id) is JobState.SUCCEEDED)
+        wait_for(lambda: [(card.state, card.why) for card in shop.queue.workers()] == [(WorkerState.IDLE, "")])
+        assert not shop.worker.status().rests
+
+
+def test_what_the_store_holds_of_one_job_is_that_jobs_trouble(
+    small_engine: Engine, disk: Disk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    bad, good = shop.submit(seed=1), shop.submit(seed=2)
+    (tmp_path / "store" / "jobs").mkdir(parents=True)
+    (tmp_path / "store" / "jobs" / bad).touch()  # where its folder should be
+    with at_work(shop):
+        wait_for(lambda: shop.state(good) is JobState.SUCCEEDED)
+        wait_for(lambda: shop.attempts([bad]) == [(JobState.DELAYED, 1)])
+    assert "rests" not in caplog.text
+
+
+def test_a_worker_whose_store_keeps_nothing_leaves_when_asked(small_engine: Engine, disk: Disk, tmp_path: Path) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    with at_work(shop):
+        disk.free_bytes = 500
+        job_id = shop.submit()
+        wait_for(lambda: shop.worker.status().rests)
+    assert shop.attempts([job_id]) == [(JobState.QUEUED, 0)]
+    assert shop.queue.workers() == []
+
+
+def test_the_proof_is_as_large_as_the_largest_result_it_refused(watch: StoreWatch, disk: Disk) -> None:
+    disk.free_bytes = 1_000_000
+    watch.expect(2_000_000)
+    assert watch.is_to_blame()
+    watch.expect(10)
+    assert not watch.proves()
+    disk.free_bytes = 2_000_000
+    assert not watch.proves(), "there has to be room for a manifest too"
+    disk.free_bytes += 2 * MARGIN_BYTES
+    assert watch.proves()
+    disk.free_bytes = 1_000_000
+    watch.expect(10)
+    assert not watch.is_to_blame(), "what was refused before is another worker's by now"
+
+
+def test_while_it_is_in_doubt_nothing_is_begun(watch: StoreWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bool, str]] = []
+    monkeypatch.setattr(watch._store, "check", lambda room_bytes: seen.append((watch.in_doubt, watch.why)))
+    assert not watch.is_to_blame()
+    assert seen == [(True, "")], "nor does anybody tell of it before it is certain"
+    assert not watch.in_doubt
+
+
+def test_known_to_keep_nothing_it_is_not_asked_again_for_each_job(
+    watch: StoreWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch._store, "check", refusing := Refusing())
+    assert watch.is_to_blame()
+    assert watch.is_to_blame()
+    assert refusing.asked == 1
+
+
+def test_pauses_grow_to_a_minute_and_only_a_kept_result_ends_that(
+    watch: StoreWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses_s = []
+    with monkeypatch.context() as away:
+        away.setattr(watch._store, "check", Refusing())
+        for _ in range(20):
+            assert not watch.proves()
+            pauses_s.append(watch.pause_s)
+    assert pauses_s[0] == 2 * FIRST_PAUSE_S
+    assert pauses_s == sorted(pauses_s)
+    assert pauses_s[-1] == LONGEST_PAUSE_S
+    assert watch.proves()
+    assert watch.pause_s == LONGEST_PAUSE_S
+    watch.kept()
+    assert watch.pause_s == FIRST_PAUSE_S
+
+
+class Refusing:
+    """A check that fails, and how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, room_bytes: int) -> None:
+        self.asked += 1
+        raise StorageFailed("the bucket is away; bring it back")
