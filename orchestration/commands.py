@@ -24,6 +24,7 @@ from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import SETTINGS, FleetPlan
 from orchestration.local_fleet import LocalFleet
+from orchestration.news import News
 
 LOOK_S = 1.0
 
@@ -122,21 +123,14 @@ def _say_how_to_use(
 
 
 def _follow(fleet: Fleet, local: LocalFleet, screen: Console, note: Status) -> NoReturn:
-    """Show what there is, and tell once of every worker that died."""
-    told = 0
+    """Show what there is, and tell once of all that changes."""
+    news = News(local.logs)
     while True:
         try:
             status = fleet.status()
-            died = status.exits.get("died", 0)
-            if died > told:
-                screen.print(_obituary(died - told, local), highlight=False, soft_wrap=True)
-            told = died
+            for line in news.of(status):
+                screen.print(Text(line), soft_wrap=True)
             note.update(Text(status.in_one_line()))
         except FleetUnavailable as passing:  # Ray is starting the supervisor anew
             note.update(Text(str(passing)))
         time.sleep(LOOK_S)
-
-
-def _obituary(deaths: int, local: LocalFleet) -> str:
-    who = "a worker" if deaths == 1 else f"{deaths} workers"
-    return f"! {who} died; a job in hand is tried again when its lease has run out. The logs are in {local.logs}"

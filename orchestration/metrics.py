@@ -26,6 +26,7 @@ class FleetMetrics:
         self._oldest = _gauge("queue_oldest_age_seconds", "How long the first job of the queue has waited")
         self._jobs = _gauge("jobs", "Jobs by state", "state")
         self._workers = _gauge("workers", "Workers by state", "state")
+        self._resting = _gauge("workers_resting", "Workers that take no jobs, for their store keeps nothing")
         self._wanted = _gauge("workers_wanted", "Workers there should be")
         self._backlog = _gauge("backlog_gpu_seconds", "Worker seconds of work queued or running")
         self._tick = _gauge("supervisor_last_tick_timestamp_seconds", "When the supervisor last finished a tick")
@@ -39,6 +40,7 @@ class FleetMetrics:
         for worker_state in WorkerState:
             if worker_state is not WorkerState.GONE:
                 self._workers.set(status.count(worker_state), self._fleet | {"state": worker_state.value})
+        self._resting.set(sum(bool(worker.rests) for worker in status.workers), self._fleet)
         self._wanted.set(status.wanted, self._fleet)
         depth = status.depth
         work = depth.queued + depth.delayed + depth.running

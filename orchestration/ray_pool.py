@@ -33,7 +33,8 @@ class Member:
         """Take the answer, and ask again."""
         try:
             status = ray.get(self.question)
-            self.sight = WorkerSight(status.name, WorkerState(status.state), status.job_id, status.publishing)
+            state = WorkerState(status.state)
+            self.sight = WorkerSight(status.name, state, status.job_id, status.publishing, status.rests)
         except RayError:
             pass  # it died between question and answer; the next look will miss its name
         self.question, self.asked_s = self.handle.status.remote(), time.monotonic()

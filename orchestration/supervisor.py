@@ -53,7 +53,7 @@ class FleetStatus:
 
     def in_one_line(self) -> str:
         """For people."""
-        states = Counter(worker.state.value for worker in self.workers)
+        states = Counter(worker.in_a_word for worker in self.workers)
         workers = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"
         depth = self.depth
         jobs = f"{depth.queued} queued, {depth.running} running, {depth.succeeded} done"
@@ -108,7 +108,7 @@ class Supervisor:
         load = self._history.load(demand(depths.values()), len(staying), now_s)
         closing = self._closing
         wanted = 0 if closing else workers_wanted(load, self._limits)
-        if wanted > len(staying) and self._backoff.over(now_s):
+        if wanted > len(staying) and self._backoff.over(now_s) and not _all_rest(staying):
             self._create(wanted - len(staying), taken={worker.name for worker in present})
         elif wanted < len(staying):
             self._dismiss(staying, len(staying) - wanted)
@@ -162,3 +162,9 @@ class Supervisor:
         else:
             self._pool.drain(worker.name)
         self._ending[worker.name] = cause
+
+
+def _all_rest(workers: Sequence[WorkerSight]) -> bool:
+    """Who would come to their help could not begin either."""
+    able = [worker for worker in workers if worker.state in READY]
+    return bool(able) and all(worker.rests for worker in able)

@@ -30,7 +30,13 @@ class WorkerSight:
     state: WorkerState
     job_id: str | None = None  # whose video it makes
     publishing: str | None = None  # the job whose video it publishes meanwhile
+    rests: str = ""  # why it takes no jobs; empty: it takes them
     silent_s: float = 0.0  # since a question that is still unanswered; a pending worker is not asked
+
+    @property
+    def in_a_word(self) -> str:
+        """What it does, for people."""
+        return "resting" if self.rests and self.state is WorkerState.IDLE else self.state.value
 
     @property
     def job_ids(self) -> frozenset[str]:

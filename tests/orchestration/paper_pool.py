@@ -22,6 +22,10 @@ class PaperCluster:
         """Put a worker into a state."""
         self.workers[name] = WorkerSight(name, state, job_id, silent_s=silent_s)
 
+    def rest(self, name: str, why: str) -> None:
+        """A worker takes no jobs; empty: it takes them again."""
+        self.workers[name] = replace(self.workers[name], rests=why)
+
     def crash(self, name: str) -> None:
         """End a worker without a word."""
         del self.workers[name]

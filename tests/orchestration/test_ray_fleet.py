@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from fastflow_ray.storage import open_store
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
+from orchestration.news import News
 from orchestration.worker_pool import WorkerState
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("ray_cluster")]
@@ -292,6 +294,27 @@ def test_what_the_fleet_tells_prometheus(steady_fleet: Fleet, metrics_port: int)
     )
     assert told()["workers_wanted{}"] == 2
     assert sum(number for name, number in told().items() if name.startswith("workers{")) == 2
+
+
+def test_workers_whose_store_keeps_nothing_rest_and_go_on(
+    raise_fleet: Callable[..., Fleet], closed_after: ClosedAfter, metrics_port: int, tmp_path: Path
+) -> None:
+    fleet = raise_fleet(floor=1, ceiling=1, store_url=tmp_path.as_uri())
+    fleet.wait_ready()
+    in_the_way = [tmp_path / name for name in ("jobs", "check")]  # files where folders should be
+    for file in in_the_way:
+        file.touch()
+    job_id, queue = submit(fleet), closed_after(queue_of(fleet))
+    resting = lambda: samples(metrics_port, fleet.plan.name).get("workers_resting{}")  # noqa: E731
+    wait_for(lambda: fleet.status().in_one_line().startswith("workers: 1 resting; jobs: 1 queued, 0 running"), RAY_S)
+    (line,) = News(None).of(fleet.status())
+    assert f"cannot write {in_the_way[1]}/" in line
+    wait_for(lambda: resting() == 1, RAY_S)
+    for file in in_the_way:
+        file.unlink()
+    wait_for(lambda: record_of(queue, job_id).state is JobState.SUCCEEDED, RAY_S)
+    assert record_of(queue, job_id).attempts == 1
+    wait_for(lambda: resting() == 0, RAY_S)
 
 
 def samples(port: int, model: str) -> dict[str, float]:

@@ -324,6 +324,25 @@ def test_a_status_in_one_line_leaves_out_what_there_is_none_of() -> None:
     )
 
 
+def test_a_status_in_one_line_tells_who_rests() -> None:
+    rests = [WorkerSight(f"w-{n}", WorkerState.IDLE, rests="the disk is full") for n in range(2)]
+    last = WorkerSight("w-2", WorkerState.BUSY, "job", rests="the disk is full")
+    assert FleetStatus("m", workers=(*rests, last)).in_one_line().startswith("workers: 2 resting, 1 busy; jobs:")
+
+
+def test_while_all_its_workers_rest_a_fleet_makes_no_others(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=2, ceiling=9)
+    fleet.ticks(3)
+    for name in ("w-0", "w-1"):
+        fleet.cluster.rest(name, "the disk is full; free some space")
+    fleet.submit(40)
+    assert fleet.ticks(3).wanted == 9
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1"]
+    fleet.cluster.rest("w-1", "")
+    fleet.ticks(1)
+    assert len(fleet.cluster.workers) == 9, "one that works shows that others would"
+
+
 def test_a_job_that_waits_for_its_time_finds_a_worker(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=0, ceiling=4)
     fleet.queue.submit(VideoJob(prompt="a red circle", model=fleet.queue.name, delay_s=3600))
