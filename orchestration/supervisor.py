@@ -108,8 +108,8 @@ class Supervisor:
         load = self._history.load(demand(depths.values()), len(staying), now_s)
         closing = self._closing
         wanted = 0 if closing else workers_wanted(load, self._limits)
-        if wanted > len(staying) and self._backoff.over(now_s) and not _all_rest(staying):
-            self._create(wanted - len(staying), taken={worker.name for worker in present})
+        if wanted > len(staying) and self._backoff.over(now_s):
+            self._create(_begun_at_once(wanted, staying), taken={worker.name for worker in present})
         elif wanted < len(staying):
             self._dismiss(staying, len(staying) - wanted)
         return FleetStatus(
@@ -164,7 +164,10 @@ class Supervisor:
         self._ending[worker.name] = cause
 
 
-def _all_rest(workers: Sequence[WorkerSight]) -> bool:
-    """Who would come to their help could not begin either."""
-    able = [worker for worker in workers if worker.state in READY]
-    return bool(able) and all(worker.rests for worker in able)
+def _begun_at_once(wanted: int, staying: Sequence[WorkerSight]) -> int:
+    """All that lack; but while everyone who is ready rests, one after the other: most likely none can begin, but the
+    trouble may be of their machines alone."""
+    lacking, ready = wanted - len(staying), [worker for worker in staying if worker.state in READY]
+    if not ready or not all(worker.rests for worker in ready):
+        return lacking
+    return min(lacking, 1) if len(ready) == len(staying) else 0

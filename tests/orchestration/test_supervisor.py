@@ -330,16 +330,19 @@ def test_a_status_in_one_line_tells_who_rests() -> None:
     assert FleetStatus("m", workers=(*rests, last)).in_one_line().startswith("workers: 2 resting, 1 busy; jobs:")
 
 
-def test_while_all_its_workers_rest_a_fleet_makes_no_others(scene: Callable[..., Scene]) -> None:
+def test_while_all_its_workers_rest_a_fleet_makes_one_more_at_a_time(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=2, ceiling=9)
     fleet.ticks(3)
     for name in ("w-0", "w-1"):
         fleet.cluster.rest(name, "the disk is full; free some space")
     fleet.submit(40)
-    assert fleet.ticks(3).wanted == 9
-    assert sorted(fleet.cluster.workers) == ["w-0", "w-1"]
-    fleet.cluster.rest("w-1", "")
+    assert fleet.ticks(2).wanted == 9
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1", "w-2"], "it may be the trouble of two machines"
+    fleet.cluster.crash("w-2")
     fleet.ticks(1)
+    assert sorted(fleet.cluster.workers) == ["w-0", "w-1"], "it could not begin, and the next has to wait"
+    fleet.cluster.rest("w-1", "")
+    fleet.ticks(60)
     assert len(fleet.cluster.workers) == 9, "one that works shows that others would"
 
 
