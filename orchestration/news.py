@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastflow_ray.counted import counted
 from orchestration.supervisor import READY, FleetStatus
 
 
@@ -29,10 +30,11 @@ class News:
         self._died = died
 
     def _rests(self, status: FleetStatus) -> Iterator[str]:
-        why = next((worker.rests for worker in status.workers if worker.rests), "")
-        if why and not self._resting:
-            yield f"! The store keeps nothing. Workers rest until it does, and no job loses an attempt by it: {why}"
+        whys = [worker.rests for worker in status.workers if worker.rests]
+        if whys and not self._resting:
+            some = f"{len(whys)} of {counted(len(status.workers), 'worker')}"
+            yield f"! The store keeps nothing of {some}: they rest until it does, no job loses an attempt. {whys[0]}"
         at_work = any(worker.state in READY and not worker.rests for worker in status.workers)
-        if self._resting and at_work and not why:
+        if self._resting and at_work and not whys:
             yield "The store keeps what it is given again; the workers go on."
-        self._resting = bool(why) or (self._resting and not at_work)
+        self._resting = bool(whys) or (self._resting and not at_work)

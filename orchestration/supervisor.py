@@ -165,9 +165,10 @@ class Supervisor:
 
 
 def _begun_at_once(wanted: int, staying: Sequence[WorkerSight]) -> int:
-    """All that lack; but while everyone who is ready rests, one after the other: most likely none can begin, but the
-    trouble may be of their machines alone."""
+    """All that lack. But while anyone rests no more are on the way than are at work, and one at least: all may meet the
+    same trouble, or it may be of some machines alone."""
     lacking, ready = wanted - len(staying), [worker for worker in staying if worker.state in READY]
-    if not ready or not all(worker.rests for worker in ready):
+    at_work = sum(not worker.rests for worker in ready)
+    if at_work == len(ready):
         return lacking
-    return min(lacking, 1) if len(ready) == len(staying) else 0
+    return max(0, min(lacking, max(1, at_work) - (len(staying) - len(ready))))

@@ -107,8 +107,9 @@ class Intake:
             self._give_back()
             if self._watch.why:
                 self._look_again_in(self._watch.pause_s, self._watch.why)
-            self._pause(self._watch.pause_s)
-            self._watch.proves()
+            self._pause(self._watch.pause_s, needed=lambda: self._watch.in_doubt)
+            if not self._draining.is_set():
+                self._watch.is_trusted()
 
     def _back_off(self, failures: int, error: QueueUnavailable) -> None:
         backoff_s = min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 6))
@@ -118,10 +119,12 @@ class Intake:
     def _look_again_in(self, pause_s: float, why: str) -> None:
         log.warning("! worker %s looks again in %.1f s: %s", self._config.name, pause_s, why)
 
-    def _pause(self, pause_s: float) -> None:
+    def _pause(self, pause_s: float, needed: Callable[[], bool] = lambda: True) -> None:
         """It lives, though what it needs does not answer."""
         until_s = time.monotonic() + pause_s
         with self._timesheet.waiting():
             self._on_idle()
-            while (left_s := until_s - time.monotonic()) > 0 and not self._draining.wait(min(left_s, WAIT_S)):
+            while needed() and (left_s := until_s - time.monotonic()) > 0:
+                if self._draining.wait(min(left_s, WAIT_S)):
+                    return
                 self._on_idle()

@@ -10,13 +10,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fastflow_ray.errors import (
     DeviceLost,
+    Draining,
     FastFlowError,
     IdempotencyConflict,
+    JobCancelled,
     JobFailed,
     LeaseLost,
     StorageFailed,
@@ -62,6 +65,11 @@ class Attempt:
         """Save before the lease may say that it ends here."""
         self.saved.on_step(report)
         self.lease.on_step(report)
+
+    def lives(self) -> None:
+        """Something moves, though not the job any more."""
+        with suppress(LeaseLost, JobCancelled, Draining):
+            self.lease.on_step(StepReport("upload"))
 
 
 class Runner:
@@ -215,7 +223,7 @@ class Runner:
     def _end_early(self, attempt: Attempt, error: Exception) -> Ending:
         if not isinstance(error, FastFlowError):
             log.error("! %s attempt %d met a defect of this program", *attempt.name, exc_info=error)
-        if isinstance(error, StorageFailed) and self._watch.is_to_blame():
+        if isinstance(error, StorageFailed) and self._watch.is_to_blame(on_progress=attempt.lives):
             error = StoreAway(str(error))
         return end_early(attempt.queue, self._publisher, attempt.claim, error)
 

@@ -121,8 +121,9 @@ class DiffusersEngine:
             on_failure.pop_all()
         if not np.isfinite(frames).all():  # the scheduler vouches for the latents, nobody for the decoder
             raise InvalidOutput(f"{self.model} decoded NaN or infinite pixels (seed {spec.seed}); try another seed")
+        phase_s = clock.stop()
         remarks = remarks_on(spec, getattr(self._pipe, "tokenizer", None), self.card.max_sequence_length)
-        return Generation(frames, run.trace, clock.stop(), run.trial, self._economy.measures, remarks)
+        return Generation(frames, run.trace, phase_s, run.trial, self._economy.measures, remarks)
 
     def _failure(self, spec: GenerationSpec, reason: str) -> FastFlowError:
         if is_lost(self._device):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from fastflow_ray.models.engine import GenerationSpec
 
 LAST_WORDS = 24  # characters shown of the text where it is cut
@@ -15,7 +17,8 @@ def remarks_on(spec: GenerationSpec, tokenizer: Any, longest: int) -> tuple[str,
 
     Args:
         spec: what is to be made.
-        tokenizer: of the text encoder, as transformers have them; None where the pipeline has no such part.
+        tokenizer: of the text encoder. Of one that is not transformers' own, a processor say, nothing is remarked, nor
+            where the pipeline has none.
         longest: tokens that the text encoder reads of a text.
     """
     return tuple(_remarks(spec, tokenizer, longest))
@@ -23,7 +26,7 @@ def remarks_on(spec: GenerationSpec, tokenizer: Any, longest: int) -> tuple[str,
 
 def _remarks(spec: GenerationSpec, tokenizer: Any, longest: int) -> Iterator[str]:
     steered = spec.guidance > 1
-    if tokenizer is not None:
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
         yield from _cut("prompt", spec.prompt, tokenizer, longest)
         if steered:
             yield from _cut("negative prompt", spec.negative_prompt, tokenizer, longest)

@@ -13,8 +13,8 @@ class Store(Protocol):
     url: str  # file:///… or s3://bucket/prefix
     conditional: bool  # whether put_if_absent is atomic here (probed by `check`)
 
-    def check(self, room_bytes: int = 0) -> None:
-        """Prove that we can write, read back and delete a value of so many bytes at least; probe conditional writes."""
+    def check(self) -> None:
+        """Prove at start-up that we can write, read back and delete; probe conditional writes."""
 
     def put_file(self, key: str, path: Path, content_type: str, on_progress: Callable[[], None] = lambda: None) -> None:
         """Write a file whole, or not at all. `on_progress` hears of every MiB, or less, that went; it may be called

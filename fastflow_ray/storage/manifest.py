@@ -139,6 +139,12 @@ class Outcome(_Value):
     versions: dict[str, str]  # of fastflow_ray, torch, diffusers, …
     created_s: float  # since the epoch
 
+    @model_serializer(mode="wrap")
+    def _without_what_says_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A reader of an earlier version knows no remarks, and refuses what it does not know."""
+        fields: dict[str, Any] = write(self)
+        return fields if fields.get("remarks") else {name: fields[name] for name in fields if name != "remarks"}
+
     @field_validator("job_id")
     @classmethod
     def _is_a_job_id(cls, job_id: str) -> str:

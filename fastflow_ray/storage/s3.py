@@ -17,7 +17,6 @@ from botocore.parsers import ResponseParserError
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage.keys import checked_doomed_prefix, checked_key, checked_prefix
 from fastflow_ray.storage.parts import parts_of
-from fastflow_ray.storage.probe import probe
 from fastflow_ray.storage.s3_errors import error_code, explanation, without_login
 
 # At worst a dead server costs about four times 5 s, a silent one about four times 20 s, before StorageFailed.
@@ -52,12 +51,12 @@ class S3Store:
             self._client: Any = Session().client("s3", config=PATIENCE)
             self._endpoint = without_login(self._client.meta.endpoint_url)
 
-    def check(self, room_bytes: int = 0) -> None:
+    def check(self) -> None:
         """Write, read back and delete an object, and see whether the server refuses to overwrite it on condition.
 
         Raises StorageFailed with the remedy; sets `conditional`.
         """
-        key, value = f"check/{uuid.uuid4().hex}", probe(room_bytes)
+        key, value = f"check/{uuid.uuid4().hex}", b"fastflow-ray was here"
         try:
             self.put_bytes(key, value, "text/plain")
             if self.get_bytes(key) != value:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from scripted_fleet import Answer
 
-from fastflow_ray.acceleration import Acceleration, Preset
+from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
 
@@ -36,11 +36,11 @@ def test_a_flag_takes_nothing(help_of: Callable[[str], str], words: str, flag: s
 
 @pytest.mark.parametrize(
     ("words", "choices"),
-    [("generate", Acceleration), ("generate", Preset), ("submit", Lane), ("list", JobState)],
+    [("generate", Acceleration), ("submit", Lane), ("list", JobState)],
     ids=str,
 )
 def test_no_choice_is_broken(
-    help_of: Callable[[str], str], words: str, choices: type[Acceleration | Preset | Lane | JobState]
+    help_of: Callable[[str], str], words: str, choices: type[Acceleration | Lane | JobState]
 ) -> None:
     told = help_of(words).replace("<", " ").replace(">", " ").split()
     assert set(map(str, choices)) <= set(told)

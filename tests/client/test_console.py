@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from rich.table import Table
 
 from fastflow_ray.display.console import console
 
-LINE = "!  the statistics cannot be kept: " + "Redis at 127.0.0.1:6379 cannot be reached; " * 5
+LINE = "!  the statistics cannot be kept: " + "; ".join(["Redis at 127.0.0.1:6379 cannot be reached"] * 5)
 WARN = f"""
 import logging, sys
 from rich.console import Console
@@ -35,6 +36,18 @@ def test_without_a_terminal_a_line_is_whole(
     console(stderr=stderr, quiet=True).print(LINE)
     written = capsys.readouterr()
     assert (written.err if stderr else written.out) == f"{LINE}\n"
+
+
+def test_without_a_terminal_no_row_is_filled_up_with_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("prompt", "state", box=None)
+    table.add_row("a circle", "queued")
+    table.add_row(300 * "x", "  indented")
+    console().print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[0].split() == ["prompt", "state"]
+    assert lines[1].endswith(" queued")
+    assert "x    indented" in lines[2], "what stands between is left"
 
 
 def test_a_warning_is_a_whole_line_too_and_fits_a_terminal() -> None:

@@ -42,5 +42,13 @@ def test_a_negative_prompt_steers_nothing_without_guidance(guidance: float) -> N
     assert said == f"the negative prompt has no effect at guidance {guidance:g}; it needs guidance above 1"
 
 
-def test_a_pipeline_without_a_tokenizer_is_not_asked_for_its_tokens() -> None:
-    assert remarks_on(replace(SPEC, prompt=90 * "x"), None, LONGEST) == ()
+class Processor:
+    """Of pictures and text, as some pipelines have one in the tokenizer's place: `images` come first."""
+
+    def __call__(self, images: object = None, text: object = None, **told: object) -> None:
+        raise ValueError("you need to specify at least one of `text` or `images`")
+
+
+@pytest.mark.parametrize("other", [None, Processor()])
+def test_a_pipeline_without_a_tokenizer_is_not_asked_for_its_tokens(other: object) -> None:
+    assert remarks_on(replace(SPEC, prompt=90 * "x"), other, LONGEST) == ()

@@ -44,7 +44,8 @@ def test_a_new_supervisor_has_counted_nobody_yet(news: News) -> None:
 def test_one_line_when_workers_begin_to_rest_and_one_when_they_go_on(news: News) -> None:
     assert list(news.of(fleet(worker(), worker()))) == []
     (begun,) = news.of(fleet(worker(FULL), worker()))
-    assert begun == f"! The store keeps nothing. Workers rest until it does, and no job loses an attempt by it: {FULL}"
+    said = "! The store keeps nothing of 1 of 2 workers: they rest until it does, no job loses an attempt. "
+    assert begun == said + FULL
     assert list(news.of(fleet(worker(FULL), worker(FULL.replace("1", "2"))))) == []
     assert list(news.of(fleet(worker(FULL), worker()))) == []
     assert list(news.of(fleet(worker(), worker(state=WorkerState.BUSY)))) == [

@@ -219,3 +219,16 @@ def test_a_manifest_that_arrives_damaged_is_put_again(
     ):
         Publisher(FlippingManifests(tmp_path / "other", 99, old)).publish(make_outcome(1), make_files(1))
     assert len(list((tmp_path / "other" / "jobs" / "job-1").glob("*.json"))) <= len(NAMES)
+
+
+@pytest.mark.parametrize("remarks", [(), ("only the first 32 of the prompt's 52 tokens were read",)])
+def test_remarks_are_there_only_if_there_are_any(
+    store: Store, make_outcome: MakeOutcome, make_files: MakeFiles, remarks: tuple[str, ...]
+) -> None:
+    """A reader of a version before refuses a field that it does not know."""
+    publisher = Publisher(store)
+    manifest = publisher.publish(make_outcome(2).model_copy(update={"remarks": remarks}), make_files(2))
+    assert publisher.find("job-1") == manifest
+    assert manifest.remarks == remarks
+    assert ("remarks" in json.loads(store.get_bytes(KEY) or b"")) == bool(remarks)
+    assert ("remarks" in manifest.model_dump(mode="json")) == bool(remarks)

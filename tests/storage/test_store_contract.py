@@ -52,18 +52,6 @@ def test_check_passes_and_leaves_nothing(any_store: Store) -> None:
     assert list(any_store.list("")) == []
 
 
-def test_check_proves_room_for_as_much_as_asked(any_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[int] = []
-    for name in ("put_bytes", "put_if_absent"):
-        put = getattr(any_store, name)
-        monkeypatch.setattr(
-            any_store, name, lambda key, data, kind, put=put: (written.append(len(data)), put(key, data, kind))[1]
-        )
-    any_store.check(room_bytes=300_000)
-    assert max(written) >= 300_000
-    assert list(any_store.list("")) == []
-
-
 def test_what_is_written_is_read(any_store: Store) -> None:
     any_store.put_bytes("jobs/1/x.json", b"{}", "application/json")
     assert any_store.get_bytes("jobs/1/x.json") == b"{}"

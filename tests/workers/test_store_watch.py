@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from fastflow_ray.queue.worker_card import RESTING
 from fastflow_ray.storage.folder import FolderStore
 from workers.ending import Fate
 from workers.status import WorkerState
-from workers.store_watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, MARGIN_BYTES, StoreWatch
+from workers.store_proof import MARGIN_BYTES
+from workers.store_watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, StoreWatch
 
 FULL = "No space left on device; free space on the disk"
 
@@ -122,27 +124,39 @@ def test_a_worker_whose_store_keeps_nothing_leaves_when_asked(small_engine: Engi
     assert shop.queue.workers() == []
 
 
-def test_the_proof_is_as_large_as_the_largest_result_it_refused(watch: StoreWatch, disk: Disk) -> None:
+def test_the_proof_is_as_large_as_the_result_it_refused(watch: StoreWatch, disk: Disk) -> None:
     disk.free_bytes = 1_000_000
     watch.expect(2_000_000)
     assert watch.is_to_blame()
-    watch.expect(10)
-    assert not watch.proves()
     disk.free_bytes = 2_000_000
-    assert not watch.proves(), "there has to be room for a manifest too"
+    assert not watch.is_trusted(), "there has to be room for a manifest too"
     disk.free_bytes += 2 * MARGIN_BYTES
-    assert watch.proves()
+    assert watch.is_trusted()
+
+
+def test_a_result_larger_than_any_it_kept_is_its_jobs_trouble(watch: StoreWatch, disk: Disk) -> None:
+    watch.expect(800_000)
+    watch.kept()
     disk.free_bytes = 1_000_000
-    watch.expect(10)
-    assert not watch.is_to_blame(), "what was refused before is another worker's by now"
+    watch.expect(60_000_000)
+    assert not watch.is_to_blame()
+    assert not watch.in_doubt
+    disk.free_bytes = 500_000
+    watch.expect(60_000_000)
+    assert watch.is_to_blame()
+    watch.expect(100)
+    disk.free_bytes = 100_000
+    assert watch.is_trusted(), "a small one is what it was to keep last"
 
 
 def test_while_it_is_in_doubt_nothing_is_begun(watch: StoreWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, str]] = []
-    monkeypatch.setattr(watch._store, "check", lambda room_bytes: seen.append((watch.in_doubt, watch.why)))
+    monkeypatch.setattr(watch._store, "check", lambda: seen.append((watch.in_doubt, watch.why)))
     assert not watch.is_to_blame()
     assert seen == [(True, "")], "nor does anybody tell of it before it is certain"
     assert not watch.in_doubt
+    assert watch.is_trusted()
+    assert len(seen) == 1, "nobody doubts it"
 
 
 def test_known_to_keep_nothing_it_is_not_asked_again_for_each_job(
@@ -154,19 +168,47 @@ def test_known_to_keep_nothing_it_is_not_asked_again_for_each_job(
     assert refusing.asked == 1
 
 
+def test_of_two_that_it_failed_at_once_one_has_it_prove_itself(
+    watch: StoreWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch._store, "check", refusing := Refusing())
+    with ThreadPoolExecutor(2) as threads:
+        with watch._proving:
+            answers = [threads.submit(watch.is_to_blame) for _ in range(2)]
+            wait_for(lambda: watch.in_doubt)
+        assert [answer.result() for answer in answers] == [True, True]
+    assert refusing.asked == 1
+
+
+def test_who_waits_for_the_proof_hears_that_it_goes_on(watch: StoreWatch) -> None:
+    heard: list[bool] = []
+    watch.expect(3_000_000)
+    assert not watch.is_to_blame(on_progress=lambda: heard.append(True))
+    assert len(heard) >= 3, "each MiB"
+
+
+def test_what_a_killed_proof_left_is_written_over(watch: StoreWatch, tmp_path: Path) -> None:
+    left = tmp_path / "check" / "room" / "of-worker-1" / "result"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of one that was killed")
+    assert not watch.is_to_blame()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_pauses_grow_to_a_minute_and_only_a_kept_result_ends_that(
     watch: StoreWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses_s = []
     with monkeypatch.context() as away:
         away.setattr(watch._store, "check", Refusing())
+        assert watch.is_to_blame()
         for _ in range(20):
-            assert not watch.proves()
             pauses_s.append(watch.pause_s)
+            assert not watch.is_trusted()
     assert pauses_s[0] == 2 * FIRST_PAUSE_S
     assert pauses_s == sorted(pauses_s)
     assert pauses_s[-1] == LONGEST_PAUSE_S
-    assert watch.proves()
+    assert watch.is_trusted()
     assert watch.pause_s == LONGEST_PAUSE_S
     watch.kept()
     assert watch.pause_s == FIRST_PAUSE_S
@@ -178,6 +220,6 @@ class Refusing:
     def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self, room_bytes: int) -> None:
+    def __call__(self) -> None:
         self.asked += 1
         raise StorageFailed("the bucket is away; bring it back")
