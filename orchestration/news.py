@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fastflow_ray.counted import counted
 from orchestration.supervisor import READY, FleetStatus
 
 
@@ -32,8 +31,8 @@ class News:
     def _rests(self, status: FleetStatus) -> Iterator[str]:
         whys = [worker.rests for worker in status.workers if worker.rests]
         if whys and not self._resting:
-            some = f"{len(whys)} of {counted(len(status.workers), 'worker')}"
-            yield f"! The store keeps nothing of {some}: they rest until it does, no job loses an attempt. {whys[0]}"
+            some = f"{len(whys)} of {len(status.workers)}"
+            yield f"! Workers rest ({some}), for the store keeps nothing; no job loses an attempt by it: {whys[0]}"
         at_work = any(worker.state in READY and not worker.rests for worker in status.workers)
         if self._resting and at_work and not whys:
             yield "The store keeps what it is given again; the workers go on."

@@ -44,8 +44,7 @@ def test_a_new_supervisor_has_counted_nobody_yet(news: News) -> None:
 def test_one_line_when_workers_begin_to_rest_and_one_when_they_go_on(news: News) -> None:
     assert list(news.of(fleet(worker(), worker()))) == []
     (begun,) = news.of(fleet(worker(FULL), worker()))
-    said = "! The store keeps nothing of 1 of 2 workers: they rest until it does, no job loses an attempt. "
-    assert begun == said + FULL
+    assert begun == f"! Workers rest (1 of 2), for the store keeps nothing; no job loses an attempt by it: {FULL}"
     assert list(news.of(fleet(worker(FULL), worker(FULL.replace("1", "2"))))) == []
     assert list(news.of(fleet(worker(FULL), worker()))) == []
     assert list(news.of(fleet(worker(), worker(state=WorkerState.BUSY)))) == [
