@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage import Store
+from fastflow_ray.storage.parts import PART_BYTES
 from workers.scratch_folder import ScratchFolder
 
-PIECE_BYTES = 2**20
 MARGIN_BYTES = 2**16  # beyond the files of a result: its manifest, folders, blocks that are not filled
 
 
@@ -50,7 +50,7 @@ def _fill(path: Path, size: int) -> None:
     """With what no disk can make smaller."""
     try:
         with path.open("wb") as file:
-            for at in range(0, size, PIECE_BYTES):
-                file.write(os.urandom(min(PIECE_BYTES, size - at)))
+            for at in range(0, size, PART_BYTES):
+                file.write(os.urandom(min(PART_BYTES, size - at)))
     except OSError as error:
         raise StorageFailed(f"cannot write to {path.parent}: {error.strerror}; free space there") from error

@@ -196,8 +196,7 @@ def _acknowledged(job: Job, as_json: bool, wait: bool) -> Job:
 
 
 def _wait_for(jobs: list[Job], as_json: bool) -> None:
-    screen = console()
-    screen.quiet = as_json
+    screen = console(quiet=as_json)
     try:
         records = follow(jobs, screen)
     except KeyboardInterrupt:

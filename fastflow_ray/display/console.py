@@ -29,6 +29,6 @@ class _Lines:
 def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Standard output, or standard error, as it is at this moment; a quiet one shows nothing."""
     file = sys.stderr if stderr else sys.stdout
-    if Console(file=file).is_terminal:
-        return Console(file=file, quiet=quiet)
+    if (screen := Console(file=file, quiet=quiet)).is_terminal:
+        return screen
     return Console(file=cast(TextIO, _Lines(file)), quiet=quiet, width=ANY_LINE)

@@ -143,7 +143,9 @@ class Outcome(_Value):
     def _without_what_says_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A reader of an earlier version knows no remarks, and refuses what it does not know."""
         fields: dict[str, Any] = write(self)
-        return fields if fields.get("remarks") else {name: fields[name] for name in fields if name != "remarks"}
+        if not self.remarks:
+            fields.pop("remarks", None)
+        return fields
 
     @field_validator("job_id")
     @classmethod

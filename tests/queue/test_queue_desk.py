@@ -21,6 +21,13 @@ JOB = VideoJob(prompt="a small red circle", seed=7)
 LEASE_S = 60.0
 
 
+@pytest.fixture
+def three_events_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that forgets all but so many."""
+    monkeypatch.setattr(redis_desk, "KEPT", 3)
+    monkeypatch.setattr(memory_desk, "KEPT", 3)
+
+
 def bury(queue: JobQueue, jobs: int) -> list[str]:
     """That many dead jobs."""
     ids = []
@@ -133,9 +140,8 @@ def test_events_tell_why_a_job_came_back_or_failed(stage) -> None:
     ]  # fmt: skip
 
 
-def test_who_missed_an_event_is_told_why_all_the_same(stage, monkeypatch) -> None:
-    monkeypatch.setattr(redis_desk, "KEPT", 3)
-    monkeypatch.setattr(memory_desk, "KEPT", 3)
+@pytest.mark.usefixtures("three_events_kept")
+def test_who_missed_an_event_is_told_why_all_the_same(stage) -> None:
     queue, desk = (queue := stage.open()), stage.desk(queue)
     reader = EventReader(queue, desk)
     assert states(reader) == []
@@ -168,9 +174,8 @@ def test_a_reader_that_came_before_all_events_is_told_every_one(stage) -> None:
     assert states(reader) == []
 
 
-def test_where_the_first_events_are_forgotten_the_beginning_is_a_lost_place(stage, monkeypatch) -> None:
-    monkeypatch.setattr(redis_desk, "KEPT", 3)
-    monkeypatch.setattr(memory_desk, "KEPT", 3)
+@pytest.mark.usefixtures("three_events_kept")
+def test_where_the_first_events_are_forgotten_the_beginning_is_a_lost_place(stage) -> None:
     queue, desk = (queue := stage.open()), stage.desk(queue)
     reader = EventReader(queue, desk)
     assert states(reader) == []

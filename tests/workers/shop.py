@@ -12,6 +12,7 @@ from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.engine import Engine
+from fastflow_ray.queue.limits import STALL_S
 from workers.config import WorkerConfig
 from workers.ending import Ending
 from workers.worker import Worker
@@ -59,14 +60,14 @@ class Sums:
 class Shop:
     """A worker with its queue, store and engine; its loop runs in a thread."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, stall_s: float = STALL_S) -> None:
         self.clock = Clock()
         self.queue = WatchedQueue(self.clock)
         self.engine = WatchedEngine(engine)
         self.loads: list[str] = []
         self.ledger = Ledger()
         self.sums = Sums()
-        config = WorkerConfig("worker-1", ("small",), "redis://unused", "file:///unused", beat_s=0.01)
+        config = WorkerConfig("worker-1", ("small",), "redis://unused", "file:///unused", beat_s=0.01, stall_s=stall_s)
         self.store = WatchedStore(folder)
         self.worker = Worker(config, {"small": self.queue}, self.store, self.ledger, self.sums, self.load)
         self.let_through = threading.Event()

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,9 @@ from fastflow_ray.errors import StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue.worker_card import RESTING
+from fastflow_ray.storage import Store
 from fastflow_ray.storage.folder import FolderStore
+from workers import store_watch
 from workers.ending import Fate
 from workers.status import WorkerState
 from workers.store_proof import MARGIN_BYTES
@@ -122,6 +124,43 @@ def test_a_worker_whose_store_keeps_nothing_leaves_when_asked(small_engine: Engi
         wait_for(lambda: shop.worker.status().rests)
     assert shop.attempts([job_id]) == [(JobState.QUEUED, 0)]
     assert shop.queue.workers() == []
+
+
+def test_while_the_proof_goes_on_its_job_is_nobody_elses(
+    small_engine: Engine, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(small_engine, tmp_path / "store", stall_s=0.5)
+    heard: list[int] = []
+
+    def slow(store: Store, result_bytes: int, worker: str, on_progress: Callable[[], None]) -> None:
+        def beats() -> int:
+            on_progress()
+            return len(shop.queue.beats)
+
+        begun = beats()
+        wait_for(lambda: heard or beats() > begun + 150)  # far longer than a job may stand still
+        heard.append(beats() - begun)
+        raise StorageFailed(FULL)
+
+    monkeypatch.setattr(store_watch, "prove", slow)
+    with at_work(shop):
+        disk.free_bytes = 500
+        job_id = shop.submit()
+        wait_for(lambda: shop.worker.status().rests)
+    assert heard[0] > 150
+    assert shop.attempts([job_id]) == [(JobState.QUEUED, 0)]
+
+
+def test_a_worker_that_was_asked_to_leave_wants_no_more_proofs(
+    small_engine: Engine, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    with at_work(shop):
+        monkeypatch.setattr(shop.store, "check", refusing := Refusing())
+        disk.free_bytes = 500
+        shop.submit()
+        wait_for(lambda: refusing.asked == 4)  # the next one is due in three seconds
+    assert refusing.asked == 4
 
 
 def test_the_proof_is_as_large_as_the_result_it_refused(watch: StoreWatch, disk: Disk) -> None:
