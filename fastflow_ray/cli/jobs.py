@@ -112,7 +112,8 @@ def workers(
     if json:
         print_json({service.model: [asdict(card) for card in service.workers] for service in services})
     elif any(service.workers for service in services):
-        console().print(workers_table(services))
+        screen = console()
+        screen.print(workers_table(services, ids_below=screen.is_terminal))
         for line in rests(services):
             print(line)
     else:

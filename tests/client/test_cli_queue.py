@@ -110,6 +110,19 @@ def test_in_a_pipe_every_line_is_whole(fleet: Fleet, on_fleet: Command, monkeypa
         assert [line for line in lines if all(fact in line for fact in told)], (words, lines)
 
 
+def test_on_a_terminal_a_workers_jobs_stand_below_its_name(
+    fleet: Fleet, on_fleet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    fleet.queue.sign_in(WorkerCard("w-0", "cpu (x86_64)", "busy", "m" * 32, publishing="p" * 32), 60.0)
+    named, made, published = (line.split() for line in on_fleet("workers").out.splitlines()[1:])
+    assert named[:3] == ["shapes", "w-0", "cpu"]
+    assert (made[0], made[-1]) == ("m" * 32, "makes")
+    assert published == ["p" * 32, "publishes"]
+
+
 def test_the_dead_are_queued_again_one_by_one_or_all(fleet: Fleet, on_fleet: Command) -> None:
     ids = [bury(fleet, on_fleet) for _ in range(3)]
     assert on_fleet("queue", "redrive", ids[0]).out == f"{ids[0]} queued again\n"

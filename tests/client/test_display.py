@@ -129,6 +129,26 @@ def test_a_narrow_terminal_shortens_no_key_and_no_worker() -> None:
     assert "".join(line[column : column + width].strip() for line in shown.splitlines()[1:]) == "".join(names)
 
 
+def test_on_80_columns_a_worker_has_its_jobs_below_its_name() -> None:
+    made, published = "0198d2a4c1f04e0f8a3b5d6e7f8091a2", "0198d2a4c1f04e0f8a3b5d6e7f8091a3"
+    cards = [
+        WorkerCard("shapes-worker-0", "cpu (x86_64)", "busy", made, published, beats=1234, silent_s=3.0),
+        WorkerCard("shapes-worker-1", "cuda:0 (NVIDIA H100 80GB HBM3)", "idle", beats=9, silent_s=12.0),
+        WorkerCard("shapes-worker-2", "cpu (x86_64)", "draining", publishing=published, beats=12),
+    ]
+    lines = printed(workers_table([Service("shapes", cards)], ids_below=True), width=80).splitlines()
+    assert lines[0].split() == ["model", "worker", "GPU", "state", "beats", "heard", "of"]
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines[1:4]] == [
+        ["shapes", "shapes-worker-0", "cpu", "busy", "1234", "3", "s", "ago"],
+        [made, "(x86_64)", "makes"],
+        [published, "publishes"],
+    ]
+    assert lines[4].split()[:2] == ["shapes", "shapes-worker-1"]
+    assert lines[4].endswith("idle       9      12 s ago")
+    assert [published, "(x86_64)", "publishes"] in [line.split() for line in lines[6:]]
+
+
 def test_a_card_tells_what_was_asked_for() -> None:
     pace = {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}
     card = printed(job_card(replace(DONE, result={**MANIFEST, "pace": pace, "snapshot": "3f2a"})))
