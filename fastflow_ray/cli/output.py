@@ -38,8 +38,9 @@ def print_json(value: Any) -> None:
 
 
 def record_json(record: JobRecord) -> dict[str, Any]:
-    """A record with its payload opened under `job`."""
+    """A record with its payload opened under `job`, and no time left of what no longer runs or may not."""
     fields = asdict(record)
+    fields["progress"]["eta_s"] = record.eta_s
     payload = fields.pop("payload")
     try:
         job = json.loads(payload)

@@ -44,7 +44,7 @@ def advance(record: JobRecord) -> Advance:
         steps=progress.steps,
         made=progress.evaluated,
         skipped=progress.skipped,
-        seconds=(None if record.silent else progress.eta_s) if runs else _spent_s(record),
+        seconds=record.eta_s if runs else _spent_s(record),
     )
 
 

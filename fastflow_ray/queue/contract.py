@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.queue.limits import GRACE_S, LOOK_S, SILENT_AFTER_S
+from fastflow_ray.queue.limits import GRACE_S, LOOK_S, OVERDUE_AFTER_S, SILENT_AFTER_S
 from fastflow_ray.queue.worker_card import WorkerCard
 
 
@@ -79,6 +79,12 @@ class JobRecord:
     def silent(self) -> bool:
         """Whether its worker has missed two beats, and may be dead."""
         return self.silent_s is not None and self.silent_s > SILENT_AFTER_S
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to the end of sampling, by the last beat; None once the next is overdue: nobody may be at it."""
+        overdue = self.silent_s is not None and self.silent_s > OVERDUE_AFTER_S
+        return self.progress.eta_s if self.state is JobState.RUNNING and not overdue else None
 
     @property
     def back_in_s(self) -> float:

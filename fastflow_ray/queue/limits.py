@@ -11,6 +11,7 @@ BEAT_S = 10.0  # between two beats of a worker
 RECONNECT_S = 5.0  # a lost connection is tried again for so long
 GRACE_S = 30.0  # between a reaper's two looks: above two beats and RECONNECT_S
 LOOK_S = 5.0  # at most so long a reaper rests between two looks
+OVERDUE_AFTER_S = BEAT_S + RECONNECT_S  # since the last beat; the time left that it told is told no more
 SILENT_AFTER_S = 2.5 * BEAT_S  # since the last beat; a reader of a job is told
 STALL_S = 300.0  # without a step for so long, a worker stops beating
 MAX_QUEUED = 10_000  # jobs that may wait in one queue

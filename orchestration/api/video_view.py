@@ -109,7 +109,7 @@ def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
         "phase": progress.phase if record.state is JobState.RUNNING else None,
         "step": progress.step,
         "steps": progress.steps,
-        "eta_s": progress.eta_s if record.state is JobState.RUNNING else None,
+        "eta_s": record.eta_s,
         "request": job.model_dump(mode="json", exclude_none=True),
         "acceleration": _acceleration(record, job),
         "manifest": record.result,

@@ -74,6 +74,11 @@ def test_of_a_damaged_result_is_shown_what_is_left(damaged: dict[str, Any], tmp_
     assert refusal.value.status == 500
 
 
+def test_the_time_left_is_told_until_a_beat_is_overdue():
+    assert video_view(replace(RUNNING, silent_s=14.0, lease_left_s=46.0), "shapes")["eta_s"] == 5.0
+    assert video_view(replace(RUNNING, silent_s=16.0, lease_left_s=44.0), "shapes")["eta_s"] is None
+
+
 def test_a_running_video_is_never_at_100_percent():
     decoding = replace(RUNNING, progress=Progress("decode", step=50, steps=50))
     assert video_view(decoding, "shapes")["progress"] == 99

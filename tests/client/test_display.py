@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from fastflow_ray.cli.output import record_json
 from fastflow_ray.display.advance import Advance, advance, bar, seconds_text
 from fastflow_ray.display.jobs import account_line, job_card, job_line, jobs_table
 from fastflow_ray.display.words import prompt_of
@@ -209,3 +210,12 @@ def test_a_silent_worker_shows_instead_of_a_frozen_eta() -> None:
     assert "silent" in row
     assert "4.2 s" not in row
     assert "silent" not in job_line(replace(RUNNING, silent_s=12.0, lease_left_s=48.0))
+
+
+def test_the_time_left_is_told_until_a_beat_is_overdue() -> None:
+    beating, overdue = (replace(RUNNING, silent_s=silent_s, lease_left_s=45.0) for silent_s in (14.0, 16.0))
+    for shown in (job_line, job_card, lambda record: jobs_table([record])):
+        assert "4.2 s" in printed(shown(beating))
+        assert "4.2 s" not in printed(shown(overdue))
+    assert "silent" not in job_line(overdue), "it may still be late"
+    assert [record_json(record)["progress"]["eta_s"] for record in (beating, overdue, DONE)] == [4.2, None, None]
