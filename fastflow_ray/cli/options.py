@@ -39,7 +39,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only; errors ar
 JobId = Annotated[str, typer.Argument(metavar="ID", help="As `submit` printed it.")]
 
 Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
-NegativePrompt = Annotated[str | None, typer.Option(help="What it must not show.", rich_help_panel=_VIDEO)]
+NegativePrompt = Annotated[
+    str | None, typer.Option(help="What it must not show; needs guidance above 1.", rich_help_panel=_VIDEO)
+]
 Model = Annotated[str | None, typer.Option(help="Default: shapes, which runs anywhere.", rich_help_panel=_VIDEO)]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Width and height in one.", rich_help_panel=_VIDEO)]
 Width = Annotated[int | None, typer.Option(help="In px, a multiple of 16.", rich_help_panel=_VIDEO)]

@@ -50,3 +50,9 @@ def test_other_options_tell_what_they_take(help_of: Callable[[str], str]) -> Non
     told = help_of("submit")
     for option, taken in (("--steps", "<int>"), ("--guidance", "<float>"), ("--speedup", "X"), ("--redis", "URL")):
         assert [option, taken] in [line.split()[1:3] for line in told.splitlines()]
+
+
+@pytest.mark.parametrize("words", ["generate", "submit"])
+def test_a_negative_prompt_is_told_to_need_guidance(help_of: Callable[[str], str], words: str) -> None:
+    told = " ".join(help_of(words).replace("│", " ").split())
+    assert "What it must not show; needs guidance above 1." in told
