@@ -72,7 +72,7 @@ def job_line(record: JobRecord) -> str:
     elif now.steps:
         words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
     if now.seconds is not None:
-        words.append(_time(record) if record.state in TERMINAL else f"ETA {_time(record)}")
+        words.append(f"in {_spent(record)}" if record.state in TERMINAL else f"ETA {seconds_text(now.seconds)}")
     words += [f"note: {remark}" for remark in (record.result or {}).get("remarks", ())]
     if quiet := silence(record):
         words.append(quiet)
@@ -94,7 +94,7 @@ def job_card(record: JobRecord) -> Table:
         card.add_row("steps", bar(now, 2 * BAR_CELLS))
         card.add_row("", _counts(record, now))
     if now.seconds is not None:
-        card.add_row("took" if record.state in TERMINAL else "ETA", seconds_text(now.seconds))
+        card.add_row(*("took", _spent(record)) if record.state in TERMINAL else ("ETA", seconds_text(now.seconds)))
     if quiet := silence(record):
         card.add_row("", Text(quiet, "yellow"))
     if record.attempts:
@@ -126,7 +126,8 @@ def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
         nfe, full = evaluations["nfe"], evaluations["baseline_nfe"]
         yield "network", f"{nfe} of {full} evaluations, {full / max(nfe, 1):.2f} times fewer"
     if seconds := result.get("phase_s"):
-        yield "seconds", ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
+        told = ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items())
+        yield "seconds", " ".join(filter(None, (told, _resumed(result))))
     if audit := result.get("audit"):
         cost = f", for {counted(audit['nfe'], 'evaluation')} more" if audit.get("nfe") else ""
         psnr_db = audit["psnr_db"]
@@ -167,6 +168,27 @@ def _shortened(text: str) -> Text:
 
 
 def _time(record: JobRecord) -> str:
-    """To the end while the job runs; with "in", what it took."""
-    seconds = advance(record).seconds
-    return f"{'in ' if record.state in TERMINAL else ''}{seconds_text(seconds)}" if seconds is not None else ""
+    """To the end while the job runs; with "in", what it took; with "over", what it took without earlier attempts."""
+    if (seconds := advance(record).seconds) is None:
+        return ""
+    spent = "over " if _since(record) else "in "
+    return f"{spent if record.state in TERMINAL else ''}{seconds_text(seconds)}"
+
+
+def _spent(record: JobRecord) -> str:
+    """What the job took, and since when that counts if not since it was begun."""
+    return " ".join(filter(None, (seconds_text(advance(record).seconds), _since(record))))
+
+
+def _since(record: JobRecord) -> str | None:
+    """What a record's seconds count from where attempts were made before: the queue knows of the last one alone."""
+    result = record.result or {}
+    made_by_the_last = result.get("attempt", record.attempts) == record.attempts
+    last = "since its last attempt began" if record.attempts > 1 else None
+    return (_resumed(result) if made_by_the_last else None) or last
+
+
+def _resumed(result: Mapping[str, Any]) -> str | None:
+    """What a manifest's seconds count from, if not from the first step."""
+    steps = result.get("resumed_at_steps")
+    return f"since it was resumed at step {steps[-1]}" if steps else None

@@ -62,7 +62,7 @@ class JobRecord:
     attempts: int
     crashes: int
     created_s: float
-    claimed_s: float | None = None
+    claimed_s: float | None = None  # when its latest attempt began
     finished_s: float | None = None
     expires_s: float | None = None  # when the record of an ended job goes
     worker: str | None = None

@@ -134,7 +134,7 @@ class Outcome(_Value):
     economies: tuple[Literal["offload", "tiling"], ...] = ()  # what saved memory; tiles move the frames a little
     remarks: tuple[str, ...] = ()  # what was asked for and the model passed over, a sentence each
     frames_sha256: Sha256 | None = None  # of the decoded frames: float32, little-endian, (frames, height, width, 3)
-    phase_s: dict[str, float]  # seconds per phase: load, text_encode, sample, decode, encode
+    phase_s: dict[str, float]  # seconds per phase of this attempt: load, text_encode, sample, decode, encode
     audit: Audit | None = None
     versions: dict[str, str]  # of fastflow_ray, torch, diffusers, …
     created_s: float  # since the epoch

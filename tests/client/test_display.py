@@ -98,6 +98,27 @@ def test_a_card_tells_what_skipping_did() -> None:
         assert fact in card
 
 
+@pytest.mark.parametrize(
+    ("attempts", "made_by", "resumed_at", "since", "of_phases"),
+    [
+        (1, 1, [], "", ""),
+        (2, 2, [], "since its last attempt began", ""),
+        (1, 1, [3, 5], "since it was resumed at step 5", "since it was resumed at step 5"),
+        (2, 1, [5], "since its last attempt began", "since it was resumed at step 5"),  # which found it published
+    ],
+)
+def test_what_a_job_took_says_since_when_it_is_counted(
+    attempts: int, made_by: int, resumed_at: list[int], since: str, of_phases: str
+) -> None:
+    made = MANIFEST | {"attempt": made_by, "resumed_at_steps": resumed_at}
+    record = replace(DONE, attempts=attempts, result=made)
+    told = [line.strip() for line in printed(job_card(record)).splitlines()]
+    assert f"took  3:07 {since}".strip() in told
+    assert f"seconds  sample 1.5 {of_phases}".strip() in told
+    assert job_line(record).endswith(f"in 3:07 {since}".strip())
+    assert ("over 3:07" if since else "in 3:07") in printed(jobs_table([record]))
+
+
 def test_a_card_and_a_line_tell_what_the_model_passed_over() -> None:
     said = replace(DONE, result=MANIFEST | {"remarks": ["only the first 32 tokens were read"]})
     assert "note  only the first 32 tokens were read" in printed(job_card(said))

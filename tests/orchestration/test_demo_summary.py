@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord
-from orchestration.demo_summary import summary_table
+from orchestration.demo_summary import summary_lines, summary_table
 
 PROMPT = "a small white square drifting to the right over a brown background"
 DONE = JobRecord(
@@ -41,3 +42,13 @@ def test_a_narrow_terminal_shortens_the_prompt_and_no_number() -> None:
     assert row(200).split() == [*PROMPT.split(), *numbers]
     assert row(72).split()[-8:] == numbers
     assert row(72).split()[:2] == ["a", "small…"]
+
+
+def test_a_resumed_video_says_nothing_about_how_much_sooner_it_was_there() -> None:
+    audit = {"psnr_db": 50.0, "ssim": 0.9, "full_nfe": 100, "full_sample_s": 6.9, "nfe": 100}
+    whole = replace(DONE, result={**(DONE.result or {}), "audit": audit, "resumed_at_steps": []})
+    resumed = replace(DONE, result={**(whole.result or {}), "phase_s": {"sample": 0.1}, "resumed_at_steps": [49]})
+    told = "sampling took 2.0 times less time"
+    assert told in " ".join(summary_lines([whole, whole]))
+    assert told in " ".join(summary_lines([whole, resumed]))
+    assert "(PSNR, median 50.0)." in " ".join(summary_lines([resumed]))
