@@ -91,29 +91,28 @@ class _OneWalk:
         self._walk, self._walks = 0, walks
         self._resumed_at = 0  # in the first walk: only that one is gone on with
         self._kept = resume  # of the first walk, for when it has ended
-        self._latest = StepReport("load")
-        self._before = StepReport("load")  # all walks that have ended
+        self._video = StepReport("load")  # the latest of the first walk
 
     def next_walk(self) -> None:
         """What is reported from here on belongs to another generation."""
         self._walk += 1
         self._walks = max(self._walks, self._walk + 1)
-        self._before = self._latest
 
     def on_step(self, report: StepReport) -> None:
-        """Report all of them together."""
+        """Report the steps of all together; evaluated and skipped are the video's own."""
         if not self._walk:
-            self._resumed_at = report.resumed_at
-        self._latest = StepReport(
+            self._resumed_at, self._video = report.resumed_at, report
+        told = StepReport(
             "audit" if self._walk else report.phase,
             self._walk * self._steps + report.step,
             self._walks * self._steps,
-            self._before.evaluated + report.evaluated,
-            self._before.skipped + report.skipped,
+            self._video.evaluated,
+            self._video.skipped,
             self._resumed_at,
             self._checkpoint(report),
+            audit_steps=(self._walks - 1) * self._steps,
         )
-        self._on_step(self._latest)
+        self._on_step(told)
 
     def _checkpoint(self, report: StepReport) -> Callable[[], Checkpoint] | None:
         """Always of the video: an audit is not gone on with."""

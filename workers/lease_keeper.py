@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 from fastflow_ray.errors import Draining, JobCancelled, LeaseLost, QueueUnavailable
@@ -92,14 +93,20 @@ class LeaseKeeper:
 
     def _progress_of(self, report: StepReport) -> Progress:
         if not report.steps:  # encode and upload have none: what sampling did stays on the display
-            before = self._progress
-            return Progress(report.phase, before.step, before.steps, before.evaluated, before.skipped, 0.0)
-        eta_s = self._eta_s(report)
-        return Progress(report.phase, report.step, report.steps, report.evaluated, report.skipped, eta_s)
+            return replace(self._progress, phase=report.phase, eta_s=0.0)
+        return Progress(
+            report.phase,
+            report.step,
+            report.steps,
+            report.evaluated,
+            report.skipped,
+            self._eta_s(report),
+            report.audit_steps,
+        )
 
     def _eta_s(self, report: StepReport) -> float | None:
-        """Time left if the steps to come take as long as those behind us did on average; an audit's end is not known,
-        for what it shows decides which other plans are tried."""
+        """Time left if the video's steps to come take as long as those behind us did on average; an audit's end is not
+        known, for what it shows decides which other plans are tried."""
         if report.phase == "audit":
             return None
         if not report.step:
@@ -108,7 +115,7 @@ class LeaseKeeper:
         if self._sampling_since_s is None:
             return None
         taken = report.step - report.resumed_at
-        return (self._moved_s - self._sampling_since_s) / taken * (report.steps - report.step)
+        return (self._moved_s - self._sampling_since_s) / taken * (report.steps - report.audit_steps - report.step)
 
     def _keep(self) -> None:
         pause_s = min(PAUSE_S, self._beat_s)

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from fastflow_ray.display.advance import Advance, bar, seconds_text
+from fastflow_ray.display.advance import bar, seconds_text, so_far, work_text
 
 if TYPE_CHECKING:
     from fastflow_ray.models.engine import OnStep, StepReport
@@ -32,6 +32,6 @@ def shown(screen: Console) -> Iterator[OnStep]:
 
 def report_line(report: StepReport, elapsed_s: float) -> Text:
     """Phase, bar, counts and time, on one line."""
-    now = Advance(report.phase, report.step, report.steps, report.evaluated, report.skipped)
-    counts = f"{report.step}/{report.steps}, {report.evaluated} evaluated, {report.skipped} skipped"
-    return Text.assemble(f"{report.phase:11} ", bar(now), f" {counts}  {seconds_text(elapsed_s)}")
+    now = so_far(report)
+    counts = f"{now.step}/{now.steps}, {work_text(now)}"
+    return Text.assemble(f"{now.phase:11} ", bar(now), f" {counts}  {seconds_text(elapsed_s)}")

@@ -22,7 +22,7 @@ from fastflow_ray.queue.contract import JobRecord
 
 MOST_JOBS = 100  # followed when no id is given
 WAITING = (JobState.QUEUED, JobState.DELAYED)
-LINES_PER_JOB = 10  # while it samples, where there is no terminal to redraw
+LINES_PER_JOB = 10  # while it samples, and for each run of its audit, where there is no terminal to redraw
 
 
 def watch(
@@ -33,7 +33,8 @@ def watch(
     store: StoreUrl = None,
     api: ApiUrl = None,
 ) -> None:
-    """Follow jobs, step by step, until they have ended. Exits with 1 if one of them has no video."""
+    """Follow jobs, step by step, until they have ended; steps after a plus are of an audit. Exits with 1 if one of them
+    has no video."""
     with connect(redis, store, api) as fleet:
         unended = [] if ids else [job.job_id for job in fleet.jobs(MOST_JOBS) if job.state not in TERMINAL]
         jobs = [fleet.job(job_id) for job_id in ids or reversed(unended)]
@@ -95,4 +96,4 @@ def _as_lines(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobReco
 
 def _stage(record: JobRecord) -> tuple[object, ...]:
     now = advance(record)
-    return record.state, record.silent, now.phase, now.step * LINES_PER_JOB // max(now.steps, 1)
+    return record.state, record.silent, now.phase, (now.step + now.audited) * LINES_PER_JOB // max(now.steps, 1)

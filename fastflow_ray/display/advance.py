@@ -6,15 +6,19 @@ A full cell stands for steps at which the network ran, a light one for steps it 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
+from fastflow_ray.counted import counted
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.contract import JobRecord, Progress
+
+if TYPE_CHECKING:
+    from fastflow_ray.models.engine import StepReport
 
 BAR_CELLS = 24
 MADE, SKIPPED, AHEAD = "█", "░", "·"
@@ -27,8 +31,9 @@ class Advance:
     phase: str = ""
     step: int = 0
     steps: int = 0
-    made: int = 0  # steps at which the network ran
+    made: int = 0  # of these, steps at which the network ran
     skipped: int = 0  # steps at which it did not
+    audited: int = 0  # steps of its audit behind us, which has no end that is known
     evaluated_steps: Collection[int] | None = None  # known once the job has succeeded
     seconds: float | None = None  # to the end while it runs, spent once it has ended
 
@@ -37,15 +42,22 @@ def advance(record: JobRecord) -> Advance:
     """What the record tells of the job's steps; the manifest, if there is one, knows best."""
     if record.result and "evaluations" in record.result:
         return _finished(record, record.result)
-    progress, runs = record.progress, record.state is JobState.RUNNING
-    return Advance(
-        phase=progress.phase if runs else "",
-        step=progress.step,
-        steps=progress.steps,
-        made=progress.evaluated,
-        skipped=progress.skipped,
-        seconds=record.eta_s if runs else _spent_s(record),
-    )
+    if record.state is JobState.RUNNING:
+        return replace(so_far(record.progress), seconds=record.eta_s)
+    return replace(so_far(record.progress), phase="", seconds=_spent_s(record))
+
+
+def so_far(told: Progress | StepReport) -> Advance:
+    """The video's own steps, and apart from them those of its audit."""
+    own = told.steps - told.audit_steps
+    step = min(told.step, own)
+    return Advance(told.phase, step, own, told.evaluated, told.skipped, told.step - step)
+
+
+def work_text(now: Advance) -> str:
+    """What became of the steps behind us, and how far the audit is."""
+    audited = f", {counted(now.audited, 'step')} of its audit" if now.audited else ""
+    return f"{now.made} evaluated, {now.skipped} skipped{audited}"
 
 
 def bar(now: Advance, cells: int = BAR_CELLS) -> Text:

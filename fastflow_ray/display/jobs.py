@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.counted import counted
-from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, seconds_text
+from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, seconds_text, work_text
 from fastflow_ray.display.words import on_one_line, prompt_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
@@ -27,7 +27,7 @@ COLOUR = {
 
 
 def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
-    """One row per job, in the order given; `ids` puts each job's id below its prompt.
+    """One row per job, in the order given, of an audit the steps so far after a plus; `ids` puts ids below prompts.
 
     On a narrow terminal prompt, bar and worker give way, never a number or an id.
     """
@@ -70,7 +70,7 @@ def job_line(record: JobRecord) -> str:
     if now.evaluated_steps is not None and record.result:
         words.append(account_line(record.result))
     elif now.steps:
-        words.append(f"step {now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped")
+        words.append(f"step {now.step}/{now.steps}, {work_text(now)}")
     if now.seconds is not None:
         words.append(f"in {_spent(record)}" if record.state in TERMINAL else f"ETA {seconds_text(now.seconds)}")
     words += [f"note: {remark}" for remark in (record.result or {}).get("remarks", ())]
@@ -114,7 +114,7 @@ def silence(record: JobRecord) -> str | None:
 def _counts(record: JobRecord, now: Advance) -> str:
     if now.evaluated_steps is not None and record.result:
         return account_line(record.result)
-    return f"{now.step} of {now.steps}: {now.made} evaluated, {now.skipped} skipped"
+    return f"{now.step} of {now.steps}: {work_text(now)}"
 
 
 def _facts(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -158,7 +158,8 @@ def _name(record: JobRecord, with_id: bool) -> RenderableType:
 
 def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
-    counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
+    audited = f"+{now.audited}" if now.phase == "audit" else ""
+    counts = [f"{now.step}/{now.steps}{audited}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
     state = Text("silent" if record.silent else now.phase or str(record.state), COLOUR[record.state])
     return [state, Strip(now), *counts, _time(record), _shortened(record.worker or "")]
 

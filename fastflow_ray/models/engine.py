@@ -59,6 +59,7 @@ class StepReport:
     resumed_at: int = 0  # steps that were behind it when this run went on from a checkpoint
     # Takes a checkpoint, while the report is being heard; None where there is nothing to go on from.
     checkpoint: Callable[[], Checkpoint] | None = field(default=None, compare=False, repr=False)
+    audit_steps: int = 0  # of the steps, the last so many are its audit's
 
 
 @dataclass(frozen=True)

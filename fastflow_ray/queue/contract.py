@@ -28,12 +28,18 @@ class Verdict(StrEnum):
 class Progress:
     """How far a running job is; what a live display shows."""
 
-    phase: str = "waiting"  # load, text_encode, sample, decode, encode, upload
+    phase: str = "waiting"  # load, text_encode, sample, decode, audit, encode, upload
     step: int = 0  # steps of the grid behind us
     steps: int = 0  # steps of the grid in all
-    evaluated: int = 0  # steps at which the network ran
-    skipped: int = 0  # steps at which it did not
+    evaluated: int = 0  # the video's own steps at which the network ran
+    skipped: int = 0  # its own at which it did not
     eta_s: float | None = None  # seconds to the end of sampling, when known
+    audit_steps: int = 0  # of the steps in all, so many are its audit's: the last, and more as it tries other plans
+
+    @property
+    def own_steps(self) -> int:
+        """Of the video, without its audit."""
+        return self.steps - self.audit_steps
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,7 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
             evaluated=done["made"],
             skipped=done["skipped"],
             eta_s=video["eta_s"],
+            audit_steps=video.get("audit_steps", 0),
         ),
         result=video["manifest"],
         error=video["error"],

@@ -56,8 +56,8 @@ def poll_after_ms(record: JobRecord, now_s: float) -> int | None:
         wait_s = (now_s - record.created_s) / 10
     elif record.state is not JobState.RUNNING:
         return None
-    elif progress.eta_s is not None and progress.step < progress.steps:
-        wait_s = progress.eta_s / (progress.steps - progress.step)
+    elif progress.eta_s is not None and progress.step < progress.own_steps:
+        wait_s = progress.eta_s / (progress.own_steps - progress.step)
     else:
         wait_s = 1.0
     return round(min(max(wait_s * 1000, SHORTEST_POLL_MS), LONGEST_POLL_MS))
@@ -71,10 +71,10 @@ def _job_of(record: JobRecord, model: str) -> VideoJob:
 
 
 def _progress_percent(record: JobRecord) -> int:
-    """Steps behind us; 100 is said only of a video that is there."""
+    """The video's own steps behind us; 100 is said only of one that is there, and audited if it is to be."""
     if record.state is JobState.SUCCEEDED:
         return 100
-    steps = record.progress.steps
+    steps = record.progress.own_steps
     return min(99, 100 * record.progress.step // steps) if steps and STATUS[record.state] != "queued" else 0
 
 
@@ -109,6 +109,7 @@ def _beyond_the_contract(record: JobRecord, job: VideoJob) -> dict[str, Any]:
         "phase": progress.phase if record.state is JobState.RUNNING else None,
         "step": progress.step,
         "steps": progress.steps,
+        "audit_steps": progress.audit_steps,
         "eta_s": record.eta_s,
         "request": job.model_dump(mode="json", exclude_none=True),
         "acceleration": _acceleration(record, job),

@@ -74,6 +74,18 @@ def test_of_a_damaged_result_is_shown_what_is_left(damaged: dict[str, Any], tmp_
     assert refusal.value.status == 500
 
 
+def test_progress_never_goes_back_when_an_audit_begins():
+    audited = replace(RUNNING, progress=Progress("audit", step=60, steps=100, evaluated=20, skipped=30, audit_steps=50))
+    view = video_view(audited, "shapes")
+    assert (view["progress"], view["phase"], view["step"], view["steps"], view["audit_steps"]) == (
+        99, "audit", 60, 100, 50,
+    )  # fmt: skip
+    assert (view["acceleration"]["made"], view["acceleration"]["skipped"]) == (20, 30)
+    asked = replace(RUNNING, progress=replace(audited.progress, phase="sample", step=25, eta_s=50.0))
+    assert video_view(asked, "shapes")["progress"] == 50
+    assert poll_after_ms(asked, 1020.9) == 2_000, "one of the video's 25 steps to come"
+
+
 def test_the_time_left_is_told_until_a_beat_is_overdue():
     assert video_view(replace(RUNNING, silent_s=14.0, lease_left_s=46.0), "shapes")["eta_s"] == 5.0
     assert video_view(replace(RUNNING, silent_s=16.0, lease_left_s=44.0), "shapes")["eta_s"] is None

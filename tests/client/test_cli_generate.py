@@ -186,6 +186,8 @@ def test_a_terminal_sees_every_phase() -> None:
     assert "text_encode" in screen.file.getvalue()
     line = report_line(StepReport("sample", 6, 12, 2, 4), elapsed_s=1.25).plain
     assert line == "sample      ████░░░░░░░░············ 6/12, 2 evaluated, 4 skipped  1.2 s"
+    audited = report_line(StepReport("audit", 13, 24, 5, 7, audit_steps=12), elapsed_s=3.2).plain
+    assert audited == "audit       ██████████░░░░░░░░░░░░░░ 12/12, 5 evaluated, 7 skipped, 1 step of its audit  3.2 s"
 
 
 def learnt() -> Statistics:

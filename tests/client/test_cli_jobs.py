@@ -335,6 +335,15 @@ def test_all_of_it_over_http(
     assert (tmp_path / "out.mp4").read_bytes() == VIDEO
 
 
+def test_an_audit_is_told_over_http_as_without_it(
+    fleet: Fleet, on_fleet: Command, command: Command, serve_api: Callable[[str | None], str]
+) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    fleet.queue.heartbeat(fleet.claim(), Progress("audit", 14, 20, 4, 6, audit_steps=10))
+    line = f"{job_id}  running  audit  step 10/10, 4 evaluated, 6 skipped, 4 steps of its audit\n"
+    assert on_fleet("list").out == command("list", "--api", serve_api(None)).out == line
+
+
 def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_fleet: Command) -> None:
     assert on_fleet("watch").out == "no job is waiting or running\n"
     ended = on_fleet("submit", PROMPT).out.strip()

@@ -171,6 +171,20 @@ def test_on_80_columns_a_worker_has_its_jobs_below_its_name() -> None:
     assert [published, "(x86_64)", "publishes"] in [line.split() for line in lines[6:]]
 
 
+def test_an_audit_is_told_beside_the_videos_own_steps() -> None:
+    asked = replace(RUNNING, progress=Progress("sample", 10, 60, 7, 3, eta_s=4.2, audit_steps=30))
+    assert job_line(asked) == "ab12  running  sample  step 10/30, 7 evaluated, 3 skipped  ETA 4.2 s"
+    audited = replace(RUNNING, progress=Progress("audit", 44, 60, 19, 11, audit_steps=30))
+    told = "19 evaluated, 11 skipped, 14 steps of its audit"
+    assert job_line(audited) == f"ab12  running  audit  step 30/30, {told}"
+    assert f"30 of 30: {told}" in printed(job_card(audited))
+    assert "audit" in (row := printed(jobs_table([audited])).splitlines()[1].split())
+    assert row[-4:] == ["30/30+14", "19", "11", "w-0"]
+    assert "·" not in bar(advance(audited)).plain
+    encoded = replace(RUNNING, progress=replace(audited.progress, phase="encode", step=60))
+    assert "30/30  " in printed(jobs_table([encoded]))
+
+
 def test_a_card_tells_what_was_asked_for() -> None:
     pace = {"preset": "balanced", "fidelity_db": 38.0, "confidence": 0.95}
     card = printed(job_card(replace(DONE, result={**MANIFEST, "pace": pace, "snapshot": "3f2a"})))

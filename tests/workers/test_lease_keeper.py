@@ -84,6 +84,19 @@ def test_the_time_left_follows_the_pace_of_sampling(queue: WatchedQueue, claim: 
     assert queue.beats[-1] == Progress("audit", 60, 100, 56, 4, eta_s=None)  # nobody knows how many plans it will try
 
 
+def test_of_a_job_that_is_to_be_audited_the_time_left_is_that_of_its_video(queue: WatchedQueue, claim: Claim) -> None:
+    clock = Clock()
+    with keeper(queue, claim, clock=clock) as lease:
+        lease.on_step(StepReport("sample", 0, 100, audit_steps=50))
+        clock.now_s += 2.0
+        lease.on_step(StepReport("sample", 10, 100, 6, 4, audit_steps=50))
+        wait_for(lambda: queue.beats and queue.beats[-1] and queue.beats[-1].step == 10)
+        assert queue.beats[-1] == Progress("sample", 10, 100, 6, 4, eta_s=8.0, audit_steps=50)
+        lease.on_step(StepReport("upload"))
+        wait_for(lambda: queue.beats[-1] and queue.beats[-1].phase == "upload")
+    assert queue.beats[-1] == Progress("upload", 10, 100, 6, 4, eta_s=0.0, audit_steps=50)
+
+
 def test_the_last_phases_keep_what_sampling_did_on_the_display(queue: WatchedQueue, claim: Claim) -> None:
     with keeper(queue, claim) as lease:
         lease.on_step(StepReport("decode", 50, 50, 20, 30))

@@ -203,6 +203,26 @@ def test_the_fleets_own_audit_is_published_and_never_goes_back(one: OneWorker) -
     assert max(nfe) >= 2 * (STEPS + 5), "the full run, and a rival at least"
 
 
+def test_while_its_audit_runs_a_videos_own_steps_stay_as_they_were(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_step, heard = LeaseKeeper.on_step, []
+
+    def hear(lease: LeaseKeeper, report: StepReport) -> None:
+        heard.append(report)
+        on_step(lease, report)
+
+    monkeypatch.setattr(LeaseKeeper, "on_step", hear)
+    for seed in range(2):
+        job_id = one.submit(seed=seed, acceleration="auto", evaluations=5)
+        one.run()
+    done = one.manifest(job_id).evaluations
+    audited = [report for report in heard if report.phase == "audit"]
+    assert {(report.evaluated, report.skipped) for report in audited} == {(done.made, done.skipped)}
+    assert {report.steps - report.audit_steps for report in heard if report.steps} == {STEPS}
+    assert one.record(job_id).progress.own_steps == STEPS
+
+
 def test_a_job_that_comes_without_a_seed_gets_the_same_one_in_every_attempt(one: OneWorker) -> None:
     job_id = one.submit()
     claim = one.claim()
