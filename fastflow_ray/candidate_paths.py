@@ -14,6 +14,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.learned_plan import evenly_spread
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
+FEW = 3.0  # caution added to every candidate's own after one full run; it falls with the square of the runs
 
 Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
@@ -31,8 +32,15 @@ class CandidatePaths:
         """The steps, rising from 0; raises InvalidInput for a budget that does not reach the end."""
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
-        way = (candidate.weighing, candidate.emphasis, candidate.caution)
+        way = (candidate.weighing, candidate.emphasis, candidate.caution + self._caution_of_few)
         return self._planner(way, evaluations).path(evaluations).evaluated
+
+    @property
+    def _caution_of_few(self) -> float:
+        """A single run goes smoothly where others will not: a long skip that suits it is a matter of luck.
+
+        What a neighbour lends is of more runs than that, however little it weighs."""
+        return FEW / self._table.full_runs**2 if self._table.full_runs else 0.0
 
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""

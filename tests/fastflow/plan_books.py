@@ -16,12 +16,13 @@ FIRST = CANDIDATES[0]
 
 
 @cache
-def known(steps: int) -> TrajectoryTable:
-    """What one full run teaches; to be copied before it is changed."""
+def known(steps: int, runs: int = 1) -> TrajectoryTable:
+    """What so many full runs teach that are all alike; to be copied before it is changed."""
     rng, t = np.random.default_rng(steps), np.linspace(0, 1, steps)[:, None]
     v = sum(rng.normal(size=80) / k * np.sin(k * t + rng.uniform(0, 6, 80)) for k in range(1, 7))
     table = TrajectoryTable.empty(steps, "g")
-    table.add_run(v @ v.T / 80)
+    for _ in range(runs):
+        table.add_run(v @ v.T / 80)
     return table
 
 

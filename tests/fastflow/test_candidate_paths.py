@@ -16,7 +16,7 @@ from fastflow_ray.sampling.grid import flow_sigmas
 
 
 def paths(steps: int, restarts: tuple[int, ...] = (), table: TrajectoryTable | None = None) -> CandidatePaths:
-    return CandidatePaths(table or known(steps), np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
+    return CandidatePaths(table or known(steps, runs=20), np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
 
 
 def longest(evaluated: tuple[int, ...], steps: int) -> int:
@@ -27,6 +27,14 @@ def test_caution_shortens_the_longest_skip():
     drawn = paths(50)
     by_caution = [longest(drawn.evaluated(replace(FIRST, caution=power), 6), 50) for power in (0.0, 2.0, 8.0)]
     assert by_caution[0] > by_caution[1] > by_caution[2]
+
+
+def test_few_runs_make_everyone_cautious():
+    alike = [longest(paths(50, table=known(50, runs)).evaluated(FIRST, 6), 50) for runs in (1, 2, 20)]
+    assert alike == sorted(alike)
+    assert alike[0] < alike[-1]
+    lent = known(50, runs=20).borrowed(0.5)
+    assert paths(50, table=lent).evaluated(FIRST, 6) == paths(50).evaluated(FIRST, 6), "a neighbour knew enough"
 
 
 def test_caution_is_told_apart_by_who_keeps_planners():
@@ -44,7 +52,7 @@ def test_whoever_weighs_early_errors_more_evaluates_earlier():
 
 def test_measured_growth_moves_the_path_of_who_weighs_by_it_and_no_other():
     def drawn(log_growth: float, candidate: Candidate) -> tuple[int, ...]:
-        table = TrajectoryTable.empty(50, "g").merge(known(50), "k")
+        table = TrajectoryTable.empty(50, "g").merge(known(50, runs=20), "k")
         for _ in range(20):
             table.growth.add(np.full(50, log_growth), np.ones(50, bool))
         return paths(50, table=table).evaluated(candidate, 12)

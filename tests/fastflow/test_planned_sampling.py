@@ -195,9 +195,10 @@ def test_growth_is_measured_where_it_is_known_exactly() -> None:
 
     dsigma = np.diff(SIGMAS.double().numpy())
     fast = FastFlow()
-    fast.sample(velocity, noise(0), SIGMAS, key="k", evaluations=BUDGET)
+    for seed in range(2, 8):
+        fast.sample(velocity, noise(seed), SIGMAS, key="k", evaluations=STEPS)
     table = fast.statistics.trajectories["k"]
-    table.products += np.diag(np.full(STEPS, 1e-2))  # a planner that errs, so that there are deviations
+    table.products += np.diag(np.full(STEPS, 6e-2))  # a planner that errs, so that there are deviations
     plan = learned_plan(table)
     walked, full = Sightings(), Sightings()
     planned(velocity, noise(1), SIGMAS, plan, walked)
