@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from fastflow_ray.display.advance import bar, seconds_text, so_far, work_text
+from fastflow_ray.display.advance import bar, phase_text, seconds_text, so_far
 
 if TYPE_CHECKING:
     from fastflow_ray.models.engine import OnStep, StepReport
@@ -31,7 +31,7 @@ def shown(screen: Console) -> Iterator[OnStep]:
 
 
 def report_line(report: StepReport, elapsed_s: float) -> Text:
-    """Phase, bar, counts and time, on one line."""
+    """Phase, bar, counts and time, on one line of 80 columns."""
     now = so_far(report)
-    counts = f"{now.step}/{now.steps}, {work_text(now)}"
-    return Text.assemble(f"{now.phase:11} ", bar(now), f" {counts}  {seconds_text(elapsed_s)}")
+    counts = f"{now.step}/{now.steps}, {now.made} evaluated, {now.skipped} skipped"
+    return Text.assemble(f"{phase_text(now):11} ", bar(now), f" {counts}  {seconds_text(elapsed_s)}")

@@ -54,6 +54,11 @@ def so_far(told: Progress | StepReport) -> Advance:
     return Advance(told.phase, step, own, told.evaluated, told.skipped, told.step - step)
 
 
+def phase_text(now: Advance) -> str:
+    """The phase; of an audit with its steps so far after a plus, where there is no room for words."""
+    return f"audit+{now.audited}" if now.phase == "audit" else now.phase
+
+
 def work_text(now: Advance) -> str:
     """What became of the steps behind us, and how far the audit is."""
     audited = f", {counted(now.audited, 'step')} of its audit" if now.audited else ""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.counted import counted
-from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, seconds_text, work_text
+from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, phase_text, seconds_text, work_text
 from fastflow_ray.display.words import on_one_line, prompt_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
@@ -27,11 +27,11 @@ COLOUR = {
 
 
 def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
-    """One row per job, in the order given, of an audit the steps so far after a plus; `ids` puts ids below prompts.
+    """One row per job, in the order given; `ids` puts each job's id below its prompt.
 
     On a narrow terminal prompt, bar and worker give way, never a number or an id.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 1 if ids else 2, 0, 0), pad_edge=not ids, header_style="bold")
     table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=ids)
     table.add_column("state", no_wrap=True)
     table.add_column("steps")
@@ -158,9 +158,8 @@ def _name(record: JobRecord, with_id: bool) -> RenderableType:
 
 def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
-    audited = f"+{now.audited}" if now.phase == "audit" else ""
-    counts = [f"{now.step}/{now.steps}{audited}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
-    state = Text("silent" if record.silent else now.phase or str(record.state), COLOUR[record.state])
+    counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
+    state = Text("silent" if record.silent else phase_text(now) or str(record.state), COLOUR[record.state])
     return [state, Strip(now), *counts, _time(record), _shortened(record.worker or "")]
 
 

@@ -187,7 +187,9 @@ def test_a_terminal_sees_every_phase() -> None:
     line = report_line(StepReport("sample", 6, 12, 2, 4), elapsed_s=1.25).plain
     assert line == "sample      ████░░░░░░░░············ 6/12, 2 evaluated, 4 skipped  1.2 s"
     audited = report_line(StepReport("audit", 13, 24, 5, 7, audit_steps=12), elapsed_s=3.2).plain
-    assert audited == "audit       ██████████░░░░░░░░░░░░░░ 12/12, 5 evaluated, 7 skipped, 1 step of its audit  3.2 s"
+    assert audited == "audit+1     ██████████░░░░░░░░░░░░░░ 12/12, 5 evaluated, 7 skipped  3.2 s"
+    long = report_line(StepReport("audit", 200, 200, 38, 62, audit_steps=100), elapsed_s=12.3).plain
+    assert len(f"⠋ {long}") <= 80, "a second line would come and go"
 
 
 def learnt() -> Statistics:

@@ -60,6 +60,17 @@ def test_an_id_is_whole_even_on_a_narrow_terminal() -> None:
     assert long.job_id in printed(jobs_table([RUNNING, long], ids=True), width=80)
 
 
+def test_on_80_columns_no_number_is_cut_of_a_long_resumed_or_audited_job() -> None:
+    job_id = "0123456789abcdef" * 2
+    whole = replace(DONE, job_id=job_id, worker="shapes-worker-0", result=MANIFEST | {"steps": 100})
+    resumed = replace(whole, finished_s=3710.0, result=MANIFEST | {"steps": 100, "resumed_at_steps": [5]})
+    audited = replace(RUNNING, job_id=job_id, progress=Progress("audit", 200, 200, 38, 62, audit_steps=100))
+    heading, *lines = printed(jobs_table([whole, resumed, audited], ids=True), width=80).splitlines()
+    assert {"state", "step", "made", "skipped", "ETA"} <= set(heading.split())
+    for line, facts in zip(lines[::2], ("succeeded in 3:07", "succeeded over 1:01:40", "audit+100 38 62"), strict=True):
+        assert {"100/100", *facts.split()} <= set(line.split())
+
+
 def test_a_narrow_terminal_shortens_prompt_and_worker_and_no_number() -> None:
     long = replace(RUNNING, payload=json.dumps({"prompt": "a small red circle moving left"}), worker="worker-gpu-17")
     row = printed(jobs_table([long]), width=80).splitlines()[1]
@@ -178,11 +189,11 @@ def test_an_audit_is_told_beside_the_videos_own_steps() -> None:
     told = "19 evaluated, 11 skipped, 14 steps of its audit"
     assert job_line(audited) == f"ab12  running  audit  step 30/30, {told}"
     assert f"30 of 30: {told}" in printed(job_card(audited))
-    assert "audit" in (row := printed(jobs_table([audited])).splitlines()[1].split())
-    assert row[-4:] == ["30/30+14", "19", "11", "w-0"]
+    assert "audit+14" in (row := printed(jobs_table([audited])).splitlines()[1].split())
+    assert row[-4:] == ["30/30", "19", "11", "w-0"]
     assert "·" not in bar(advance(audited)).plain
     encoded = replace(RUNNING, progress=replace(audited.progress, phase="encode", step=60))
-    assert "30/30  " in printed(jobs_table([encoded]))
+    assert "encode " in printed(jobs_table([encoded]))
 
 
 def test_a_card_tells_what_was_asked_for() -> None:
