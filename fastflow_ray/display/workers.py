@@ -16,11 +16,12 @@ HANDS = ("makes", "publishes")  # what a worker does with the two jobs it may ha
 def workers_table(services: Sequence[Service], ids_below: bool = False) -> Table:
     """One row per worker, by model; `ids_below` puts the jobs it has in hand below its name.
 
-    On a narrow terminal model and GPU give way, never a name or an id.
+    On a narrow terminal model and GPU give way, then the others, marked where they are cut.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("model", "worker", "GPU", "state", *(() if ids_below else HANDS), "beats", "heard of"):
-        table.add_column(heading, no_wrap=heading not in ("model", "GPU"), overflow="fold")
+        folds = heading in ("model", "GPU")
+        table.add_column(heading, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
     for service in services:
         for card in service.workers:
             heard = (str(card.beats), f"{card.silent_s:.0f} s ago")

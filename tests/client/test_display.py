@@ -182,6 +182,14 @@ def test_on_80_columns_a_worker_has_its_jobs_below_its_name() -> None:
     assert [published, "(x86_64)", "publishes"] in [line.split() for line in lines[6:]]
 
 
+def test_on_fewer_columns_a_workers_numbers_are_whole_or_marked_as_cut() -> None:
+    card = WorkerCard("fastflow-ray-gpu-group-worker-7xk2p-0", "cpu (x86_64)", "publishing", beats=1234, silent_s=113.0)
+    for width in range(56, 100):
+        shown = printed(workers_table([Service("shapes", [card])], ids_below=True), width=width)
+        row = next(line for line in shown.splitlines() if "fastflow-ray" in line)
+        assert "  1234 " in row or "…  113 s" in row, "123 would be another number"
+
+
 def test_an_audit_is_told_beside_the_videos_own_steps() -> None:
     asked = replace(RUNNING, progress=Progress("sample", 10, 60, 7, 3, eta_s=4.2, audit_steps=30))
     assert job_line(asked) == "ab12  running  sample  step 10/30, 7 evaluated, 3 skipped  ETA 4.2 s"
