@@ -14,7 +14,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.learned_plan import evenly_spread
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
-FEW = 3.0  # caution added to every candidate's own after one full run; it falls with the square of the runs
+FEW = 2.0  # caution added to every candidate's own after one full run; it falls with the square of the runs
 
 Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
@@ -37,10 +37,9 @@ class CandidatePaths:
 
     @property
     def _caution_of_few(self) -> float:
-        """A single run goes smoothly where others will not: a long skip that suits it is a matter of luck.
-
-        What a neighbour lends is of more runs than that, however little it weighs."""
-        return FEW / self._table.full_runs**2 if self._table.full_runs else 0.0
+        """A single run goes smoothly where others will not, and a neighbour's runs where its own do: a long skip that
+        suits them is a matter of luck."""
+        return FEW / max(self._table.full_runs, 1) ** 2  # of what is lent there are none
 
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
