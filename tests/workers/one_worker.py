@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
@@ -23,6 +24,7 @@ from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.ending import Ending
 from workers.lane import PublishingLane
+from workers.lease_keeper import LeaseKeeper
 from workers.meter import NoMeter
 from workers.runner import Runner
 from workers.stand import Stand
@@ -212,3 +214,15 @@ def at(phase: str, step: int, act: Callable[[], object]) -> Callable[[StepReport
             wait_for(lambda: on_step(report))
 
     return interfere
+
+
+def overheard(monkeypatch: pytest.MonkeyPatch) -> list[StepReport]:
+    """Every step that whoever holds a lease hears of from now on."""
+    on_step, heard = LeaseKeeper.on_step, list[StepReport]()
+
+    def hear(lease: LeaseKeeper, report: StepReport) -> None:
+        heard.append(report)
+        on_step(lease, report)
+
+    monkeypatch.setattr(LeaseKeeper, "on_step", hear)
+    return heard

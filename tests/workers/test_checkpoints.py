@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_worker import STEPS, Clock, FollowedRunner, OneWorker, at
+from one_worker import STEPS, Clock, FollowedRunner, OneWorker, at, overheard
 from waiting import wait_for
 
 from fastflow_ray.errors import OutOfMemory, Retryable, StorageFailed
@@ -23,7 +23,6 @@ from workers import checkpoints
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Writer, is_due, sweep
 from workers.ending import Ending, Fate
-from workers.lease_keeper import LeaseKeeper
 
 AUTO = {"acceleration": "auto", "evaluations": 5, "audit": False}
 
@@ -379,15 +378,9 @@ def test_a_resumed_audit_counts_the_steps_it_makes_in_both_walks(
     one: OneWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By them the time that is left is told."""
-    on_step, heard = LeaseKeeper.on_step, []
-
-    def hear(lease: LeaseKeeper, report: StepReport) -> None:
-        heard.append(report)
-        on_step(lease, report)
-
     one.submit(audit=True)
     drain_at(one, 5)
-    monkeypatch.setattr(LeaseKeeper, "on_step", hear)
+    heard = overheard(monkeypatch)
     assert finish_elsewhere(one).fate is Fate.SUCCEEDED
     assert {(report.steps, report.resumed_at) for report in heard if report.phase == "sample"} == {(2 * STEPS, 5)}
     assert {(report.steps, report.resumed_at) for report in heard if report.phase == "audit"} == {(2 * STEPS, 5)}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from one_worker import LEASE_S, STEPS, OneWorker, at
+from one_worker import LEASE_S, STEPS, OneWorker, at, overheard
 from waiting import wait_for
 
 from fastflow_ray.errors import (
@@ -206,13 +206,7 @@ def test_the_fleets_own_audit_is_published_and_never_goes_back(one: OneWorker) -
 def test_while_its_audit_runs_a_videos_own_steps_stay_as_they_were(
     one: OneWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_step, heard = LeaseKeeper.on_step, []
-
-    def hear(lease: LeaseKeeper, report: StepReport) -> None:
-        heard.append(report)
-        on_step(lease, report)
-
-    monkeypatch.setattr(LeaseKeeper, "on_step", hear)
+    heard = overheard(monkeypatch)
     for seed in range(2):
         job_id = one.submit(seed=seed, acceleration="auto", evaluations=5)
         one.run()
