@@ -14,7 +14,8 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.learned_plan import evenly_spread
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
-FEW = 2.0  # caution added to every candidate's own after one full run; it falls with the square of the runs
+FEW = 3  # full runs; while fewer are known, everyone is more cautious
+CAUTION_OF_FEW = 2.0  # which every candidate then adds to its own
 
 Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
@@ -39,7 +40,7 @@ class CandidatePaths:
     def _caution_of_few(self) -> float:
         """A single run goes smoothly where others will not, and a neighbour's runs where its own do: a long skip that
         suits them is a matter of luck."""
-        return FEW / max(self._table.full_runs, 1) ** 2  # of what is lent there are none
+        return CAUTION_OF_FEW if self._table.full_runs < FEW else 0.0  # of what is lent there are none
 
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
