@@ -115,7 +115,7 @@ class LeaseKeeper:
         if self._sampling_since_s is None:
             return None
         taken = report.step - report.resumed_at
-        return (self._moved_s - self._sampling_since_s) / taken * (report.steps - report.audit_steps - report.step)
+        return (self._moved_s - self._sampling_since_s) / taken * (report.own_steps - report.step)
 
     def _keep(self) -> None:
         pause_s = min(PAUSE_S, self._beat_s)

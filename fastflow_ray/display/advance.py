@@ -49,9 +49,8 @@ def advance(record: JobRecord) -> Advance:
 
 def so_far(told: Progress | StepReport) -> Advance:
     """The video's own steps, and apart from them those of its audit."""
-    own = told.steps - told.audit_steps
-    step = min(told.step, own)
-    return Advance(told.phase, step, own, told.evaluated, told.skipped, told.step - step)
+    step = min(told.step, told.own_steps)
+    return Advance(told.phase, step, told.own_steps, told.evaluated, told.skipped, told.step - step)
 
 
 def phase_text(now: Advance) -> str:

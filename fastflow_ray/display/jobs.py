@@ -72,7 +72,7 @@ def job_line(record: JobRecord) -> str:
     elif now.steps:
         words.append(f"step {now.step}/{now.steps}, {work_text(now)}")
     if now.seconds is not None:
-        words.append(f"in {_spent(record)}" if record.state in TERMINAL else f"ETA {seconds_text(now.seconds)}")
+        words.append(f"in {_spent(record, now)}" if record.state in TERMINAL else f"ETA {seconds_text(now.seconds)}")
     words += [f"note: {remark}" for remark in (record.result or {}).get("remarks", ())]
     if quiet := silence(record):
         words.append(quiet)
@@ -94,7 +94,7 @@ def job_card(record: JobRecord) -> Table:
         card.add_row("steps", bar(now, 2 * BAR_CELLS))
         card.add_row("", _counts(record, now))
     if now.seconds is not None:
-        card.add_row(*("took", _spent(record)) if record.state in TERMINAL else ("ETA", seconds_text(now.seconds)))
+        card.add_row(*("took", _spent(record, now)) if record.state in TERMINAL else ("ETA", seconds_text(now.seconds)))
     if quiet := silence(record):
         card.add_row("", Text(quiet, "yellow"))
     if record.attempts:
@@ -160,24 +160,23 @@ def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
     counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
     state = Text("silent" if record.silent else phase_text(now) or str(record.state), COLOUR[record.state])
-    return [state, Strip(now), *counts, _time(record), _shortened(record.worker or "")]
+    return [state, Strip(now), *counts, _time(record, now), _shortened(record.worker or "")]
 
 
 def _shortened(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _time(record: JobRecord) -> str:
+def _time(record: JobRecord, now: Advance) -> str:
     """To the end while the job runs; with "in", what it took; with "over", what it took without earlier attempts."""
-    if (seconds := advance(record).seconds) is None:
-        return ""
-    spent = "over " if _since(record) else "in "
-    return f"{spent if record.state in TERMINAL else ''}{seconds_text(seconds)}"
+    if now.seconds is None or record.state not in TERMINAL:
+        return seconds_text(now.seconds)
+    return f"{'over' if _since(record) else 'in'} {seconds_text(now.seconds)}"
 
 
-def _spent(record: JobRecord) -> str:
+def _spent(record: JobRecord, now: Advance) -> str:
     """What the job took, and since when that counts if not since it was begun."""
-    return " ".join(filter(None, (seconds_text(advance(record).seconds), _since(record))))
+    return " ".join(filter(None, (seconds_text(now.seconds), _since(record))))
 
 
 def _since(record: JobRecord) -> str | None:

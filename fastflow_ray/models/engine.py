@@ -51,7 +51,7 @@ class GenerationSpec:
 class StepReport:
     """Told after every phase change and every step."""
 
-    phase: str  # load, text_encode, sample, decode
+    phase: str  # load, text_encode, sample, decode, audit
     step: int = 0  # behind it; in decode, all of them
     steps: int = 0
     evaluated: int = 0
@@ -60,6 +60,11 @@ class StepReport:
     # Takes a checkpoint, while the report is being heard; None where there is nothing to go on from.
     checkpoint: Callable[[], Checkpoint] | None = field(default=None, compare=False, repr=False)
     audit_steps: int = 0  # of the steps, the last so many are its audit's
+
+    @property
+    def own_steps(self) -> int:
+        """Of the video, without its audit."""
+        return self.steps - self.audit_steps
 
 
 @dataclass(frozen=True)

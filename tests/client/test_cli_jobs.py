@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from leaks import ClosedAfter
 from rich.console import Console
 from scripted_fleet import DEADLINE_S, THUMBNAIL, VIDEO, Answer, Fleet
+from waiting import wait_for
 
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client
@@ -380,6 +382,23 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
     drawn = screen.file.getvalue()
     assert jobs[0].id in drawn
     assert "█" in drawn
+
+
+def test_in_a_pipe_an_audit_moves_on_line_by_line(fleet: Fleet) -> None:
+    screen = Console(file=StringIO(), width=200)
+    assert isinstance(screen.file, StringIO)
+    said = screen.file.getvalue
+    with Client(fleet.redis_url, fleet.store_url) as client, ThreadPoolExecutor(1) as aside:
+        job = client.submit(PROMPT)
+        claim = fleet.claim()
+        followed = aside.submit(follow, [job], screen, poll_s=0.01)
+        try:
+            for behind in ("4 steps", "6 steps"):
+                fleet.queue.heartbeat(claim, Progress("audit", 10 + int(behind[0]), 20, 4, 6, audit_steps=10))
+                wait_for(lambda told=f"6 skipped, {behind} of its audit\n": told in said(), timeout_s=DEADLINE_S)
+        finally:
+            fleet.queue.fail(claim, "oom", "no", retryable=False)  # or it would be followed for ever
+        assert [record.state for record in followed.result(DEADLINE_S)] == [JobState.DEAD]
 
 
 def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
