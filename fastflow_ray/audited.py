@@ -16,8 +16,8 @@ from fastflow_ray.errors import Draining
 from fastflow_ray.media.fidelity import psnr_db, ssim
 from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnStep, StepReport
 from fastflow_ray.pace import Pace
+from fastflow_ray.planning.trial import Fidelity
 from fastflow_ray.storage.manifest import Audit
-from fastflow_ray.trial import Fidelity
 
 if TYPE_CHECKING:
     from fastflow_ray.checkpoints.checkpoint import Checkpoint

@@ -34,10 +34,11 @@ from fastflow_ray.bandit.policy_key import PolicyKey, nearest
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import Presence
-from fastflow_ray.bandit_policy import BanditPolicy
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
-from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.planning.bandit_policy import BanditPolicy
+from fastflow_ray.planning.plan_policy import PlanPolicy
+from fastflow_ray.planning.trial import Fidelity, Trial
 from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -49,7 +50,6 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
-from fastflow_ray.trial import Fidelity, Trial
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment

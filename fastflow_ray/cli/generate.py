@@ -195,7 +195,7 @@ def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | N
 
 def _videos_to_show() -> int:
     """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then audits."""
-    from fastflow_ray.audit_need import RIPE
     from fastflow_ray.bandit.assurance import FEW
+    from fastflow_ray.planning.audit_need import RIPE
 
     return RIPE + FEW

@@ -14,7 +14,7 @@ from fastflow_ray.models.scheduler import FastFlowScheduler, MachineFor
 from fastflow_ray.sampling.trace import Trace
 
 if TYPE_CHECKING:
-    from fastflow_ray.trial import Trial
+    from fastflow_ray.planning.trial import Trial
 
 TRANSFORMERS = ("transformer", "transformer_2")  # Wan 2.2 has a second expert
 

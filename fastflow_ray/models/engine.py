@@ -16,8 +16,8 @@ from fastflow_ray.pace import Pace
 if TYPE_CHECKING:
     from fastflow_ray.checkpoints.checkpoint import Checkpoint
     from fastflow_ray.fastflow import FastFlow
+    from fastflow_ray.planning.trial import Trial
     from fastflow_ray.sampling.trace import Trace
-    from fastflow_ray.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from small_wan import BOUNDARY, SHIFT, STEPS, PlainVelocity, call, count_calls, 
 
 from fastflow_ray.errors import AccelerationUnavailable, InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import every_step
 from fastflow_ray.models.scheduler import FastFlowScheduler
-from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.planning.learned_plan import every_step
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.plan_machine import PlanMachine

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from test_planned_sampling import SIGMAS, STEPS, MixtureFlow, noise
 
-from fastflow_ray.audit_need import RIPE
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.planning.audit_need import RIPE
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas

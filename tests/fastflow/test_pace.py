@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import every_step
 from fastflow_ray.pace import Pace, asked
+from fastflow_ray.planning.learned_plan import every_step
 
 
 @pytest.mark.parametrize(

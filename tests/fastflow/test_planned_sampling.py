@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_measures import measured_growth
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import every_step
-from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.planning.audit_measures import measured_growth
+from fastflow_ray.planning.learned_plan import every_step
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas

@@ -19,7 +19,7 @@ from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.checkpoints.passport import Passport
 from fastflow_ray.errors import UnusableCheckpoint
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import draw_up
+from fastflow_ray.planning.learned_plan import draw_up
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.trace import Trace
 

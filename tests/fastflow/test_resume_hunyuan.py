@@ -11,8 +11,8 @@ from torch import Tensor
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import draw_up
 from fastflow_ray.models.attachment import Attachment
+from fastflow_ray.planning.learned_plan import draw_up
 
 STEPS = 8
 

@@ -15,7 +15,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidOutput
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan_machine import PlanMachine
 from fastflow_ray.sampling.planned import planned

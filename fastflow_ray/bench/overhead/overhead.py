@@ -17,7 +17,7 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bench.overhead.bare_pipeline import BarePipeline
 from fastflow_ray.bench.overhead.witness import MemoryWitness, WaitWitness
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.sampling.grid import flow_sigmas
 
 KEY = "overhead"

@@ -16,7 +16,7 @@ from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bench.regret.world import World
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.plan import Plan

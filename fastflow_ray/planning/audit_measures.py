@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.plan_error import again, left_by_skip, once
+from fastflow_ray.planning.plan_error import again, left_by_skip, once
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 

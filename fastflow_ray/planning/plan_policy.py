@@ -14,15 +14,15 @@ from typing import Any
 
 from torch import Tensor
 
-from fastflow_ray.audit_policy import AuditPolicy
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.counted import counted
-from fastflow_ray.learned_plan import every_step
-from fastflow_ray.learning import learn, learn_misses
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_book import Offer, PlanBook
-from fastflow_ray.plan_error import foreseen_error
-from fastflow_ray.promise import Promise
+from fastflow_ray.planning.audit_policy import AuditPolicy
+from fastflow_ray.planning.learned_plan import every_step
+from fastflow_ray.planning.learning import learn, learn_misses
+from fastflow_ray.planning.plan_book import Offer, PlanBook
+from fastflow_ray.planning.plan_error import foreseen_error
+from fastflow_ray.planning.promise import Promise
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.plan_book import Offer
-from fastflow_ray.promise import Promise
-from fastflow_ray.promise_ladder import PromiseLadder
+from fastflow_ray.planning.plan_book import Offer
+from fastflow_ray.planning.promise import Promise
+from fastflow_ray.planning.promise_ladder import PromiseLadder
 
 
 class PromiseSearch:

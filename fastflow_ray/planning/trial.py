@@ -11,9 +11,9 @@ from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from fastflow_ray.audit_policy import AuditPolicy
 from fastflow_ray.errors import Draining, InvalidOutput
-from fastflow_ray.learned_plan import every_step
+from fastflow_ray.planning.audit_policy import AuditPolicy
+from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace

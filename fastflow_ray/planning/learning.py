@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.plan_error import foreseen_error
+from fastflow_ray.planning.plan_error import foreseen_error
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.candidate_paths import CandidatePaths
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.learned_plan import draw_up, needed_steps
-from fastflow_ray.plan_error import expected_error
+from fastflow_ray.planning.candidate_paths import CandidatePaths
+from fastflow_ray.planning.learned_plan import draw_up, needed_steps
+from fastflow_ray.planning.plan_error import expected_error
 from fastflow_ray.sampling.plan import Plan
 
 Floats = NDArray[np.float64]

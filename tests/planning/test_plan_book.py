@@ -8,8 +8,8 @@ from plan_books import FIRST, audited, book, known
 
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Weighing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.candidate_paths import FRUGAL
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.planning.candidate_paths import FRUGAL
 from fastflow_ray.sampling.plan import Plan
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
@@ -18,10 +17,11 @@ from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.learned_plan import every_step
-from fastflow_ray.learning import SETTLED
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_policy import PlanPolicy
+from fastflow_ray.planning.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
+from fastflow_ray.planning.learned_plan import every_step
+from fastflow_ray.planning.learning import SETTLED
+from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas

@@ -10,8 +10,8 @@ from plan_books import FIRST, known
 
 from fastflow_ray.bandit.candidates import Candidate, Integrator, Weighing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.candidate_paths import CandidatePaths
-from fastflow_ray.learned_plan import evenly_spread
+from fastflow_ray.planning.candidate_paths import CandidatePaths
+from fastflow_ray.planning.learned_plan import evenly_spread
 from fastflow_ray.sampling.grid import flow_sigmas
 
 

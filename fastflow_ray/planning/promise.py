@@ -8,7 +8,7 @@ from fastflow_ray.bandit.assurance import is_proven
 from fastflow_ray.bandit.audits import Fidelities, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_book import Offer, PlanBook
+from fastflow_ray.planning.plan_book import Offer, PlanBook
 
 
 class Promise:

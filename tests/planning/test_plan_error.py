@@ -11,9 +11,9 @@ from ten_steps import EVALUATED, MEAN, SIGMAS, STEPS, D, S, drawn, of_steps, pro
 
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import draw_up, every_step
-from fastflow_ray.learning import TOLD, learn_misses
-from fastflow_ray.plan_error import expected_error, foreseen_error
+from fastflow_ray.planning.learned_plan import draw_up, every_step
+from fastflow_ray.planning.learning import TOLD, learn_misses
+from fastflow_ray.planning.plan_error import expected_error, foreseen_error
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings

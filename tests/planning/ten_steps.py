@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from fastflow_ray.bandit.candidates import Integrator
-from fastflow_ray.learned_plan import draw_up
+from fastflow_ray.planning.learned_plan import draw_up
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.probing import Tried, next_rung
-from fastflow_ray.promise import Promise
+from fastflow_ray.planning.promise import Promise
 
 
 class PromiseLadder:

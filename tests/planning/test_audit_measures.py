@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.audit_measures import measured_response, moves_of_x
 from fastflow_ray.bandit.candidates import Integrator
-from fastflow_ray.learned_plan import draw_up, every_step
+from fastflow_ray.planning.audit_measures import measured_response, moves_of_x
+from fastflow_ray.planning.learned_plan import draw_up, every_step
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.plan_machine import PlanMachine

@@ -11,7 +11,7 @@ from fastflow_ray.bandit.candidates import Candidate, Weighing
 from fastflow_ray.bandit.growth import growth_prior
 from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import evenly_spread
+from fastflow_ray.planning.learned_plan import evenly_spread
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
 FEW = 3  # full runs; while fewer are known, everyone is more cautious

@@ -7,13 +7,13 @@ import copy
 import pytest
 from plan_books import known
 
-from fastflow_ray.audit_need import audits_lacking
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.plan_book import PlanBook
-from fastflow_ray.promise import Promise
-from fastflow_ray.promise_search import PromiseSearch
+from fastflow_ray.planning.audit_need import audits_lacking
+from fastflow_ray.planning.plan_book import PlanBook
+from fastflow_ray.planning.promise import Promise
+from fastflow_ray.planning.promise_search import PromiseSearch
 from fastflow_ray.sampling.grid import flow_sigmas
 
 STEPS, KEPT, BOLDER = 8, 4, 3

@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from fastflow_ray.audit_measures import measured_growth, measured_response
-from fastflow_ray.audit_need import RIPE, audits_lacking
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
-from fastflow_ray.learning import SETTLED, learn, learn_misses
 from fastflow_ray.pace import Pace
-from fastflow_ray.plan_book import Offer, PlanBook
-from fastflow_ray.promise import Promise
-from fastflow_ray.promise_search import PromiseSearch
+from fastflow_ray.planning.audit_measures import measured_growth, measured_response
+from fastflow_ray.planning.audit_need import RIPE, audits_lacking
+from fastflow_ray.planning.learning import SETTLED, learn, learn_misses
+from fastflow_ray.planning.plan_book import Offer, PlanBook
+from fastflow_ray.planning.promise import Promise
+from fastflow_ray.planning.promise_search import PromiseSearch
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 

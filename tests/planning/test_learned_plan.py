@@ -13,7 +13,7 @@ from ten_steps import EVALUATED, MEAN, SIGMAS, STEPS, D, S, drawn, of_steps, vel
 
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
-from fastflow_ray.learned_plan import draw_up, evenly_spread
+from fastflow_ray.planning.learned_plan import draw_up, evenly_spread
 from fastflow_ray.sampling.planned import planned
 
 

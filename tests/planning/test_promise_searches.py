@@ -7,9 +7,9 @@ from plan_books import FIRST, audited, book
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.promise import Promise
-from fastflow_ray.promise_ladder import PromiseLadder
-from fastflow_ray.promise_search import PromiseSearch
+from fastflow_ray.planning.promise import Promise
+from fastflow_ray.planning.promise_ladder import PromiseLadder
+from fastflow_ray.planning.promise_search import PromiseSearch
 
 HELD, FAILED = [75.0] * 3, [10.0] * 3
 

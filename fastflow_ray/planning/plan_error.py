@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.learned_plan import skips
+from fastflow_ray.planning.learned_plan import skips
 from fastflow_ray.sampling.plan import Plan
 
 ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of

@@ -12,7 +12,7 @@ from plan_books import FIRST, audited, book
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.promise import Promise
+from fastflow_ray.planning.promise import Promise
 
 
 def kept(audits: dict[tuple[str, int], list[float]], fidelity_db: float, confidence: float = 0.95) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.plan_book import Offer
-from fastflow_ray.promise_search import PromiseSearch
+from fastflow_ray.planning.plan_book import Offer
+from fastflow_ray.planning.promise_search import PromiseSearch
 
 AUDIT_SHARE = 0.03  # of a busy fleet's evaluations
 PROVING_SHARE = 0.1  # while what was promised is assured by few audits, and by an assumption

@@ -9,7 +9,7 @@ import numpy as np
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.plan_book import PlanBook
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.sampling.grid import flow_sigmas
 
 FIRST = CANDIDATES[0]
