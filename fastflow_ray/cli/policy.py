@@ -105,10 +105,11 @@ def table_of_trajectories(table: TrajectoryTable) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("step", "velocity", "as before", "growth", "audits", "response", "missed dB", "seen"):
         shown.add_column(heading, justify="right")
-    alike = ["", *map("{:.4f}".format, table.cosine.diagonal(1))]
+    sizes = map("{:.3f}".format, table.products.mean.diagonal() ** 0.5)
+    alike = ["", *map("{:.4f}".format, table.products.cosine.diagonal(1))]
     growth = map("{:.2f}".format, table.growth.to_end[:-1])
     excess_db = map("{:+.1f}".format, table.misses.excess_db[:-1])
-    sizes, response = map("{:.3f}".format, table.mean.diagonal() ** 0.5), map("{:.2f}".format, table.response.share)
+    response = map("{:.2f}".format, table.response.share)
     audits, seen = map(str, table.growth.count), map(str, table.misses.count)
     columns = (sizes, alike, growth, audits, response, excess_db, seen)
     for step, cells in enumerate(zip(*columns, strict=True)):

@@ -50,7 +50,7 @@ def _scale(table: ArmTable) -> LogNorm | None:
 
 
 def _alikeness(axes: Any, table: TrajectoryTable, title: str) -> None:
-    _matrix(axes, np.maximum(1 - table.cosine, LEAST), title, norm=LogNorm(LEAST, 1))
+    _matrix(axes, np.maximum(1 - table.products.cosine, LEAST), title, norm=LogNorm(LEAST, 1))
     axes.set(ylabel="step")
 
 

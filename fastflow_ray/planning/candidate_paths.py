@@ -52,7 +52,7 @@ class CandidatePaths:
         if key not in self._planners:
             weighing, emphasis, caution = way
             self._planners[key] = Planner(
-                self._table.mean,
+                self._table.products.mean,
                 self._dsigma,
                 self._weight(weighing, emphasis),
                 longest=longest if bold else LONGEST,

@@ -25,12 +25,12 @@ def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: Trajec
         elif full:
             table.add_run(gram)
         else:
-            table.add_block(sightings.steps, gram, known.mean)
+            table.add_block(sightings.steps, gram, known.products.mean)
 
 
 def learn_misses(tables: Collection[TrajectoryTable], plan: Plan, sightings: Sightings, known: TrajectoryTable) -> None:
     """Add by how much the predictions of a walked plan missed, against what `known` let one expect of them."""
-    mean = known.mean
+    mean = known.products.mean
     for step, error in sightings.misses(plan):
         expected = foreseen_error(plan, mean, step)
         for table in tables if expected > 0 and known.misses.count[step] < TOLD else ():

@@ -47,7 +47,7 @@ class PlanBook:
     @property
     def knows(self) -> bool:
         """Whether anything has been learnt that a plan could be drawn up from."""
-        return self.table.weight > 0
+        return self.table.products.weight > 0
 
     def served(self, evaluations: int) -> Offer | None:
         """The plan that is served at this budget; None where nothing is known or nothing would be saved."""
@@ -127,7 +127,7 @@ class PlanBook:
 
     @cached_property
     def _mean(self) -> Floats:
-        return self.table.mean
+        return self.table.products.mean
 
     @cached_property
     def _response(self) -> Floats:

@@ -24,7 +24,7 @@ def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
     c of velocities, whose expected square is cᵀ·C·c, and which grows by G from the skip's end. Skips are taken as
     uncorrelated.
     """
-    mean, growth, error = table.mean, table.growth.to_end, 0.0
+    mean, growth, error = table.products.mean, table.growth.to_end, 0.0
     for history, _, end in skips(plan.evaluated, plan.steps):
         left = left_by_skip(plan, dsigma, history, end)
         error += float(growth[end] ** 2 * (left @ mean @ left))

@@ -54,7 +54,7 @@ class PlanPolicy:
         self._origin, self._lender = _begin(known, neighbour) if begun is None else _begun(known, begun)
         self._source = self._origin.borrowed(BORROWED) if self._lender else self._origin
         self._book = PlanBook(self._source, sigmas.cpu().double().numpy(), restarts)
-        self._mean = self._source.mean
+        self._mean = self._source.products.mean
         self.served = self._offered()
         self.plan = pace.plan or (self.served.plan if self.served else every_step(known.steps))
         self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
@@ -102,7 +102,7 @@ class PlanPolicy:
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
         where nothing is known."""
-        knows = bool(self._source.weight)
+        knows = bool(self._source.products.weight)
         if knows or len(seen.steps) == self._known.steps:
             learn(self._tables, seen, known=self._source)
             for table in self._tables:
@@ -121,7 +121,7 @@ class PlanPolicy:
 
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:
     """What plans are drawn up from, or lent from, and who lends it; as it is before the generation teaches anything."""
-    lender, table = (None, known) if known.weight or neighbour is None else neighbour
+    lender, table = (None, known) if known.products.weight or neighbour is None else neighbour
     return copy.deepcopy(table), lender
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.gram import completed
-from fastflow_ray.bandit.trajectory import COMPLETED, TrajectoryTable
+from fastflow_ray.bandit.inner_products import COMPLETED
+from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
 STEPS, GRID = 5, "a-grid"
@@ -71,32 +72,34 @@ def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
 def test_the_document_keeps_every_bit(table):
     again = TrajectoryTable.from_dict(json.loads(said(table)))
     assert said(again) == said(table)
-    assert np.array_equal(again.products, table.products)
-    assert again.weight == table.weight
+    assert np.array_equal(again.products.sums, table.products.sums)
+    assert again.products.weight == table.products.weight
 
 
 def test_the_document_keeps_awkward_floats_too():
     table = TrajectoryTable.empty(STEPS, GRID)
     velocity = np.random.default_rng(0).normal(size=(STEPS, 7))
     table.add_run(velocity @ velocity.T)
-    table.add_block([0, 2], velocity[[0, 2]] @ velocity[[0, 2]].T, table.mean)
+    table.add_block([0, 2], velocity[[0, 2]] @ velocity[[0, 2]].T, table.products.mean)
     table.growth.add(velocity[:, 0], np.full(STEPS, True))
     table.response.add(velocity[:, 1], velocity[:, 2] ** 2)
     table.misses.add(2, 0.1 + 0.2)
     again = TrajectoryTable.from_dict(json.loads(said(table)))
-    assert np.array_equal(table.products, again.products)
+    assert np.array_equal(table.products.sums, again.products.sums)
     for room in ("growth", "response", "misses"):
         theirs = getattr(again, room).arrays()
         for name, ours in getattr(table, room).arrays().items():
             assert np.array_equal(ours, theirs[name])
             assert ours.dtype == theirs[name].dtype
-    assert (again.runs, again.full_runs, again.weight) == (2, 1, 1 + COMPLETED)
+    assert (again.runs, again.full_runs, again.products.weight) == (2, 1, 1 + COMPLETED)
 
 
 def test_fifty_steps_stay_below_64_kib():
     table = learnt(50, range(4))
     for seed in range(200):
-        table.add_block([0, 1, 9, 30], gram(smooth_run(50, seed))[np.ix_([0, 1, 9, 30], [0, 1, 9, 30])], table.mean)
+        table.add_block(
+            [0, 1, 9, 30], gram(smooth_run(50, seed))[np.ix_([0, 1, 9, 30], [0, 1, 9, 30])], table.products.mean
+        )
     rng = np.random.default_rng(0)
     table.growth.add(rng.normal(size=50), np.full(50, True))
     for step in range(50):
@@ -117,10 +120,10 @@ def test_tables_of_another_kind_are_refused():
 
 def test_the_mean_is_per_generation_and_unknown_before_the_first():
     table = TrajectoryTable.empty(STEPS, GRID)
-    assert np.isnan(table.mean).all()
+    assert np.isnan(table.products.mean).all()
     table.add_run(np.full((STEPS, STEPS), 1.0))
     table.add_run(np.full((STEPS, STEPS), 4.0))
-    assert (table.mean == 2.5).all()
+    assert (table.products.mean == 2.5).all()
     assert (table.runs, table.full_runs) == (2, 2)
 
 
@@ -158,7 +161,7 @@ def sub_block(matrix, steps):
 @settings(max_examples=30)
 @given(run_seeds, steps_seen)
 def test_a_completed_matrix_is_of_inner_products_and_keeps_what_was_seen(seed, steps):
-    known, run = learnt(20, range(3)).mean, gram(smooth_run(20, seed))
+    known, run = learnt(20, range(3)).products.mean, gram(smooth_run(20, seed))
     whole = completed(steps, sub_block(run, steps), known)
     assert np.linalg.eigvalsh(whole).min() > -1e-12 * np.trace(whole)
     assert np.array_equal(whole, whole.T)
@@ -166,18 +169,18 @@ def test_a_completed_matrix_is_of_inner_products_and_keeps_what_was_seen(seed, s
 
 
 def test_a_block_of_all_steps_says_what_a_full_run_says_with_less_weight():
-    run, known = gram(smooth_run(20, 9)), learnt(20, [1]).mean
+    run, known = gram(smooth_run(20, 9)), learnt(20, [1]).products.mean
     by_run, by_block = TrajectoryTable.empty(20, GRID), TrajectoryTable.empty(20, GRID)
     by_run.add_run(run)
     by_block.add_block(range(20), run, known)
-    assert np.array_equal(COMPLETED * by_run.products, by_block.products)
-    assert np.array_equal(by_run.mean, by_block.mean)
-    assert (by_run.weight, by_block.weight) == (1, COMPLETED)
+    assert np.array_equal(COMPLETED * by_run.products.sums, by_block.products.sums)
+    assert np.array_equal(by_run.products.mean, by_block.products.mean)
+    assert (by_run.products.weight, by_block.products.weight) == (1, COMPLETED)
     assert (by_block.runs, by_block.full_runs) == (1, 0)
 
 
 def test_a_completed_run_is_nearer_to_the_truth_than_the_mean():
-    known, steps = learnt(20, range(30)).mean, [0, 1, 4, 8, 12, 16, 19]
+    known, steps = learnt(20, range(30)).products.mean, [0, 1, 4, 8, 12, 16, 19]
     for seed in range(100, 120):
         truth = gram(smooth_run(20, seed))
         whole = completed(steps, sub_block(truth, steps), known)
@@ -186,30 +189,30 @@ def test_a_completed_run_is_nearer_to_the_truth_than_the_mean():
 
 def test_the_mean_explains_itself():
     """Where a run is like the mean, completing it changes nothing: the fixed point of expectation maximisation."""
-    known = learnt(20, range(30)).mean
+    known = learnt(20, range(30)).products.mean
     whole = completed([0, 1, 7, 15], sub_block(known, [0, 1, 7, 15]), known)
     assert whole == pytest.approx(known, rel=1e-5)
 
 
 def test_skipping_runs_bring_one_full_run_nearer_to_the_truth():
-    truth = learnt(20, range(1000, 1200)).mean
+    truth = learnt(20, range(1000, 1200)).products.mean
     table, rng = learnt(20, [2]), np.random.default_rng(0)
-    before = np.linalg.norm(table.mean - truth)
+    before = np.linalg.norm(table.products.mean - truth)
     for seed in range(3, 503):
         steps = sorted({0, 1, *rng.choice(20, 8, replace=False).tolist()})
-        table.add_block(steps, sub_block(gram(smooth_run(20, seed)), steps), table.mean)
-    assert np.linalg.norm(table.mean - truth) < 0.5 * before
-    assert np.linalg.eigvalsh(table.mean).min() > -1e-12 * np.trace(table.mean)
+        table.add_block(steps, sub_block(gram(smooth_run(20, seed)), steps), table.products.mean)
+    assert np.linalg.norm(table.products.mean - truth) < 0.5 * before
+    assert np.linalg.eigvalsh(table.products.mean).min() > -1e-12 * np.trace(table.products.mean)
     assert (table.runs, table.full_runs) == (501, 1)
 
 
 def test_an_empty_delta_is_completed_with_what_the_fleet_knows():
     fleet, run = learnt(20, range(3)), gram(smooth_run(20, 7))
     delta = TrajectoryTable.empty(20, GRID)
-    delta.add_block([0, 1, 5, 11], sub_block(run, [0, 1, 5, 11]), fleet.mean)
+    delta.add_block([0, 1, 5, 11], sub_block(run, [0, 1, 5, 11]), fleet.products.mean)
     merged = fleet.merge(delta, "k")
     assert (merged.runs, merged.full_runs, delta.runs, delta.full_runs) == (4, 3, 1, 0)
-    assert np.isfinite(delta.mean).all()
+    assert np.isfinite(delta.products.mean).all()
 
 
 @pytest.mark.parametrize(
@@ -261,14 +264,14 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     lender.audits.note("line", 4, 41.0)
     before = said(lender)
     lent = lender.borrowed(0.5)
-    assert lent.weight == 0.5
-    assert lent.mean == pytest.approx(lender.mean)
+    assert lent.products.weight == 0.5
+    assert lent.products.mean == pytest.approx(lender.products.mean)
     assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.misses.count.sum()) == (0, 0, 0, 0, 0)
     assert lent.growth.count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
     assert lent.growth.log_sum[:10] == pytest.approx([0.5] * 10)
     assert lent.response.share == pytest.approx(np.full(20, 0.75))
     assert lent.response.square == pytest.approx(np.full(20, 4.0 * 0.5 / 5)), "as much of it as of the mean"
-    lent.products += 1
+    lent.products.sums += 1
     lent.growth.log_sum += 1
     lent.response.product += 1
     assert said(lender) == before
@@ -277,17 +280,17 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
 def test_a_lender_that_knows_less_than_that_lends_what_it_has():
     lender = TrajectoryTable.empty(20, GRID)
     lender.add_block(range(20), gram(smooth_run(20, 0)), np.eye(20))
-    assert lender.borrowed(0.5).weight == COMPLETED
-    assert lender.borrowed(0.5).mean == pytest.approx(lender.mean)
-    assert TrajectoryTable.empty(20, GRID).borrowed(0.5).weight == 0
+    assert lender.borrowed(0.5).products.weight == COMPLETED
+    assert lender.borrowed(0.5).products.mean == pytest.approx(lender.products.mean)
+    assert TrajectoryTable.empty(20, GRID).borrowed(0.5).products.weight == 0
 
 
 def test_a_borrower_soon_knows_better():
     """Two full runs of its own outweigh what was lent four times over."""
     lent, own = learnt(20, range(5)).borrowed(0.5), learnt(20, [50, 51])
     merged = lent.merge(own, "k")
-    assert merged.weight == 2.5
-    assert merged.mean == pytest.approx(0.8 * own.mean + 0.2 * lent.mean)
+    assert merged.products.weight == 2.5
+    assert merged.products.mean == pytest.approx(0.8 * own.products.mean + 0.2 * lent.products.mean)
 
 
 # Damaged documents

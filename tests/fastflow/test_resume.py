@@ -124,7 +124,7 @@ def test_interrupted_at_any_step_it_ends_with_the_same_bits(components, learnt, 
 def test_whatever_a_plan_does_about_its_skips_it_is_gone_on_with(components, learnt, integrator, dtype):
     table = learnt.trajectories[next(iter(learnt.trajectories))]
     sigmas = flow_sigmas(STEPS, 3.0).double().numpy()
-    pace = {"plan": draw_up((0, 1, 4, 5, 9), integrator, table.mean, sigmas)}
+    pace = {"plan": draw_up((0, 1, 4, 5, 9), integrator, table.products.mean, sigmas)}
     expected, spec = Worker(one_expert, components, dtype, None).run(pace)
     other = Worker(one_expert, components, dtype, None)
     for checkpoint in Worker(one_expert, components, dtype, None).checkpoints(pace):
@@ -184,7 +184,7 @@ def test_what_was_added_on_the_way_stays_added(components, learnt):
     """A prompt unlike those the plan was learnt from leaves its band."""
     (name,) = learnt.trajectories
     table = copy.deepcopy(learnt.trajectories[name])
-    table.products *= 1e-4  # all errors are expected to be a hundredth
+    table.products.sums *= 1e-4  # all errors are expected to be a hundredth
     statistics = Statistics(trajectories={name: table})
     expected, spec = Worker(one_expert, components, torch.float32, statistics).run(MODES["auto"])
     assert len(spec.added) > 1

@@ -36,7 +36,7 @@ def test_the_expected_error_comes_true(integrator):
     table = TrajectoryTable.empty(STEPS, "g")
     table.add_run(products(v))
     table.growth.add(np.linspace(-0.3, 0.4, STEPS), np.full(STEPS, True))
-    plan = draw_up(EVALUATED, integrator, table.mean, S)
+    plan = draw_up(EVALUATED, integrator, table.products.mean, S)
     truth = sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, v))
     assert expected_error(plan, table, D) == pytest.approx(truth, rel=1e-3)
     assert truth > 1e-6
@@ -47,7 +47,7 @@ def test_the_expected_error_is_the_mean_over_many_generations(integrator):
     table = TrajectoryTable.empty(STEPS, "g")
     for seed in range(40):
         table.add_run(products(velocities(seed)))
-    plan = draw_up(EVALUATED, integrator, table.mean, S)
+    plan = draw_up(EVALUATED, integrator, table.products.mean, S)
     each = [
         sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, velocities(seed)))
         for seed in range(40)
