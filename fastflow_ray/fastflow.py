@@ -73,6 +73,7 @@ class FastFlow:
         self.gamma = gamma
         self.arms = tuple(arms)
         self.statistics = Statistics().merge(statistics or Statistics())  # what it decides from
+        self._shared: set[str] = set()  # the keys whose tables in it somebody else may hold
         self._delta = Statistics()
         self._is_alone = True  # until it hears from a fleet
         self._presence: dict[str, Presence] = {}  # in that fleet, by key of the learned plan
@@ -185,16 +186,27 @@ class FastFlow:
         return delta
 
     def adopt(self, snapshot: Statistics) -> None:
-        """Decide from what the fleet knows and what was learnt here since the last take. Call between generations."""
-        self.statistics = snapshot.merge(self._delta)
+        """Decide from what the fleet knows and what was learnt here since the last take. Call between generations.
+
+        `snapshot` stays as it is, and others may adopt it too; whoever learns into it elsewhere gives a copy.
+        """
+        self.statistics = snapshot.plus(self._delta)
+        self._shared = {*snapshot.keys} - {*self._delta.keys}
         self._is_alone = False
+
+    def _own(self, key: str) -> Statistics:
+        """`statistics`, to learn into under this key: a generation copies what it uses of what was adopted."""
+        if key in self._shared:
+            self._shared.remove(key)
+            self.statistics = self.statistics.owning(key)
+        return self.statistics
 
     def _policy(
         self, key: str | PolicyKey, sigmas: Tensor, call: str, begun: Mapping[str, Any] | None = None
     ) -> BanditPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         name = self._table_name(key, call, grid)
-        known = self.statistics.table(name, steps=steps, arms=self.arms, grid=grid)
+        known = self._own(name).table(name, steps=steps, arms=self.arms, grid=grid)
         learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
         if begun is None:
             return BanditPolicy(known, learnt, self.gamma)
@@ -214,7 +226,7 @@ class FastFlow:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         pace.check(steps)
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
-        known = self.statistics.trajectory(name, steps=steps, grid=grid)
+        known = self._own(name).trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
         presence = self._presence.setdefault(name, Presence(met_at=known.runs))
         share = 1.0 if self._is_alone else presence.share(known.runs, under_way=learnt.runs)

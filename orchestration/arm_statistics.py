@@ -8,11 +8,13 @@ actor.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from fastflow_ray.bandit.ledger import Ledger
+from fastflow_ray.bandit.pages import Pages
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, StatisticsUnavailable
-from fastflow_ray.queue.statistics_store import StatisticsStore
+from fastflow_ray.queue.statistics_store import Kept, StatisticsStore
 
 TRIES = 8  # to write a report down before another writer does
 
@@ -29,7 +31,12 @@ class FleetStatistics:
         self.updated_s: float | None = None  # when something was last learnt, since the epoch
 
     def merge(self, worker: str, sequence: int, delta: str) -> str:
-        """Add a delta once per (worker, sequence) and answer the snapshot after it.
+        """Add a delta once per (worker, sequence) and answer the snapshot after it; raises as `add`."""
+        self.add(worker, sequence, Statistics.from_json(delta))
+        return self.latest().to_json()
+
+    def add(self, worker: str, sequence: int, learnt: Statistics) -> None:
+        """Learn it once per (worker, sequence).
 
         Raises QueueUnavailable if it could not be written down, StatisticsUnavailable if what is kept cannot be read,
         or others wrote again and again meanwhile: send it again, it will not count twice. Raises StatisticsMismatch,
@@ -37,42 +44,47 @@ class FleetStatistics:
         """
         for _ in range(TRIES):
             ledger = self._ledger()
-            if sequence <= ledger.seen.get(worker, -1):
-                return ledger.snapshot()
-            pulls, runs = _pulls(ledger), _runs(ledger)
-            snapshot = ledger.merge(worker, sequence, delta)
-            if self._write_down(ledger, worker, delta):
-                self.pulls += _pulls(ledger) - pulls
-                self.runs += _runs(ledger) - runs
+            if ledger.has(worker, sequence):
+                return
+            ledger.add(worker, sequence, learnt)
+            if self._write_down(ledger, worker, learnt.keys):
+                self.pulls += sum(int(table.pulls.sum()) for table in learnt.tables.values())
+                self.runs += sum(map(learnt.runs, learnt.keys))
                 self.updated_s = time.time()
-                return snapshot
+                return
         raise StatisticsUnavailable(f"others wrote first, {TRIES} times over; the report is to be sent again")
 
     def snapshot(self) -> str:
-        """All statistics as they are now; raises QueueUnavailable or StatisticsUnavailable if they cannot be read."""
-        self._copy = None  # others may have written since
+        """All statistics as they are now; raises as `anew`."""
+        return self.anew().to_json()
+
+    def anew(self) -> Pages:
+        """All statistics as they are now, for others may have written since; raises QueueUnavailable or
+        StatisticsUnavailable if they cannot be read."""
+        if self._copy is not None and (kept := self._store.load_unless(self._revision)) is not None:
+            self._take(kept)
         return self.latest()
 
-    def latest(self) -> str:
-        """All statistics as of the last reading or writing here; raises as `snapshot`."""
-        return self._ledger().snapshot()
+    def latest(self) -> Pages:
+        """All statistics as of the last reading or writing here; raises as `anew`."""
+        return self._ledger().pages
 
     def _ledger(self) -> Ledger:
-        if self._copy is None:
-            kept = self._store.load()
-            try:
-                self._copy = Ledger(Statistics.sum_of(kept.documents.values()), kept.sequences)
-            except StatisticsMismatch as damage:
-                # Not the fault of whoever reports: a refusal would make the worker throw its report away.
-                message = f"what is kept in Redis is damaged; mend or delete it: {damage}"
-                raise StatisticsUnavailable(message) from damage
-            self._revision = kept.revision
+        return self._copy or self._take(self._store.load())
+
+    def _take(self, kept: Kept) -> Ledger:
+        try:
+            self._copy = Ledger(Statistics.sum_of(kept.documents.values()), kept.sequences)
+        except StatisticsMismatch as damage:
+            # Not the fault of whoever reports: a refusal would make the worker throw its report away.
+            message = f"what is kept in Redis is damaged; mend or delete it: {damage}"
+            raise StatisticsUnavailable(message) from damage
+        self._revision = kept.revision
         return self._copy
 
-    def _write_down(self, ledger: Ledger, worker: str, delta: str) -> bool:
+    def _write_down(self, ledger: Ledger, worker: str, changed: Iterable[str]) -> bool:
         """False: not written, for somebody else wrote since the copy was read."""
-        changed = Statistics.from_json(delta).keys
-        documents = {key: ledger.statistics.of(key).to_json() for key in changed}
+        documents = {key: ledger.pages.only(key).to_json() for key in changed}
         self._copy = None  # until it is known to be what the store holds: now it has a report more
         try:
             revision = self._store.save(documents, worker, ledger.seen[worker], self._revision)
@@ -85,11 +97,3 @@ class FleetStatistics:
             return False
         self._copy, self._revision = ledger, revision
         return True
-
-
-def _pulls(ledger: Ledger) -> int:
-    return sum(int(table.pulls.sum()) for table in ledger.statistics.tables.values())
-
-
-def _runs(ledger: Ledger) -> int:
-    return sum(map(ledger.statistics.runs, ledger.statistics.keys))

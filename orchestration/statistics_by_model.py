@@ -6,7 +6,9 @@ So whoever serves a model, in whatever fleet, learns from all who do. Knows noth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
+from fastflow_ray.bandit.pages import Pages
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import FastFlowError, Retryable
 from orchestration.arm_statistics import FleetStatistics
@@ -25,14 +27,10 @@ class StatisticsByModel:
         Raises as `FleetStatistics.merge`, after every part was tried. What was written down is, and the delta can be
         sent again as it is, for that will not count twice.
         """
-        if len(self._each) == 1:
-            (statistics,) = self._each.values()
-            return statistics.merge(worker, sequence, delta)
-        parts = self._parts(Statistics.from_json(delta))
         refusals: list[FastFlowError] = []
-        for model, part in parts.items():
+        for model, part in self._parts(Statistics.from_json(delta)).items():
             try:
-                self._each[model].merge(worker, sequence, part.to_json())
+                self._each[model].add(worker, sequence, part)
             except FastFlowError as refusal:
                 refusals.append(refusal)
         if refusals:  # one that is worth another attempt before one that is not: the worker forgets what is refused
@@ -41,7 +39,7 @@ class StatisticsByModel:
 
     def snapshot(self) -> str:
         """What all models' stores hold now; raises as `FleetStatistics.snapshot`."""
-        return _together([statistics.snapshot() for statistics in self._each.values()])
+        return _together([statistics.anew() for statistics in self._each.values()])
 
     def _parts(self, delta: Statistics) -> dict[str, Statistics]:
         parts: dict[str, Statistics] = {}
@@ -56,5 +54,9 @@ class StatisticsByModel:
         return name if name in self._each else next(iter(self._each))
 
 
-def _together(snapshots: Sequence[str]) -> str:
-    return snapshots[0] if len(snapshots) == 1 else Statistics.sum_of(snapshots).to_json()
+def _together(each: Sequence[Pages]) -> str:
+    """A key that two models keep, as one may that names neither, is the sum of both."""
+    keys = [key for pages in each for key in pages.keys]
+    if len(keys) > len(set(keys)):
+        return Statistics.sum_of(pages.to_json() for pages in each).to_json()
+    return reduce(Pages.updated, each).to_json()

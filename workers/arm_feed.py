@@ -67,7 +67,7 @@ class ArmFeed:
             snapshot, self._snapshot = self._snapshot, None
             if snapshot is None:
                 return None
-            return reduce(Statistics.merge, self._held.values(), snapshot.merge(self._sending).merge(self._waiting))
+            return reduce(Statistics.plus, [self._sending, self._waiting, *self._held.values()], snapshot)
 
     def close(self, patience_s: float = 5.0) -> bool:
         """Send what is left, once, and end; whether all of it arrived in time."""

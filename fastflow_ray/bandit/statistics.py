@@ -9,11 +9,10 @@ from functools import reduce
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 from fastflow_ray.bandit.arm_table import ArmRow, ArmTable
+from fastflow_ray.bandit.pages import VERSION, Pages
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import StatisticsMismatch
-
-VERSION = 6
 
 
 class Statistics:
@@ -53,9 +52,17 @@ class Statistics:
         """The sum of both, as new statistics that share no array with either."""
         return Statistics(_sum(self.tables, other.tables), _sum(self.trajectories, other.trajectories))
 
-    def of(self, key: str) -> Statistics:
-        """What is known under one key; shares its tables."""
-        return Statistics(_only(key, self.tables), _only(key, self.trajectories))
+    def plus(self, other: Statistics) -> Statistics:
+        """The same sum at the price of what `other` has: all tables under other keys are shared with it."""
+        return self._updated(self.of(*other.keys).merge(other))
+
+    def owning(self, key: str) -> Statistics:
+        """The same, but its tables under this key are shared with nobody."""
+        return self._updated(Statistics().merge(self.of(key)))
+
+    def of(self, *keys: str) -> Statistics:
+        """What is known under these keys; shares their tables."""
+        return Statistics(_those(keys, self.tables), _those(keys, self.trajectories))
 
     def runs(self, key: str) -> int:
         """How many finished generations taught this key."""
@@ -66,11 +73,13 @@ class Statistics:
         """The arms that were pulled under `key`, by step and arm; none for an unknown key."""
         return self.tables[key].rows() if key in self.tables else []
 
+    def pages(self) -> Pages:
+        """As the JSON texts of its tables."""
+        return Pages.of(self.tables, self.trajectories)
+
     def to_json(self) -> str:
-        """Versioned JSON: {"version": 4, "arms": {key: …}, "trajectories": {key: …}}."""
-        arms = {key: table.to_dict() for key, table in sorted(self.tables.items())}
-        trajectories = {key: table.to_dict() for key, table in sorted(self.trajectories.items())}
-        return json.dumps({"version": VERSION, "arms": arms, "trajectories": trajectories}, allow_nan=False)
+        """Versioned JSON, as `Pages.to_json`."""
+        return self.pages().to_json()
 
     @classmethod
     def from_json(cls, text: str) -> Statistics:
@@ -89,7 +98,10 @@ class Statistics:
     @classmethod
     def sum_of(cls, texts: Iterable[str]) -> Statistics:
         """Of documents that `to_json` wrote, such as those a store keeps key by key; raises as `from_json`."""
-        return reduce(cls.merge, map(cls.from_json, texts), cls())
+        return reduce(cls.plus, map(cls.from_json, texts), cls())
+
+    def _updated(self, newer: Statistics) -> Statistics:
+        return Statistics(self.tables | newer.tables, self.trajectories | newer.trajectories)
 
     def __repr__(self) -> str:
         runs = (f"{key!r}: {counted(self.runs(key), 'run')}" for key in self.keys)
@@ -110,8 +122,8 @@ def _sum(ours: Mapping[str, Table], theirs: Mapping[str, Table]) -> dict[str, Ta
     return merged
 
 
-def _only(key: str, tables: Mapping[str, Table]) -> dict[str, Table]:
-    return {key: tables[key]} if key in tables else {}
+def _those(keys: Sequence[str], tables: Mapping[str, Table]) -> dict[str, Table]:
+    return {key: tables[key] for key in keys if key in tables}
 
 
 def _check_version(document: Any) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def read_statistics(path: Path) -> Statistics:
     """The statistics in the file; raises InvalidInput if it cannot be read, StatisticsMismatch if it holds none."""
-    from fastflow_ray.bandit.statistics import VERSION, Statistics
+    from fastflow_ray.bandit.pages import VERSION
+    from fastflow_ray.bandit.statistics import Statistics
 
     try:
         return Statistics.from_json(path.read_text(encoding="utf-8"))

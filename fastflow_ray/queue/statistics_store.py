@@ -35,10 +35,19 @@ class StatisticsStore:
 
     def load(self) -> Kept:
         """Everything as one consistent picture; raises QueueUnavailable."""
+        kept = self.load_unless("")
+        assert kept is not None  # no revision is empty
+        return kept
+
+    def load_unless(self, revision: str) -> Kept | None:
+        """The same; None if it is all of `revision` still."""
         # One script, for what a transaction answers differs between redis-py's clients.
-        *both, revision = self._run("load")
+        answer = self._run("load", revision)
+        if answer is None:
+            return None
+        *both, latest = answer
         documents, sequences = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in both)
-        return Kept(documents, {worker: whole_number(last) for worker, last in sequences.items()}, revision)
+        return Kept(documents, {worker: whole_number(last) for worker, last in sequences.items()}, latest)
 
     def save(self, documents: Mapping[str, str], worker: str, sequence: int, revision: str) -> str | None:
         """Write the changed documents together with the sequence that changed them, all or nothing.

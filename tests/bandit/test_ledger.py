@@ -44,6 +44,20 @@ def test_a_report_sent_again_or_late_is_not_counted():
     assert ledger.seen == {"w1": 2, "w2": 1}
 
 
+def test_a_report_neither_copies_nor_writes_what_it_is_not_about():
+    ledger = Ledger()
+    for key in "abc":
+        ledger.merge("w1", ord(key), report(key, 0.5))
+    tables, pages = ledger.statistics, ledger.pages
+    ledger.merge("w2", 0, report("b", 0.25))
+    for key, same in (("a", True), ("b", False), ("c", True)):
+        assert (ledger.statistics.tables[key] is tables.tables[key]) == same
+        assert (ledger.statistics.trajectories[key] is tables.trajectories[key]) == same
+        assert (ledger.pages.arms[key] is pages.arms[key]) == same
+        assert (ledger.pages.trajectories[key] is pages.trajectories[key]) == same
+    assert ledger.snapshot() == ledger.statistics.to_json()
+
+
 @given(st.permutations([(worker, sequence) for worker in "ab" for sequence in range(3)]), st.data())
 def test_however_often_reports_are_repeated_the_first_of_each_counts(order, data):
     ledger, counted = Ledger(), {}

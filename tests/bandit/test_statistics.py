@@ -64,6 +64,43 @@ def test_merging_changes_neither_side_and_shares_nothing(a, b):
     assert (a.to_json(), b.to_json()) == before
 
 
+@given(statistics(), statistics())
+def test_adding_is_merging_but_what_the_other_has_not_is_shared(a, b):
+    before, learnt = a.to_json(), b.to_json()
+    total = a.plus(b)
+    assert total.to_json() == a.merge(b).to_json()
+    for ours, theirs, both in (
+        (a.tables, b.tables, total.tables),
+        (a.trajectories, b.trajectories, total.trajectories),
+    ):
+        assert all(both[key] is ours[key] for key in ours.keys() - {*b.keys})
+        assert not any(both[key] is table for kind in (ours, theirs) for key, table in kind.items() if key in b.keys)
+    assert (a.to_json(), b.to_json()) == (before, learnt)
+
+
+@given(statistics(), keys)
+def test_owning_a_key_shares_all_others(a, key):
+    own = a.owning(key)
+    assert own.to_json() == a.to_json()
+    for ours, shared in ((own.tables, a.tables), (own.trajectories, a.trajectories)):
+        assert all((ours[other] is shared[other]) == (other != key) for other in shared)
+
+
+@given(statistics(), statistics(), keys)
+def test_pages_say_what_the_tables_do(a, b, key):
+    pages = a.pages()
+    assert json.loads(pages.to_json()) == {
+        "version": 6,
+        "arms": {each: table.to_dict() for each, table in a.tables.items()},
+        "trajectories": {each: table.to_dict() for each, table in a.trajectories.items()},
+    }
+    assert pages.keys == {*a.keys}
+    assert pages.only(key).to_json() == a.of(key).to_json()
+    total = a.plus(b)
+    assert pages.updated(total.of(*b.keys).pages()).to_json() == total.to_json()
+    assert pages.to_json() == a.to_json()
+
+
 @given(statistics())
 def test_empty_statistics_are_neutral_and_false(a):
     assert a.merge(Statistics()).to_json() == Statistics().merge(a).to_json() == a.to_json()

@@ -89,3 +89,12 @@ def test_what_one_model_refuses_costs_the_others_nothing(models: Models) -> None
 def test_a_key_that_names_no_model_of_the_fleet_is_kept_with_the_first(models: Models) -> None:
     models.together.merge("w", 0, learnt("of-whom").to_json())
     assert models.runs() == (1, 0)
+
+
+def test_a_key_that_two_models_keep_is_answered_as_the_sum(models: Models) -> None:
+    """As when two fleets serve the same models in another order."""
+    report = learnt("of-whom")
+    for model, worker in ((models.one, "a"), (models.two, "b")):
+        models.each[model].merge(worker, 0, report.to_json())
+    assert models.together.snapshot() == report.merge(report).to_json()
+    assert models.together.merge("c", 0, report.to_json()) == report.merge(report).merge(report).to_json()

@@ -122,6 +122,22 @@ def test_adopting_a_snapshot_keeps_what_was_not_yet_taken():
     assert (fleet.statistics.runs("k"), fast.statistics.runs("k")) == (5, 6)
 
 
+def test_a_snapshot_that_several_adopt_stays_as_it_is():
+    fleet, one, other = FastFlow(), FastFlow(), FastFlow()
+    for key in ("k", "untouched"):
+        run(fleet, times=2, key=key)
+    snapshot = Statistics.from_json(fleet.statistics.to_json())
+    before = snapshot.to_json()
+    one.adopt(snapshot)
+    other.adopt(snapshot)
+    for pace in ({}, {"evaluations": 5}):
+        one.sample(velocity, NOISE, SIGMAS, "k", **pace)
+        one.sample(velocity, NOISE, SIGMAS, "k", **pace)
+    assert snapshot.to_json() == other.statistics.to_json() == before
+    assert one.statistics.to_json() == snapshot.merge(one.take_delta()).to_json() != before
+    assert one.statistics.tables["untouched"] is snapshot.tables["untouched"]
+
+
 def test_a_worker_that_adopts_needs_no_calibration_of_its_own():
     fleet, fast = FastFlow(), FastFlow()
     run(fleet)

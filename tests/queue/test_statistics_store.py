@@ -46,6 +46,15 @@ def test_what_was_saved_is_loaded(store: StatisticsStore, server: EmbeddedValkey
     assert another_life.load() == everything
 
 
+def test_what_is_known_already_is_not_loaded_again(store: StatisticsStore) -> None:
+    assert store.load_unless("0") is None
+    first = save(store, {"shapes/50": "{1}"}, "gpu-0", 1)
+    assert store.load_unless(first) is None
+    second = save(store, {"wan/50": "{2}"}, "gpu-1", 1)
+    assert store.load_unless(first) == store.load() == store.load_unless("")
+    assert store.load_unless(second) is None
+
+
 def test_a_save_from_an_older_revision_changes_nothing(store: StatisticsStore) -> None:
     first = save(store, {"shapes/50": "{1}"}, "gpu-0", 1)
     second = save(store, {"shapes/50": "{2}"}, "gpu-1", 1)
