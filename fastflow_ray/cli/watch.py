@@ -96,4 +96,5 @@ def _as_lines(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobReco
 
 def _stage(record: JobRecord) -> tuple[object, ...]:
     now = advance(record)
-    return record.state, record.silent, now.phase, (now.step + now.audited) * LINES_PER_JOB // max(now.steps, 1)
+    tenths = (now.step + now.audited) * LINES_PER_JOB // max(now.steps, 1)
+    return record.state, record.silent, record.back_in_s is None, now.phase, tenths

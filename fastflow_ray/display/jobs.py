@@ -108,7 +108,10 @@ def silence(record: JobRecord) -> str | None:
     """What became of a job whose worker may be dead; None: it beats."""
     if not record.silent or record.silent_s is None:
         return None
-    return f"worker silent for {record.silent_s:.0f} s, the job comes back in at most {record.back_in_s:.0f} s"
+    quiet = f"worker silent for {record.silent_s:.0f} s"
+    if record.back_in_s is None:
+        return f"{quiet}, and nobody has given the job back yet; is the fleet up?"
+    return f"{quiet}, the job comes back in at most {record.back_in_s:.0f} s"
 
 
 def _counts(record: JobRecord, now: Advance) -> str:

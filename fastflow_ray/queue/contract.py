@@ -79,7 +79,7 @@ class JobRecord:
     cancel_asked_s: float | None = None  # when that was
     # Of a running job, as of the reading.
     silent_s: float | None = field(default=None, compare=False)  # since its worker's last sign of life
-    lease_left_s: float | None = field(default=None, compare=False)  # until a reaper may look at it
+    lease_left_s: float | None = field(default=None, compare=False)  # until a reaper may look at it; below 0: past
 
     @property
     def silent(self) -> bool:
@@ -93,9 +93,10 @@ class JobRecord:
         return self.progress.eta_s if self.state is JobState.RUNNING and not overdue else None
 
     @property
-    def back_in_s(self) -> float:
-        """So soon at the latest a reaper gives a silent worker's job to another."""
-        return (self.lease_left_s or 0.0) + GRACE_S + LOOK_S
+    def back_in_s(self) -> float | None:
+        """So soon at the latest a reaper gives a silent worker's job to another; None: by now one should have."""
+        left_s = (self.lease_left_s or 0.0) + GRACE_S + LOOK_S
+        return left_s if left_s >= 0 else None
 
 
 @dataclass(frozen=True)

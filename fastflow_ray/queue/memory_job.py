@@ -74,5 +74,5 @@ class MemoryJob:
             self.created_s, self.claimed_s, self.finished_s, self.until_s if self.state in TERMINAL else None,
             self.worker, self.progress, self.result,
             self.error if failed else None, self.cancel_requested, self.cancel_asked_s,
-            max(0.0, self.lease_s - left_s) if runs else None, max(0.0, left_s) if runs else None,
+            max(0.0, self.lease_s - left_s) if runs else None, left_s if runs else None,
         )  # fmt: skip

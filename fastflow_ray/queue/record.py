@@ -74,7 +74,10 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _duration_s(text: str | None) -> float | None:
-    return None if text is None else whole_number(text) / 1000
+    if text is None:
+        return None
+    seconds = whole_number(text.removeprefix("-")) / 1000
+    return -seconds if text.startswith("-") else seconds
 
 
 def _object(text: str | None) -> dict[str, Any] | None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
 from waiting import wait_for
 
 from fastflow_ray.jobs.payload import digest, read_job
 from fastflow_ray.queue.contract import Claim, JobQueue
+from fastflow_ray.queue.keys import QueueKeys
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.publication import Evaluations, Outcome, Publisher
 
@@ -31,6 +33,11 @@ class Fleet:
         claim = wait_for(lambda: self.queue.claim("worker-0", lease_s=60.0))
         assert claim is not None
         return claim
+
+    def fall_silent(self, claim: Claim, silent_s: float) -> None:
+        """The job's last beat, just told, was so long ago."""
+        with redis.Redis.from_url(self.redis_url) as server:
+            server.zincrby(QueueKeys(self.queue.name).key("running"), -1000 * silent_s, claim.job_id)
 
     def finish(self, claim: Claim, **told: object) -> None:
         """Publish two files and complete the job with their manifest, as a worker does; `told` changes its fields."""

@@ -346,6 +346,29 @@ def test_an_audit_is_told_over_http_as_without_it(
     assert on_fleet("list").out == command("list", "--api", serve_api(None)).out == line
 
 
+def test_a_job_that_should_be_back_is_told_in_a_pipe_once_and_over_http_too(
+    fleet: Fleet, on_fleet: Command, command: Command, serve_api: Callable[[str | None], str]
+) -> None:
+    screen = Console(file=StringIO(), width=200)
+    assert isinstance(screen.file, StringIO)
+    said = screen.file.getvalue
+    with Client(fleet.redis_url, fleet.store_url) as client, ThreadPoolExecutor(1) as aside:
+        job = client.submit(PROMPT)
+        claim = fleet.claim()
+        followed = aside.submit(follow, [job], screen, poll_s=0.01)
+        try:
+            for silent_s, becomes in ((40, "comes back in at most "), (100, "nobody has given the job back yet")):
+                fleet.queue.heartbeat(claim)
+                fleet.fall_silent(claim, silent_s)
+                wait_for(lambda told=becomes: told in said(), timeout_s=DEADLINE_S)
+                assert becomes in on_fleet("list").out
+                assert becomes in command("list", "--api", serve_api(None)).out
+        finally:
+            fleet.queue.fail(claim, "oom", "no", retryable=False)  # or it would be followed for ever
+        assert [record.state for record in followed.result(DEADLINE_S)] == [JobState.DEAD]
+    assert said().count("nobody has given the job back yet") == 1
+
+
 def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_fleet: Command) -> None:
     assert on_fleet("watch").out == "no job is waiting or running\n"
     ended = on_fleet("submit", PROMPT).out.strip()

@@ -266,6 +266,20 @@ def test_a_silent_worker_shows_instead_of_a_frozen_eta() -> None:
     assert "silent" not in job_line(replace(RUNNING, silent_s=12.0, lease_left_s=48.0))
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "told"),
+    [
+        (60.0, "worker silent for 60 s, the job comes back in at most 35 s"),
+        (90.0, "worker silent for 90 s, the job comes back in at most 5 s"),
+        (96.0, "worker silent for 96 s, and nobody has given the job back yet; is the fleet up?"),
+    ],
+)
+def test_when_a_job_comes_back_is_told_until_it_should_have(silent_s: float, told: str) -> None:
+    silent = replace(RUNNING, silent_s=silent_s, lease_left_s=60.0 - silent_s)
+    assert told in job_line(silent)
+    assert told in printed(job_card(silent))
+
+
 def test_the_time_left_is_told_until_a_beat_is_overdue() -> None:
     beating, overdue = (replace(RUNNING, silent_s=silent_s, lease_left_s=45.0) for silent_s in (14.0, 16.0))
     for shown in (job_line, job_card, lambda record: jobs_table([record])):

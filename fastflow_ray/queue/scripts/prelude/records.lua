@@ -60,7 +60,7 @@ local function shown(id)
   if deadline_ms then
     local left_ms = tonumber(deadline_ms) - now_ms
     for _, text in ipairs({'silent_ms', integer(math.max(0, count(id, 'lease_ms') - left_ms)),
-                           'lease_left_ms', integer(math.max(0, left_ms))}) do
+                           'lease_left_ms', integer(left_ms)}) do
       record[#record + 1] = text
     end
   end
