@@ -106,7 +106,10 @@ def status(
 def workers(
     json: given.AsJson = False, redis: given.RedisUrl = None, store: given.StoreUrl = None, api: given.ApiUrl = None
 ) -> None:
-    """List the workers by model: what each computes on, what it does, which models it rests, when it was heard of."""
+    """List the workers by model: what each computes on, what it does, which models it rests, when it was heard of.
+
+    One that replaces another has its name.
+    """
     with connect(redis, store, api) as fleet:
         services = fleet.services()
     if json:

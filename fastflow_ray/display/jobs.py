@@ -105,10 +105,10 @@ def job_card(record: JobRecord) -> Table:
 
 
 def silence(record: JobRecord) -> str | None:
-    """What became of a job whose worker may be dead; None: it beats."""
+    """What becomes of a job without a beat; None: it beats. Its worker may be replaced, under the same name."""
     if not record.silent or record.silent_s is None:
         return None
-    quiet = f"worker silent for {record.silent_s:.0f} s"
+    quiet = f"attempt silent for {record.silent_s:.0f} s"
     if record.back_in_s is None:
         return f"{quiet}, and nobody has given the job back yet; is the fleet up?"
     return f"{quiet}, the job comes back in at most {record.back_in_s:.0f} s"

@@ -78,12 +78,12 @@ class JobRecord:
     cancel_requested: bool = False
     cancel_asked_s: float | None = None  # when that was
     # Of a running job, as of the reading.
-    silent_s: float | None = field(default=None, compare=False)  # since its worker's last sign of life
+    silent_s: float | None = field(default=None, compare=False)  # since its attempt's last beat
     lease_left_s: float | None = field(default=None, compare=False)  # until a reaper may look at it; below 0: past
 
     @property
     def silent(self) -> bool:
-        """Whether its worker has missed two beats, and may be dead."""
+        """Whether its attempt has missed two beats: its worker may be dead, or another have its name by now."""
         return self.silent_s is not None and self.silent_s > SILENT_AFTER_S
 
     @property

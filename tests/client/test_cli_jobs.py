@@ -369,6 +369,16 @@ def test_a_job_that_should_be_back_is_told_in_a_pipe_once_and_over_http_too(
     assert said().count("nobody has given the job back yet") == 1
 
 
+def test_a_job_is_silent_and_not_the_worker_that_has_the_name_of_its_own(fleet: Fleet, on_fleet: Command) -> None:
+    on_fleet("submit", PROMPT)
+    claim = fleet.claim()
+    fleet.fall_silent(claim, 40)
+    fleet.queue.sign_in(WorkerCard(claim.worker, "cpu", "loading"), ttl_s=60)
+    assert "attempt silent for 40 s, the job comes back in at most" in on_fleet("list").out
+    heard_s = int(on_fleet("workers").out.split()[-3])
+    assert heard_s < 40
+
+
 def test_watch_without_ids_follows_all_that_have_not_ended(fleet: Fleet, on_fleet: Command) -> None:
     assert on_fleet("watch").out == "no job is waiting or running\n"
     ended = on_fleet("submit", PROMPT).out.strip()

@@ -256,7 +256,7 @@ def test_seconds_for_people(seconds: float | None, text: str) -> None:
 
 def test_a_silent_worker_shows_instead_of_a_frozen_eta() -> None:
     silent = replace(RUNNING, silent_s=40.0, lease_left_s=20.0)
-    sentence = "worker silent for 40 s, the job comes back in at most 55 s"
+    sentence = "attempt silent for 40 s, the job comes back in at most 55 s"
     for shown in (job_line(silent), printed(job_card(silent))):
         assert sentence in shown
         assert "ETA" not in shown
@@ -269,9 +269,9 @@ def test_a_silent_worker_shows_instead_of_a_frozen_eta() -> None:
 @pytest.mark.parametrize(
     ("silent_s", "told"),
     [
-        (60.0, "worker silent for 60 s, the job comes back in at most 35 s"),
-        (90.0, "worker silent for 90 s, the job comes back in at most 5 s"),
-        (96.0, "worker silent for 96 s, and nobody has given the job back yet; is the fleet up?"),
+        (60.0, "attempt silent for 60 s, the job comes back in at most 35 s"),
+        (90.0, "attempt silent for 90 s, the job comes back in at most 5 s"),
+        (96.0, "attempt silent for 96 s, and nobody has given the job back yet; is the fleet up?"),
     ],
 )
 def test_when_a_job_comes_back_is_told_until_it_should_have(silent_s: float, told: str) -> None:
