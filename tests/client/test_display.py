@@ -190,6 +190,21 @@ def test_on_fewer_columns_a_workers_numbers_are_whole_or_marked_as_cut() -> None
         assert "  1234 " in row or "…  113 s" in row, "123 would be another number"
 
 
+@pytest.mark.parametrize(("width", "model_above"), [(60, True), (72, True), (80, True), (120, False)])
+def test_where_columns_would_break_words_a_model_stands_above_its_workers(width: int, model_above: bool) -> None:
+    made, published = "0198d2a4c1f04e0f8a3b5d6e7f8091a2", "0198d2a4c1f04e0f8a3b5d6e7f8091a3"
+    model, gpu = "wan2.1-t2v-1.3b", "cuda:0 (NVIDIA H100 80GB HBM3)"
+    card = WorkerCard(f"{model}-worker-0", gpu, "draining", made, published, beats=1234, silent_s=113.0)
+    lines = printed(workers_table([Service(model, [card]), Service("shapes", [])], ids_below=True), width).splitlines()
+    assert max(map(len, lines)) <= width
+    below = [[made, "makes"], [published, "publishes"]]
+    facts = ["draining", "1234", "113", "s", "ago"]
+    if model_above:
+        assert [line.split() for line in lines[1:]] == [[model], [card.worker, *facts], gpu.split(), *below]
+    else:
+        assert [line.split() for line in lines[1:]] == [[model, card.worker, *gpu.split(), *facts], *below]
+
+
 def test_an_audit_is_told_beside_the_videos_own_steps() -> None:
     asked = replace(RUNNING, progress=Progress("sample", 10, 60, 7, 3, eta_s=4.2, audit_steps=30))
     assert job_line(asked) == "ab12  running  sample  step 10/30, 7 evaluated, 3 skipped  ETA 4.2 s"
