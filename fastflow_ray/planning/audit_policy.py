@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cached_property
 
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.trajectory import TrajectoryTable
@@ -49,11 +50,12 @@ class AuditPolicy:
         """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
         if self._wanted < 1:
             return False
-        audited = self._known.steps + sum(offer.plan.evaluations for offer in self.rivals())
+        audited = self._known.steps + sum(offer.plan.evaluations for offer in self.rivals)
         jobs_long = audited / self._evaluations
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
 
+    @cached_property
     def rivals(self) -> list[Offer]:
         """What an audit should walk: the plan that is served first, for a promise has to be watched; then those that
         could be the best at this budget, or that could keep the promise by fewer evaluations.

@@ -77,7 +77,7 @@ class Trial:
         measure: Callable[[Plan], tuple[Fidelity, Sightings | None]],
     ) -> None:
         measured = [(walked, ours)]
-        for offer in self._policy.rivals() if self.is_due else []:
+        for offer in self._policy.rivals if self.is_due else []:
             fidelity = next((known for plan, known in measured if plan == offer.plan), None)
             if fidelity is None:  # not what was made, which the watch may have altered, nor another candidate's plan
                 fidelity, seen = measure(offer.plan)

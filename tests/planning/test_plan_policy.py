@@ -91,11 +91,19 @@ def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
+def test_an_audit_walks_the_plans_that_it_was_weighed_by():
+    known = taught(RIPE).statistics.trajectories["k"]
+    audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
+    weighed = audits.rivals
+    audits.learn_fidelity(weighed[0], measured_db=60.0)
+    assert audits.rivals is weighed
+
+
 def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
     """A line misses by what it expects to, and would make all others look as good."""
     known = taught(RIPE).statistics.trajectories["k"]
     audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
-    for offer in audits.rivals():
+    for offer in audits.rivals:
         seen, before, evaluations = Sightings(), known.misses.count.sum(), known.audit_evaluations
         planned(field, noise(9), SIGMAS, offer.plan, seen)
         audits.learn_walk(offer, seen, seen)
@@ -131,12 +139,12 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
 
     searching = policy()
     assert searching.plan.evaluations == 8
-    probed = searching.audits.rivals()[0]
+    probed = searching.audits.rivals[0]
     for _ in range(FEW):
         searching.audits.learn_fidelity(probed, measured_db=60.0)
     serving = policy()
     assert serving.plan.evaluations == probed.plan.evaluations
-    own, *others = serving.audits.rivals()
+    own, *others = serving.audits.rivals
     assert own.plan is serving.plan
     assert others[0].plan.evaluations < serving.plan.evaluations
     assert own not in others
@@ -155,7 +163,7 @@ def test_only_for_a_promise_and_once_plans_have_settled_the_path_that_was_audite
     known.audits = AuditBook()
     learnt = TrajectoryTable.empty(8, known.grid)
     policy = PlanPolicy(known, learnt, pace, SIGMAS)
-    offer = policy.audits.rivals()[0]
+    offer = policy.audits.rivals[0]
     policy.audits.learn_fidelity(offer, 60.0)
     cell = learnt.audits.at(offer.candidate.name, boldness(8, offer.plan.evaluations))
     assert cell.path == (tuple(offer.plan.evaluated) if kept else None)
@@ -167,7 +175,7 @@ def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocit
     known = taught(RIPE).statistics.trajectories["k"]
     learnt = TrajectoryTable.empty(8, known.grid)
     audits = PlanPolicy(known, learnt, pace, SIGMAS).audits
-    full, seen, offer = Sightings(), Sightings(), audits.rivals()[0]
+    full, seen, offer = Sightings(), Sightings(), audits.rivals[0]
     planned(field, noise(9), SIGMAS, every_step(8), full)
     planned(field, noise(9), SIGMAS, offer.plan, seen)
     audits.learn_walk(offer, seen, full)
