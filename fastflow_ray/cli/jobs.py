@@ -137,7 +137,7 @@ def list_jobs(
     if json:
         print_json([record_json(record) for record in records])
     elif (screen := console()).is_terminal:
-        screen.print(jobs_table(records, ids=True))
+        screen.print(jobs_table(records))
     else:
         print(*map(job_line, records), sep="\n", end="\n" if records else "")
 

@@ -79,7 +79,7 @@ def _redrawn(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobRecor
     records: list[JobRecord] = []
     with Live(console=screen, auto_refresh=False) as live:
         for records in looks:
-            live.update(jobs_table(records, ids=True), refresh=True)
+            live.update(jobs_table(records), refresh=True)
     return records
 
 

@@ -26,20 +26,20 @@ COLOUR = {
 }
 
 
-def jobs_table(records: Sequence[JobRecord], ids: bool = False) -> Table:
-    """One row per job, in the order given; `ids` puts each job's id below its prompt.
+def jobs_table(records: Sequence[JobRecord]) -> Table:
+    """One row per job, in the order given, its id below its prompt.
 
     On a narrow terminal prompt, bar and worker give way, never a number or an id.
     """
-    table = Table(box=None, padding=(0, 1 if ids else 2, 0, 0), pad_edge=not ids, header_style="bold")
-    table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=ids)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("steps")
     for heading in ("step", "made", "skipped", "ETA"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("worker", max_width=20, style="bright_black")
     for record in records:
-        table.add_row(_name(record, ids), *_cells(record))
+        table.add_row(_name(record), *_cells(record))
     return table
 
 
@@ -154,9 +154,8 @@ def _error(error: Mapping[str, str]) -> str:
     return on_one_line(message if message.startswith(code) else f"{code}: {message}")
 
 
-def _name(record: JobRecord, with_id: bool) -> RenderableType:
-    prompt = _shortened(prompt_of(record))
-    return Group(prompt, Text(record.job_id, "bright_black", no_wrap=True)) if with_id else prompt
+def _name(record: JobRecord) -> Group:
+    return Group(_shortened(prompt_of(record)), Text(record.job_id, "bright_black", no_wrap=True))
 
 
 def _cells(record: JobRecord) -> list[RenderableType]:

@@ -50,14 +50,13 @@ def test_a_running_job_in_a_row() -> None:
 
 def test_rows_keep_their_order_and_ids_stand_below_the_prompts() -> None:
     records = [replace(DONE, job_id="second"), replace(WAITING, job_id="first")]
-    lines = printed(jobs_table(records, ids=True)).splitlines()
+    lines = printed(jobs_table(records)).splitlines()
     assert [line.split()[0] for line in lines] == ["prompt", "a", "second", "a", "first"]
-    assert "second" not in printed(jobs_table(records))
 
 
 def test_an_id_is_whole_even_on_a_narrow_terminal() -> None:
     long = replace(DONE, job_id="0123456789abcdef" * 2)
-    assert long.job_id in printed(jobs_table([RUNNING, long], ids=True), width=80)
+    assert long.job_id in printed(jobs_table([RUNNING, long]), width=80)
 
 
 def test_on_80_columns_no_number_is_cut_of_a_long_resumed_or_audited_job() -> None:
@@ -65,18 +64,19 @@ def test_on_80_columns_no_number_is_cut_of_a_long_resumed_or_audited_job() -> No
     whole = replace(DONE, job_id=job_id, worker="shapes-worker-0", result=MANIFEST | {"steps": 100})
     resumed = replace(whole, finished_s=3710.0, result=MANIFEST | {"steps": 100, "resumed_at_steps": [5]})
     audited = replace(RUNNING, job_id=job_id, progress=Progress("audit", 200, 200, 38, 62, audit_steps=100))
-    heading, *lines = printed(jobs_table([whole, resumed, audited], ids=True), width=80).splitlines()
+    heading, *lines = printed(jobs_table([whole, resumed, audited]), width=80).splitlines()
     assert {"state", "step", "made", "skipped", "ETA"} <= set(heading.split())
     for line, facts in zip(lines[::2], ("succeeded in 3:07", "succeeded over 1:01:40", "audit+100 38 62"), strict=True):
         assert {"100/100", *facts.split()} <= set(line.split())
 
 
 def test_a_narrow_terminal_shortens_prompt_and_worker_and_no_number() -> None:
-    long = replace(RUNNING, payload=json.dumps({"prompt": "a small red circle moving left"}), worker="worker-gpu-17")
+    prompt = "a small red circle and a blue square moving left"
+    long = replace(RUNNING, payload=json.dumps({"prompt": prompt}), worker="worker-gpu-17")
     row = printed(jobs_table([long]), width=80).splitlines()[1]
     assert "moving left" not in row
     assert "gpu-17" not in row
-    assert "  20/40     8       12  4.2 s  " in row
+    assert " 20/40    8      12 4.2 s " in row
 
 
 def test_a_finished_job_shows_which_steps_ran() -> None:
