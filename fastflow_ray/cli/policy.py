@@ -41,15 +41,14 @@ def policy() -> None:
 
 @app.command()
 def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis: given.RedisUrl = None) -> None:
-    """Tell what was learnt about skipping, a table per policy key: of skips, which are FastFlow's as published, or of
-    trajectories, from which plans are drawn up.
+    """Tell what was learnt about skipping, a table per policy key.
 
-    Of skips, a row per step:
+    Of skips, which are FastFlow's as published, a row per step:
       mu         what a skipped step is worth, in units of mean squared error
       skip N     how often N steps were skipped after this one × the mean
                  squared error of the velocities predicted there
 
-    Of trajectories, a row per step:
+    Of trajectories, from which plans are drawn up, a row per step:
       velocity   its root mean square, over the coordinates of the latents
       as before  its cosine with the velocity of the step before, 1: the same
       growth     times by which a deviation there has grown at the end

@@ -33,8 +33,10 @@ def watch(
     store: StoreUrl = None,
     api: ApiUrl = None,
 ) -> None:
-    """Follow jobs, step by step, until they have ended; steps after a plus are of an audit. Exits with 1 if one of them
-    has no video."""
+    """Follow jobs, step by step, until they have ended; steps after a plus are of an audit.
+
+    Exits with 1 if one of them has no video.
+    """
     with connect(redis, store, api) as fleet:
         unended = [] if ids else [job.job_id for job in fleet.jobs(MOST_JOBS) if job.state not in TERMINAL]
         jobs = [fleet.job(job_id) for job_id in ids or reversed(unended)]

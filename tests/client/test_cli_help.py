@@ -56,3 +56,12 @@ def test_other_options_tell_what_they_take(help_of: Callable[[str], str]) -> Non
 def test_a_negative_prompt_is_told_to_need_guidance(help_of: Callable[[str], str], words: str) -> None:
     told = " ".join(help_of(words).replace("│", " ").split())
     assert "What it must not show; needs guidance above 1." in told
+
+
+@pytest.mark.parametrize("words", ["", "queue", "policy"])
+def test_what_a_command_is_for_is_broken_only_by_the_end_of_the_terminal(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    *_, commands = command(*words.split(), "--help").out.split("Commands")
+    assert [line for line in commands.splitlines() if line.startswith("│  ")] == []
