@@ -29,7 +29,7 @@ COLOUR = {
 def jobs_table(records: Sequence[JobRecord]) -> Table:
     """One row per job, in the order given, its id below its prompt.
 
-    On a narrow terminal prompt, bar and worker give way, never a number or an id.
+    On 80 columns prompt, bar and worker give way, never a number or an id; on fewer what is cut is marked.
     """
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=True)
