@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue test faults test-queue test-gpu check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue bench-reports test faults test-queue test-gpu check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +38,9 @@ bench-lane: $(STAMP)  ## what the device waits for between two videos, with the 
 
 bench-queue: $(STAMP)  ## claims with 100,000 jobs queued, the heartbeats of 1,000 workers (about two minutes)
 	$(BIN)/fastflow-ray bench-queue $(BENCH)
+
+bench-reports: $(STAMP)  ## what merging the reports of a large fleet costs (seconds)
+	$(BIN)/fastflow-ray bench-reports $(BENCH)
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""What a fleet's shared parts cost as the fleet grows."""
