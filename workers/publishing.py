@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import gettempdir
 
 from fastflow_ray.account import account_of, numbers_of
 from fastflow_ray.jobs.payload import digest
@@ -16,7 +15,7 @@ from fastflow_ray.media.video import write_video
 from fastflow_ray.models.engine import OnStep, StepReport
 from fastflow_ray.queue.contract import Claim
 from fastflow_ray.storage.publication import AskedPace, Manifest, Outcome, Publisher
-from workers.scratch_folder import ScratchFolder
+from workers.scratch_folder import room_for_files
 from workers.video import Video
 
 
@@ -29,7 +28,7 @@ def publish_video(
     before; it may be called from other threads. `on_size` hears how many bytes the files are before any is sent.
     Raises StorageFailed.
     """
-    with ScratchFolder(Path(gettempdir())) as folder:
+    with room_for_files() as folder:
         on_frame = partial(on_step, StepReport("encode"))
         on_frame()
         began_s = time.perf_counter()

@@ -9,9 +9,13 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
+
+from fastflow_ray.errors import StorageFailed
 
 PREFIX = "fastflow-"
 OWNER = "owner"  # a file; whoever made the folder holds its lock, which the kernel lets go when that process ends
@@ -26,10 +30,11 @@ class ScratchFolder:
     def __init__(self, parent: Path) -> None:
         sweep_scratch(parent)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        unowned = self.path / f"{OWNER}.new"
-        self._lock = unowned.open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        unowned.rename(self.path / OWNER)  # only now: another process must not find it without its lock
+        try:
+            self._lock = self._own()
+        except OSError:  # there is no room: without an owner nobody would remove it
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def __enter__(self) -> Path:
         return self.path
@@ -48,6 +53,29 @@ class ScratchFolder:
         """For people to read; no later process removes it."""
         (self.path / OWNER).unlink(missing_ok=True)
         self._lock.close()
+
+    def _own(self) -> TextIO:
+        unowned = self.path / f"{OWNER}.new"
+        with ExitStack() as undo:
+            lock = undo.enter_context(unowned.open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            unowned.rename(self.path / OWNER)  # only now: another process must not find it without its lock
+            undo.pop_all()
+        return lock
+
+
+@contextmanager
+def room_for_files() -> Iterator[Path]:
+    """A scratch folder in this machine's temporary folder, for files that are on their way to a store.
+
+    Raises StorageFailed where the system refuses to make it, or what the block writes to it.
+    """
+    parent = Path(tempfile.gettempdir())
+    try:
+        with ScratchFolder(parent) as folder:
+            yield folder
+    except OSError as refusal:
+        raise StorageFailed(f"cannot write to {parent}: {refusal.strerror or refusal}; free space there") from refusal
 
 
 def sweep_scratch(parent: Path) -> None:

@@ -10,13 +10,12 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import gettempdir
 from urllib.parse import quote
 
 from fastflow_ray.errors import StorageFailed
 from fastflow_ray.storage import Store
 from fastflow_ray.storage.parts import PART_BYTES
-from workers.scratch_folder import ScratchFolder
+from workers.scratch_folder import room_for_files
 
 MARGIN_BYTES = 2**16  # beyond the files of a result: its manifest, folders, blocks that are not filled
 
@@ -40,7 +39,7 @@ def prove(store: Store, result_bytes: int, worker: str, on_progress: Callable[[]
 
 
 def _send(store: Store, key: str, size: int, on_progress: Callable[[], None]) -> None:
-    with ScratchFolder(Path(gettempdir())) as folder:
+    with room_for_files() as folder:
         path = folder / "result"
         _fill(path, size)
         store.put_file(key, path, "application/octet-stream", on_progress)
@@ -48,9 +47,6 @@ def _send(store: Store, key: str, size: int, on_progress: Callable[[], None]) ->
 
 def _fill(path: Path, size: int) -> None:
     """With what no disk can make smaller."""
-    try:
-        with path.open("wb") as file:
-            for at in range(0, size, PART_BYTES):
-                file.write(os.urandom(min(PART_BYTES, size - at)))
-    except OSError as error:
-        raise StorageFailed(f"cannot write to {path.parent}: {error.strerror}; free space there") from error
+    with path.open("wb") as file:
+        for at in range(0, size, PART_BYTES):
+            file.write(os.urandom(min(PART_BYTES, size - at)))

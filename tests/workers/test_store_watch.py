@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -85,6 +86,23 @@ def test_a_disk_that_takes_a_few_bytes_more_costs_no_job_an_attempt(
         wait_for(lambda: shop.attempts(ids) == [(JobState.SUCCEEDED, 1)] * 5)
     assert caplog.text.count("! worker worker-1 rests, for its store keeps nothing: cannot write") == 1
     assert caplog.text.count("-> worker worker-1 goes on, for its store keeps what it is given") == 1
+
+
+def test_a_temporary_folder_that_takes_nothing_costs_no_job_an_attempt(
+    small_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(small_engine, tmp_path / "store")
+    temporary = tmp_path / "temporary"
+    with at_work(shop):
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))  # not made yet: the system refuses whatever is written
+        ids = [shop.submit(seed=seed) for seed in range(3)]
+        wait_for(lambda: f"cannot write to {temporary}: No such file" in shop.worker.status().rests)
+        wait_for(lambda: shop.attempts(ids) == [(JobState.QUEUED, 0)] * 3)
+        assert {(ending.fate, ending.reason) for ending in shop.sums.endings} == {(Fate.RELEASED, "storage")}
+        temporary.mkdir()
+        wait_for(lambda: shop.attempts(ids) == [(JobState.SUCCEEDED, 1)] * 3)
+        wait_for(lambda: not shop.worker.status().rests)
+    assert list(temporary.iterdir()) == []
 
 
 def test_card_and_status_tell_why_it_rests_until_it_goes_on(small_engine: Engine, disk: Disk, tmp_path: Path) -> None:
