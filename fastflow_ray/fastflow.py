@@ -39,7 +39,6 @@ from fastflow_ray.pace import CONFIDENCE, Pace, asked
 from fastflow_ray.planning.bandit_policy import BanditPolicy
 from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.planning.trial import Fidelity, Trial
-from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import check_grid, fingerprint
@@ -50,6 +49,7 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity import Velocity
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from fastflow_ray.sampling.grid import check_grid
+from fastflow_ray.sampling.velocity import Velocity, evaluated
 from fastflow_ray.sampling.velocity_history import check_finite
-
-Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, sigma as 0-dim float32) → dx/dsigma, of the shape of x
 
 
 @torch.no_grad()
@@ -27,7 +24,7 @@ def euler(velocity: Velocity, x: Tensor, sigmas: Tensor) -> Tensor:
     check_grid(sigmas)
     x = x.to(torch.float32)
     for k in range(len(sigmas) - 1):
-        v = velocity(x, sigmas[k]).to(torch.float32)
+        v = evaluated(velocity, x, sigmas[k])
         x = x + (sigmas[k + 1] - sigmas[k]) * v
     check_finite(x)
     return x

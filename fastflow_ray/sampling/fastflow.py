@@ -7,11 +7,11 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.grid import check_grid
 from fastflow_ray.sampling.skip_policy import SkipPolicy
 from fastflow_ray.sampling.skips import longest_skip
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity import Velocity, evaluated
 from fastflow_ray.sampling.velocity_history import VelocityHistory, check_finite
 
 
@@ -32,7 +32,7 @@ def fastflow(
     x = x.to(torch.float32)
     trace, history, skip, k = Trace(steps=len(sigmas) - 1), VelocityHistory(), None, 0
     while k < trace.steps:
-        v = velocity(x, sigmas[k]).to(torch.float32)
+        v = evaluated(velocity, x, sigmas[k])
         trace.evaluated.append(k)
         trace.nfe += 1
         if skip is not None:  # this evaluation ends it

@@ -55,7 +55,7 @@ class PlanMachine:
         if self.skips:
             v = combine(self._plan.predict[self._step], self._known)
         else:
-            x, v = self._evaluated(velocity.to(torch.float32), x)
+            x, v = self._evaluated(velocity.to(torch.float32, copy=True), x)  # it may be overwritten
         self._x, self._dtype = euler(v, x), velocity.dtype
         self._step += 1
         return self._x

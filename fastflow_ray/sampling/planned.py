@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastflow_ray.sampling.euler import Velocity
 from fastflow_ray.sampling.grid import check_grid
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine, go_again
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
+from fastflow_ray.sampling.velocity import Velocity, evaluated
 from fastflow_ray.sampling.velocity_history import check_finite
 from fastflow_ray.sampling.watch import Watch, unwatched
 
@@ -38,11 +38,11 @@ def planned(
         if k in plan.predict:
             v = combine(plan.predict[k], known)
         else:
-            evaluated = velocity(x, sigmas[k]).to(torch.float32)
-            x, v = go_again(plan, k, start, x, [*known, evaluated])
+            seen = evaluated(velocity, x, sigmas[k])
+            x, v = go_again(plan, k, start, x, [*known, seen])
             start, known = x, [*known, v][-REMEMBERED:]
             trace.add_evaluation(k)
-            sightings.add(k, x, evaluated)
+            sightings.add(k, x, seen)
             plan = watch(plan, sightings)
         x = x + (sigmas[k + 1] - sigmas[k]) * v
     sightings.end(x)

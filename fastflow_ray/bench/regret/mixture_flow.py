@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastflow_ray.sampling.euler import Velocity
+from fastflow_ray.sampling.velocity import Velocity
 
 WITHIN = 0.3  # of the data's variance: within a blob; the rest is between blobs
 

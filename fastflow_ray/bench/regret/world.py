@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.bench.regret.mixture_flow import GuidedMixture
-from fastflow_ray.sampling.euler import Velocity, euler
+from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.velocity import Velocity
 
 CLASSES, BLOBS, DIM = 8, 3, 256
 GUIDANCE, SHIFT = 3.0, 5.0

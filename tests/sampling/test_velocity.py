@@ -1,0 +1,92 @@
+"""Networks that are careless with buffers: every sampler walks as it does with one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from fastflow_ray.sampling.euler import euler
+from fastflow_ray.sampling.fastflow import fastflow
+from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.plan import Plan
+from fastflow_ray.sampling.plan_machine import PlanMachine
+from fastflow_ray.sampling.planned import planned
+from fastflow_ray.sampling.skip_policy import NoSkips
+from fastflow_ray.sampling.step_machine import StepMachine
+from fastflow_ray.sampling.velocity import Velocity
+
+SIGMAS = flow_sigmas(8, 3.0)
+PLAN = Plan(
+    8, (0, 1, 2, 5, 6), {3: (-1.0, 2.0), 4: (-1.5, 2.5), 7: (-0.5, 1.5)}, {5: (0.01, -0.2, -0.1)}, respond={5: 0.5}
+)
+
+
+class SkipOne(NoSkips):
+    def choose(self, step: int, longest: int) -> int:
+        return min(1, longest)
+
+
+def field(x: Tensor, sigma: Tensor) -> Tensor:
+    return torch.sin(3 * x) * (1 - sigma) + sigma * x
+
+
+def one_buffer() -> Velocity:
+    """As a captured CUDA graph answers."""
+    buffer = torch.empty(2, 5)
+    return lambda x, sigma: buffer.copy_(field(x, sigma))
+
+
+def in_place() -> Velocity:
+    """Leaves nothing of what it was given."""
+
+    def velocity(x: Tensor, sigma: Tensor) -> Tensor:
+        v = field(x, sigma)
+        x.zero_()
+        sigma.mul_(1000)
+        return v
+
+    return velocity
+
+
+def noise() -> Tensor:
+    return torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+
+
+LOOPS: dict[str, Callable[[Velocity, Tensor, Tensor], Tensor]] = {
+    "euler": euler,
+    "fastflow": lambda *of: fastflow(*of, SkipOne())[0],
+    "planned": lambda *of: planned(*of, PLAN)[0],
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("careless", [one_buffer, in_place])
+def test_what_a_network_does_to_its_buffers_changes_nothing(
+    loop: Callable[[Velocity, Tensor, Tensor], Tensor], careless: Callable[[], Velocity]
+) -> None:
+    x, sigmas = noise(), SIGMAS.clone()
+    assert torch.equal(loop(careless(), x, sigmas), loop(field, noise(), SIGMAS))
+    assert torch.equal(x, noise()), "the noise is the caller's"
+    assert torch.equal(sigmas, SIGMAS), "and so is the grid"
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [lambda: PlanMachine(PLAN, lambda *_: None), lambda: StepMachine(SIGMAS, SkipOne())],
+    ids=["plan", "step"],
+)
+def test_machines_remember_what_a_network_answered_and_not_its_buffer(
+    machine: Callable[[], PlanMachine | StepMachine],
+) -> None:
+    assert torch.equal(driven(machine(), one_buffer()), driven(machine(), field))
+
+
+def driven(machine: PlanMachine | StepMachine, velocity: Velocity) -> Tensor:
+    x, answer = noise(), torch.zeros(2, 5)
+    for k in range(8):
+        answer = answer if machine.skips else velocity(x, SIGMAS[k])
+        x = machine.advance(answer, x, lambda v, x, k=k: x + (SIGMAS[k + 1] - SIGMAS[k]) * v)
+    return x
