@@ -27,6 +27,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from fastflow_ray.bandit.arm_table import ArmTable
@@ -41,7 +42,7 @@ from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.planning.trial import Fidelity, Trial
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.fidelity import sample_psnr_db
-from fastflow_ray.sampling.grid import check_grid, fingerprint
+from fastflow_ray.sampling.grid import as_grid, fingerprint
 from fastflow_ray.sampling.machine import Machine
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.plan_machine import PlanMachine
@@ -49,7 +50,7 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
-from fastflow_ray.sampling.velocity import Velocity
+from fastflow_ray.sampling.velocity import Velocity, begun
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment
@@ -82,7 +83,7 @@ class FastFlow:
         self,
         velocity: Velocity,
         x: Tensor,
-        sigmas: Tensor,
+        sigmas: Tensor | ArrayLike,
         key: str | PolicyKey = "",
         *,
         evaluations: int | None = None,
@@ -91,7 +92,7 @@ class FastFlow:
         confidence: float = CONFIDENCE,
         plan: Plan | None = None,
     ) -> tuple[Tensor, Trace]:
-        """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x of any shape.
+        """Integrate dx/dsigma = velocity(x, sigma) over `sigmas`, shape (steps + 1,), from noise x, shape (batch, …).
 
         With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
         learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
@@ -102,7 +103,7 @@ class FastFlow:
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
         float32, and what was done. Raises InvalidInput and InvalidOutput too.
         """
-        check_grid(sigmas)
+        sigmas, x = as_grid(sigmas), begun(x)
         pace = asked(
             evaluations=evaluations, speedup=speedup, fidelity_db=fidelity_db, confidence=confidence, plan=plan
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
@@ -29,11 +29,21 @@ def flow_sigmas(steps: int, shift: float, train_timesteps: int = 1000) -> torch.
     return torch.cat([torch.from_numpy(_shifted(u, shift)).to(torch.float32), torch.zeros(1)])
 
 
+def as_grid(sigmas: torch.Tensor | ArrayLike) -> torch.Tensor:
+    """`sigmas` as a tensor, float32 unless it is one; raises InvalidInput as `check_grid` does."""
+    grid = sigmas.detach() if isinstance(sigmas, torch.Tensor) else _row(sigmas)
+    check_grid(grid)
+    return grid
+
+
 def check_grid(sigmas: torch.Tensor) -> None:
     """Raise InvalidInput unless `sigmas`, shape (steps + 1,), falls strictly from about 1 to 0 in at least 4 steps."""
-    values = sigmas.tolist() if sigmas.ndim == 1 else []
+    if sigmas.ndim != 1:
+        shape = tuple(sigmas.shape)
+        raise InvalidInput(f"a grid of shape {shape} is no row of sigmas; use at least {FEWEST_STEPS} steps in a row")
+    values = sigmas.tolist()
     if len(values) - 1 < FEWEST_STEPS:
-        steps = counted(len(values) - 1, "step")
+        steps = counted(max(len(values) - 1, 0), "step")
         raise InvalidInput(f"a grid of {steps} leaves nothing to skip; use at least {FEWEST_STEPS}")
     if not all(math.isfinite(sigma) for sigma in values):
         raise InvalidInput("the grid has sigmas that are not finite; use `flow_sigmas(steps, shift)`")
@@ -49,6 +59,13 @@ def fingerprint(sigmas: torch.Tensor) -> str:
     """A short name for a grid, the same on every machine: sigmas to six decimals, hashed."""
     text = " ".join(f"{sigma:.6f}" for sigma in sigmas.tolist())
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _row(sigmas: ArrayLike) -> torch.Tensor:
+    try:
+        return torch.from_numpy(np.array(sigmas, np.float32))
+    except (TypeError, ValueError) as fault:
+        raise InvalidInput("the grid is no row of numbers; use `flow_sigmas(steps, shift)`") from fault
 
 
 def _shifted(u: NDArray[Any], shift: float) -> NDArray[Any]:

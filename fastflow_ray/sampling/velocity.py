@@ -1,4 +1,4 @@
-"""One evaluation of the network, whatever it does to the buffers it is given and answers in."""
+"""What a sampler is given: the noise it begins from, and a network, whatever it does to buffers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,40 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fastflow_ray.errors import InvalidInput
+
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, sigma as 0-dim float32) → dx/dsigma, of the shape of x
+
+
+def begun(x: Tensor) -> Tensor:
+    """The noise x as a trajectory begins from it, float32; raises InvalidInput unless it is a batch of real numbers."""
+    if not _is_real(x) or x.ndim == 0 or x.numel() == 0:
+        raise InvalidInput(f"x has to be noise, a tensor of real numbers of shape (batch, …); it is {_described(x)}")
+    return x.to(torch.float32)
 
 
 def evaluated(velocity: Velocity, x: Tensor, sigma: Tensor) -> Tensor:
     """velocity(x, sigma), float32, as a tensor of its own.
 
     The network is given copies, for it may change what it is given in place; and what it answers is copied, for it may
-    answer in the same buffer every time, as CUDA graphs do, while velocities are remembered from step to step.
+    answer in the same buffer every time, as CUDA graphs do, while velocities are remembered from step to step. Raises
+    InvalidInput unless it answers with real numbers of the shape of x: others would be stretched to it, or end the run
+    much later.
     """
-    return velocity(x.clone(), sigma.clone()).to(torch.float32, copy=True)
+    v = velocity(x.clone(), sigma.clone())
+    if not _is_real(v) or v.shape != x.shape:
+        raise InvalidInput(
+            f"velocity(x, sigma) has to be a tensor of real numbers of the shape of x, {tuple(x.shape)};"
+            f" it is {_described(v)}"
+        )
+    return v.to(torch.float32, copy=True)
+
+
+def _is_real(what: object) -> bool:
+    return isinstance(what, Tensor) and not what.is_complex()
+
+
+def _described(what: object) -> str:
+    if not isinstance(what, Tensor):
+        return f"of type {type(what).__name__}"
+    return f"of {what.dtype} and shape {tuple(what.shape)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.sampling.grid import check_grid, fingerprint, flow_sigmas
+from fastflow_ray.sampling.grid import as_grid, check_grid, fingerprint, flow_sigmas
 
 
 @given(steps=st.integers(4, 200), shift=st.floats(0.1, 30.0))
@@ -48,6 +49,22 @@ def test_every_flow_grid_is_sound(steps, shift):
 def test_an_unsound_grid_is_refused_with_a_remedy(sigmas, remedy):
     with pytest.raises(InvalidInput, match=remedy):
         check_grid(torch.tensor(sigmas))
+
+
+@pytest.mark.parametrize("held", [list, tuple, np.array, torch.tensor, lambda row: np.array(row[::-1])[::-1]])
+def test_a_grid_may_be_held_by_whatever_holds_numbers(held):
+    row = [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert torch.equal(as_grid(held(row)), torch.tensor(row))
+
+
+def test_a_grid_needs_no_gradient():
+    assert not as_grid(flow_sigmas(20, 3.0).requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("what", [None, "abc", [1.0, "x"], [[1.0], [0.5, 0.2]], {}, 1.0])
+def test_what_holds_no_row_of_numbers_is_no_grid(what):
+    with pytest.raises(InvalidInput, match=r"flow_sigmas|in a row"):
+        as_grid(what)
 
 
 def test_a_fingerprint_tells_grids_apart_but_not_roundings():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.grid import flow_sigmas
@@ -90,3 +91,41 @@ def driven(machine: PlanMachine | StepMachine, velocity: Velocity) -> Tensor:
         answer = answer if machine.skips else velocity(x, SIGMAS[k])
         x = machine.advance(answer, x, lambda v, x, k=k: x + (SIGMAS[k + 1] - SIGMAS[k]) * v)
     return x
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x, _: x[:1],
+        lambda x, _: x[:, :3],
+        lambda x, _: x.expand(3, 2, 5),
+        lambda _, sigma: sigma,
+        lambda x, _: x.to(torch.complex64),
+        lambda x, _: x.numpy(),
+        lambda x, _: (x,),
+        lambda *_: None,
+    ],
+)
+def test_an_answer_that_is_no_velocity_of_x_is_refused(
+    loop: Callable[[Velocity, Tensor, Tensor], Tensor], answer: Velocity
+) -> None:
+    with pytest.raises(InvalidInput, match=r"of the shape of x, \(2, 5\); it is of"):
+        loop(answer, noise(), SIGMAS)
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.tensor(1.0),
+        torch.zeros(0, 4),
+        torch.zeros(3, 0),
+        torch.zeros(2, 5, dtype=torch.complex64),
+        [[1.0]],
+        noise().numpy(),
+    ],
+)
+def test_what_is_no_noise_is_refused(loop: Callable[[Velocity, Tensor, Tensor], Tensor], x: Tensor) -> None:
+    with pytest.raises(InvalidInput, match="x has to be noise"):
+        loop(field, x, SIGMAS)
