@@ -225,6 +225,7 @@ class FastFlow:
         begun: Mapping[str, Any] | None = None,
     ) -> PlanPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
+        _check_plan(pace.plan)
         pace.check(steps)
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
         known = self._own(name).trajectory(name, steps=steps, grid=grid)
@@ -245,6 +246,13 @@ class FastFlow:
         if isinstance(key, str) and key:
             return key
         return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, Plan | None):
+        raise InvalidInput(
+            f"a {type(plan).__name__} is no plan; give the `trace.plan` of a call, or `Plan.from_dict` it"
+        )
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastflow_ray.acceleration import DEFAULT_SPEEDUP, FIDELITY_DB, Acceleration, Preset
@@ -49,13 +50,13 @@ class Pace:
     def __post_init__(self) -> None:
         if sum(wish is not None for wish in (self.evaluations, self.speedup, self.fidelity_db, self.plan)) != 1:
             raise InvalidInput("give exactly one of `evaluations`, `speedup`, `fidelity_db` and `plan`")
-        if self.evaluations is not None and not (isinstance(self.evaluations, int) and self.evaluations >= FEWEST):
+        if self.evaluations is not None and not (_is_whole(self.evaluations) and self.evaluations >= FEWEST):
             raise InvalidInput(f"evaluations = {self.evaluations} is no budget; use a whole number from {FEWEST}")
-        if self.speedup is not None and not (math.isfinite(self.speedup) and self.speedup >= 1):
+        if self.speedup is not None and not (_is_finite(self.speedup) and self.speedup >= 1):
             raise InvalidInput(f"speedup = {self.speedup} is none; use a number from 1, such as 2.6")
-        if self.fidelity_db is not None and not (math.isfinite(self.fidelity_db) and self.fidelity_db > 0):
+        if self.fidelity_db is not None and not (_is_finite(self.fidelity_db) and self.fidelity_db > 0):
             raise InvalidInput(f"fidelity_db = {self.fidelity_db} is no PSNR; use a number of dB above 0, such as 40")
-        if not 0 < self.confidence < 1:
+        if not (_is_finite(self.confidence) and 0 < self.confidence < 1):
             raise InvalidInput(f"confidence = {self.confidence} is none; use a number between 0 and 1, such as 0.95")
         if self.confidence != CONFIDENCE and self.fidelity_db is None:
             raise InvalidInput("`confidence` says how surely a `fidelity_db` is kept; give that, or leave it out")
@@ -86,7 +87,15 @@ class Pace:
             return made
         if self.evaluations is None or self.evaluations > steps:
             raise InvalidInput(f"{self.evaluations} of {steps} steps cannot be evaluated; ask for {FEWEST} to {steps}")
-        return self.evaluations
+        return int(self.evaluations)
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral)
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, Real) and math.isfinite(number)
 
 
 def asked(

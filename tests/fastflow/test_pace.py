@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fastflow_ray.errors import InvalidInput
@@ -29,6 +30,11 @@ from fastflow_ray.planning.learned_plan import every_step
         ({"fidelity_db": 40.0, "confidence": 1.0}, "between 0 and 1"),
         ({"fidelity_db": 40.0, "confidence": math.nan}, "between 0 and 1"),
         ({"evaluations": 10, "confidence": 0.9}, "leave it out"),
+        ({"evaluations": "10"}, "whole number from 2"),
+        ({"speedup": "2.6"}, "from 1"),
+        ({"fidelity_db": "40"}, "above 0"),
+        ({"fidelity_db": [40]}, "above 0"),
+        ({"fidelity_db": 40.0, "confidence": None}, "between 0 and 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_remedy(pace, remedy):
@@ -47,6 +53,11 @@ def test_what_makes_no_sense_is_refused_with_a_remedy(pace, remedy):
 def test_what_a_grid_cannot_have_is_refused_with_a_remedy(pace, remedy):
     with pytest.raises(InvalidInput, match=remedy):
         pace.check(30)
+
+
+def test_whole_numbers_of_numpy_are_whole():
+    made = Pace(evaluations=np.int64(19)).evaluations_for(50)
+    assert (made, type(made)) == (19, int)
 
 
 def test_a_speedup_is_a_number_of_evaluations():

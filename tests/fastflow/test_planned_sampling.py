@@ -135,6 +135,12 @@ def test_a_budget_that_cannot_be_is_refused(budget: dict[str, float]) -> None:
         FastFlow().sample(MixtureFlow(), noise(0), SIGMAS, **budget)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("plan", [3, "19 of 50", every_step(STEPS).to_dict()])
+def test_what_is_no_plan_is_refused(plan: object) -> None:
+    with pytest.raises(InvalidInput, match="is no plan"):
+        FastFlow().sample(MixtureFlow(), noise(0), SIGMAS, plan=plan)  # type: ignore[arg-type]
+
+
 def test_what_was_learnt_is_taken_once_and_is_all_there_is() -> None:
     fast, taken = FastFlow(), Statistics()
     for jobs in ([0], [1, 2], [3, 4, 5]):
