@@ -115,6 +115,12 @@ class FastFlow:
         self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey, pace: Pace
     ) -> tuple[Tensor, Trace]:
         policy, seen = self._plan_policy(key, sigmas, _shape(x.shape), pace), Sightings()
+        with policy.all_or_nothing():
+            return self._made(velocity, x, sigmas, policy, seen)
+
+    def _made(
+        self, velocity: Velocity, x: Tensor, sigmas: Tensor, policy: PlanPolicy, seen: Sightings
+    ) -> tuple[Tensor, Trace]:
         sample, trace = planned(velocity, x, sigmas, policy.plan, seen, policy.watch)
         policy.tell(trace)
 

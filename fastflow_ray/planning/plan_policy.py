@@ -9,7 +9,8 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -99,6 +100,14 @@ class PlanPolicy:
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.served.candidate)
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """If what is done in here fails, it teaches nothing, though its audit had begun to."""
+        with ExitStack() as failing:
+            failing.callback(self._unlearn, copy.deepcopy(self._tables))
+            yield
+            failing.pop_all()
+
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
         where nothing is known."""
@@ -109,6 +118,10 @@ class PlanPolicy:
                 table.evaluations += len(seen.steps)
         if self.served is not None and self.served.candidate.is_learnt and not self._lender:
             learn_misses(self._tables, walked, seen, known=self._source)
+
+    def _unlearn(self, before: tuple[TrajectoryTable, ...]) -> None:
+        for table, unchanged in zip(self._tables, before, strict=True):
+            vars(table).update(vars(unchanged))
 
     def _offered(self) -> Offer | None:
         """The plan that is served; None where it was given, or nothing can be skipped."""

@@ -193,6 +193,25 @@ def test_a_network_that_breaks_teaches_nothing() -> None:
     assert fast.statistics.trajectories["k"].runs == 0
 
 
+def test_a_network_that_breaks_during_an_audit_teaches_nothing() -> None:
+    def teaches_nothing(last_call: int) -> bool:
+        velocity, fast = MixtureFlow(), taught(1)
+        before, _ = fast.statistics.to_json(), fast.take_delta()
+
+        def breaking(x: Tensor, sigma: Tensor) -> Tensor:
+            if velocity.calls == last_call:
+                raise RuntimeError("the network is gone")
+            return velocity(x, sigma)
+
+        with pytest.raises(RuntimeError, match="gone"):
+            fast.sample(breaking, noise(1), SIGMAS, key="k", evaluations=BUDGET)
+        return fast.statistics.to_json() == before and fast.take_delta().trajectories["k"].weight == 0
+
+    _, whole = taught(1).sample(MixtureFlow(), noise(1), SIGMAS, key="k", evaluations=BUDGET)
+    assert whole.audit_db is not None, "it is audited"
+    assert all(teaches_nothing(last_call) for last_call in range(whole.nfe))
+
+
 def test_growth_is_measured_where_it_is_known_exactly() -> None:
     """v = 2·x·sin(5·sigma): every deviation grows over step k by 1 + dsigma_k·2·sin(5·sigma_k)."""
 
