@@ -16,6 +16,7 @@ from fastflow_ray.planning.learned_plan import evenly_spread
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
 FEW = 3  # full runs; while fewer are known, everyone is more cautious
 CAUTION_OF_FEW = 2.0  # which every candidate then adds to its own
+FAR = 64  # steps skipped in a row, of which each is considered; for time and memory grow by their square
 
 Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
@@ -34,7 +35,8 @@ class CandidatePaths:
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
         way = (candidate.weighing, candidate.emphasis, candidate.caution + self._caution_of_few)
-        return self._planner(way, evaluations).path(evaluations).evaluated
+        stride = self._stride(evaluations)
+        return tuple(stride * step for step in self._planner(way, evaluations).path(evaluations).evaluated)
 
     @property
     def _caution_of_few(self) -> float:
@@ -44,24 +46,31 @@ class CandidatePaths:
 
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
-        total = self._table.steps
-        steps = [*evenly_spread(total, evaluations, self._restarts), total]
-        longest = min(2 * int(np.diff(steps).max()), total)  # the even spread, and room to do better
+        total, longest, stride = self._table.steps, self._longest(evaluations), self._stride(evaluations)
         bold, frugal = longest > LONGEST, evaluations * FRUGAL < total
         key = (way, evaluations if bold else total, frugal)
         if key not in self._planners:
             weighing, emphasis, caution = way
             self._planners[key] = Planner(
-                self._table.products.mean,
-                self._dsigma,
-                self._weight(weighing, emphasis),
-                longest=longest if bold else LONGEST,
+                self._table.products.mean[::stride, ::stride],
+                np.add.reduceat(self._dsigma, range(0, total, stride)),
+                self._weight(weighing, emphasis)[[*range(0, total, stride), total]],
+                longest=-(-longest // stride) if bold else LONGEST,
                 caution=caution,
                 most=evaluations if bold else None,
                 frugal=frugal,
                 restarts=self._restarts,
             )
         return self._planners[key]
+
+    def _longest(self, evaluations: int) -> int:
+        """Steps that may be skipped in a row: as many as the even spread skips, and room to do better."""
+        total = self._table.steps
+        return min(2 * int(np.diff([*evenly_spread(total, evaluations, self._restarts), total]).max()), total)
+
+    def _stride(self, evaluations: int) -> int:
+        """Of the steps every so many-th is considered; each, where another network takes over at one of them."""
+        return 1 if self._restarts else -(-self._longest(evaluations) // FAR)
 
     def _weight(self, weighing: Weighing, emphasis: float) -> Floats:
         """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
