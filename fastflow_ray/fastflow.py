@@ -126,9 +126,8 @@ class FastFlow:
 
         def walk(plan: Plan) -> tuple[Tensor, Sightings]:
             other_seen = Sightings()
-            other, other_trace = planned(velocity, x, sigmas, plan, other_seen)
-            trace.nfe += other_trace.nfe
-            return other, other_seen
+            trace.nfe += plan.evaluations  # also of one that leads the network astray, which is noticed at its end
+            return planned(velocity, x, sigmas, plan, other_seen)[0], other_seen
 
         trial = Trial(policy.audits, seen, trace, policy.plan)
         if trial.is_due:

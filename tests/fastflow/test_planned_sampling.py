@@ -212,6 +212,19 @@ def test_a_network_that_breaks_during_an_audit_teaches_nothing() -> None:
     assert all(teaches_nothing(last_call) for last_call in range(whole.nfe))
 
 
+def test_a_plan_that_leads_the_network_astray_in_an_audit_is_counted_too() -> None:
+    _, whole = taught(3).sample(MixtureFlow(), noise(3), SIGMAS, key="k", evaluations=BUDGET)
+    assert whole.nfe > STEPS + len(whole.evaluated), "others are walked"
+    velocity = MixtureFlow()
+
+    def astray(x: Tensor, sigma: Tensor) -> Tensor:
+        v = velocity(x, sigma)
+        return v * math.nan if velocity.calls == whole.nfe else v
+
+    _, trace = taught(3).sample(astray, noise(3), SIGMAS, key="k", evaluations=BUDGET)
+    assert trace.nfe == velocity.calls == whole.nfe
+
+
 def test_growth_is_measured_where_it_is_known_exactly() -> None:
     """v = 2·x·sin(5·sigma): every deviation grows over step k by 1 + dsigma_k·2·sin(5·sigma_k)."""
 
