@@ -3,7 +3,8 @@
 Of many audits the ranks alone tell, whatever the distribution. Until there are so many, fidelities are taken as normal,
 about as much spread as those of the other plans: a handful of audits far above what was asked for tells that it is
 kept, long before a failure could have been seen. As that rests on an assumption, only half of the failures that a user
-allows are allowed then.
+allows are allowed then, and a sixth once it has been seen to deceive: where a plan's video fell, out of any
+distribution about its others, as it falls into another mode.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ SPREAD_DB = 8.0  # standard deviation of fidelities that is supposed before any 
 SUPPOSED = 4  # audits that this supposition counts as
 ALIKE = 8  # audits that the spread of all plans counts as where one plan's is asked for
 LOOKS = 2.0  # by so much fewer failures are allowed while few tell: for the boldest of many budgets is chosen, and anew
+LOOKS_AFTER_A_FALL = 6.0  # where fidelities are known not to be normal
+FALL = 4.0  # standard deviations, as plans have them in common, below the middle of its plan: a fall
+FALLS_AMONG = 3  # audits at least, which have a middle to fall from
 RAREST = 1e-9  # of failures that are told apart
 
 
@@ -33,12 +37,21 @@ def common_spread_db(plans_db: Iterable[Sequence[float]]) -> float:
     return math.sqrt((SUPPOSED * SPREAD_DB**2 + telling * seen) / (SUPPOSED + telling))
 
 
-def assured_db(fidelities_db: Sequence[float], confidence: float, spread_db: float = SPREAD_DB) -> float:
+def has_fallen(plan_db: Sequence[float], spread_db: float) -> bool:
+    """Whether one of a plan's audits fell, by the spread that plans have in common."""
+    return len(plan_db) >= FALLS_AMONG and median(plan_db) - min(plan_db) > FALL * spread_db
+
+
+def assured_db(
+    fidelities_db: Sequence[float], confidence: float, spread_db: float = SPREAD_DB, looks: float = LOOKS
+) -> float:
     """As `foretold_db`, but −inf before there are `FEW`: what may be promised."""
-    return foretold_db(fidelities_db, confidence, spread_db) if len(fidelities_db) >= FEW else -math.inf
+    return foretold_db(fidelities_db, confidence, spread_db, looks) if len(fidelities_db) >= FEW else -math.inf
 
 
-def foretold_db(fidelities_db: Sequence[float], confidence: float, spread_db: float = SPREAD_DB) -> float:
+def foretold_db(
+    fidelities_db: Sequence[float], confidence: float, spread_db: float = SPREAD_DB, looks: float = LOOKS
+) -> float:
     """The fidelity that the next generation falls below with probability 1 − confidence at most; −inf where nothing was
     audited. It never rises with the confidence; `spread_db` is what plans have in common.
 
@@ -46,14 +59,14 @@ def foretold_db(fidelities_db: Sequence[float], confidence: float, spread_db: fl
     holds without any assumption about the distribution (Vovk, Gammerman and Shafer 2005), and is taken once one of the
     m may be worse. Until then the next one of a normal distribution is foretold, of which mean and spread are as little
     known as so few tell (under a normal-inverse-chi-squared prior it is distributed as Student's t: Gelman et al. 2013,
-    section 3.3), with half of the failures allowed; and the second worst that was seen at most.
+    section 3.3), with `looks` times fewer failures allowed; and the second worst that was seen at most.
     """
     seen = sorted(fidelities_db, reverse=True)
     if not seen:
         return -math.inf
     if is_proven(len(seen), confidence):
         return float(seen[_rank(len(seen), confidence) - 1])
-    return min(_of_normal_db(seen, confidence, spread_db), float(seen[-2:][0]))
+    return min(_of_normal_db(seen, confidence, spread_db, looks), float(seen[-2:][0]))
 
 
 def is_proven(audits: int, confidence: float) -> bool:
@@ -65,11 +78,11 @@ def _rank(audits: int, confidence: float) -> int:
     return math.ceil(confidence * (audits + 1))
 
 
-def _of_normal_db(seen: Sequence[float], confidence: float, spread_db: float) -> float:
+def _of_normal_db(seen: Sequence[float], confidence: float, spread_db: float, looks: float) -> float:
     cut, count = _cut(seen), len(seen)
     freedom = ALIKE + count - 1
     spread = math.sqrt((ALIKE * spread_db**2 + _squares(cut)) / freedom * (1 + 1 / count))
-    return fmean(cut) - student_quantile(1 - max((1 - confidence) / LOOKS, RAREST), freedom) * spread
+    return fmean(cut) - student_quantile(1 - max((1 - confidence) / looks, RAREST), freedom) * spread
 
 
 def _cut(seen: Sequence[float]) -> list[float]:

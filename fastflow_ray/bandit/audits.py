@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fastflow_ray.bandit.assurance import assured_db, common_spread_db, foretold_db
+from fastflow_ray.bandit.assurance import LOOKS, assured_db, common_spread_db, foretold_db, has_fallen
 from fastflow_ray.errors import InvalidInput
 
 IDENTICAL_DB = 120.0  # what counts as the fidelity of a sample that equals the full run's
@@ -53,14 +53,14 @@ class Fidelities:
         """The counts of those that were not equal to the full run."""
         return Counter({db: count for db, count in self.counts.items() if db < IDENTICAL_DB})
 
-    def assured_db(self, confidence: float, spread_db: float) -> float:
+    def assured_db(self, confidence: float, spread_db: float, looks: float = LOOKS) -> float:
         """What the next generation keeps at least with that probability, as `assurance` has it; −inf while that may not
         be promised. `spread_db` is what plans have in common."""
-        return assured_db(list(self.counts.elements()), confidence, spread_db)
+        return assured_db(list(self.counts.elements()), confidence, spread_db, looks)
 
-    def foretold_db(self, confidence: float, spread_db: float) -> float:
+    def foretold_db(self, confidence: float, spread_db: float, looks: float = LOOKS) -> float:
         """The same by however few audits; −inf without any."""
-        return foretold_db(list(self.counts.elements()), confidence, spread_db)
+        return foretold_db(list(self.counts.elements()), confidence, spread_db, looks)
 
     def below(self, fidelity_db: float) -> int:
         """How many kept less; a fraction of a dB that one kept is not counted on."""
@@ -127,6 +127,12 @@ class AuditBook:
         """Standard deviation of the fidelities that a plan keeps, whichever plan it is. How those scatter that equal
         the full run is not known."""
         return common_spread_db(list(cell.short_of_identical.elements()) for cell in self._cells.values())
+
+    @property
+    def show_falls(self) -> bool:
+        """Whether a plan's video fell, as `assurance` has it."""
+        spread_db = self.common_spread_db
+        return any(has_fallen(list(cell.short_of_identical.elements()), spread_db) for cell in self._cells.values())
 
     @property
     def audits(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from fastflow_ray.bandit.assurance import is_proven
+from fastflow_ray.bandit.assurance import LOOKS, LOOKS_AFTER_A_FALL, is_proven
 from fastflow_ray.bandit.audits import Fidelities, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate
 from fastflow_ray.pace import Pace
@@ -44,6 +44,11 @@ class Promise:
         """Whether the plan that is kept was audited so often that no distribution has to be assumed."""
         return self.kept is not None and is_proven(self.book.audited(self.kept).audits, self.confidence)
 
+    @cached_property
+    def may_fall(self) -> bool:
+        """Whether videos fall into another mode now and then, by what was seen of any plan."""
+        return self.book.table.audits.show_falls
+
     def offer(self, candidate: Candidate, rung: int) -> Offer:
         """Its plan of this boldness: along the path that was audited since plans have settled, though more is known by
         now. One step evaluated earlier or later may keep far less, and audits vouch for what they walked."""
@@ -54,11 +59,11 @@ class Promise:
 
     def assured_db(self, candidate: Candidate, rung: int) -> float:
         """What its plans of this boldness may be promised to keep; −inf by too few audits."""
-        return self.audited(candidate, rung).assured_db(self.confidence, self._spread_db)
+        return self.audited(candidate, rung).assured_db(self.confidence, self._spread_db, self._looks)
 
     def foretold_db(self, candidate: Candidate, rung: int) -> float:
         """The same by however few audits; −inf without any."""
-        return self.audited(candidate, rung).foretold_db(self.confidence, self._spread_db)
+        return self.audited(candidate, rung).foretold_db(self.confidence, self._spread_db, self._looks)
 
     def audited(self, candidate: Candidate, rung: int) -> Fidelities:
         """What its plans of this boldness kept."""
@@ -70,3 +75,7 @@ class Promise:
     @cached_property
     def _spread_db(self) -> float:
         return self.book.table.audits.common_spread_db
+
+    @property
+    def _looks(self) -> float:
+        return LOOKS_AFTER_A_FALL if self.may_fall else LOOKS

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from fastflow_ray.bandit.assurance import (
     CONVINCING,
     FEW,
+    LOOKS_AFTER_A_FALL,
     SPREAD_DB,
     SUPPOSED,
     assured_db,
     common_spread_db,
     foretold_db,
+    has_fallen,
     is_proven,
     student_quantile,
 )
@@ -123,6 +125,27 @@ def test_plans_that_were_walked_on_the_same_videos_tell_no_more_than_one_of_them
 @given(st.lists(st.integers(0, 120), max_size=30), st.floats(1, 10), st.floats(1, 10))
 def test_the_more_plans_scatter_the_less_is_assured(seen, one, other):
     assert assured_db(seen, 0.95, max(one, other)) <= assured_db(seen, 0.95, min(one, other))
+
+
+# Falls
+
+
+def test_what_lies_far_out_of_its_plans_spread_fell():
+    assert has_fallen([60.0] * 5 + [27.0], 8.0)
+    assert not has_fallen([60.0] * 5 + [28.0], 8.0), "four deviations"
+    assert not has_fallen([60.0] * 5 + [99.0], 8.0), "up"
+    assert not has_fallen([60.0, 10.0], 8.0), "of two, either may be the odd one"
+    assert not has_fallen([], 8.0)
+
+
+@given(st.lists(st.integers(0, 120), max_size=38), st.floats(0.5, 0.99))
+def test_where_videos_fall_less_is_assured_by_few_audits(seen, confidence):
+    fewer = assured_db(seen, confidence, looks=LOOKS_AFTER_A_FALL)
+    if is_proven(len(seen), confidence):
+        assert fewer == assured_db(seen, confidence), "ranks assume nothing"
+    else:
+        assert fewer <= assured_db(seen, confidence)
+    assert assured_db([60.0] * FEW, 0.95, looks=LOOKS_AFTER_A_FALL) < assured_db([60.0] * FEW, 0.95)
 
 
 # Both

@@ -136,6 +136,20 @@ def test_the_spread_that_plans_have_in_common_is_by_all_of_them():
     assert book.common_spread_db == common_spread_db([[58, 62] * 20, [28, 32] * 20]), "of equals it is not known"
 
 
+def test_a_book_shows_falls_of_any_plan_by_the_spread_of_all():
+    book = AuditBook()
+    for db in [60.0] * 9:
+        book.note("line", 4, db)
+        book.note("hold", 6, db - 20)
+    assert not book.show_falls
+    book.note("hold", 6, 30.0)
+    assert not book.show_falls, "a little below the others"
+    book.note("line", 6, 12.0)
+    assert not book.show_falls, "nothing to fall from"
+    book.note("hold", 6, 12.0)
+    assert book.show_falls
+
+
 # Boldness, and the expectation as a fidelity
 
 

@@ -21,9 +21,12 @@ RUNS = 31  # of which a young key's plans would be heard 1 + log2(32) = 6 times
 PROVEN = 39  # audits that assure 95 % by their ranks
 
 
-def lacking(audits: int, failed: int) -> float:
-    """After so many audits that kept 80 dB at four evaluations and failures at three; 20 dB are promised."""
+def lacking(audits: int, failed: int, fell: bool = False) -> float:
+    """After so many audits that kept 80 dB at four evaluations and failures at three; 20 dB are promised. `fell`:
+    another plan had a video fall."""
     table = copy.deepcopy(known(STEPS))
+    for measured_db in [80.0, 80.0, 80.0, 1.0] if fell else []:
+        table.audits.note(CANDIDATES[-1].name, boldness(STEPS, KEPT), measured_db)
     for budget, count, measured_db in ((KEPT, audits, 80.0), (BOLDER, failed, 1.0)):
         for _ in range(count):
             table.audits.note(CANDIDATES[0].name, boldness(STEPS, budget), measured_db)
@@ -37,6 +40,11 @@ def lacking(audits: int, failed: int) -> float:
 @pytest.mark.parametrize("audits", [FEW, FEW + 4])
 def test_what_few_audits_assure_is_heard_twice_as_often_as_a_key(audits: int):
     assert lacking(audits, failed=2) == 2 * 6 - audits
+
+
+@pytest.mark.parametrize("audits", [FEW + 2, FEW + 4])
+def test_where_videos_fall_it_is_heard_three_times_as_often(audits: int):
+    assert lacking(audits, failed=2, fell=True) == 3 * 6 - audits
 
 
 @pytest.mark.parametrize(("failed", "more"), [(0, True), (2, False)])

@@ -127,3 +127,12 @@ def test_how_much_other_plans_scatter_tells_what_few_audits_of_one_are_worth():
     alike = {("line", budget): [50.0, 52.0] * 20 for budget in (16, 8)}
     scattered = {("line", budget): [40.0, 62.0] * 20 for budget in (16, 8)}
     assert (kept(own | alike, 50.0), kept(own | scattered, 50.0)) == (8, 30)
+
+
+def test_where_any_plans_video_fell_few_audits_assure_less():
+    own = {(FIRST.name, 8): [60.0] * FEW}
+    other = {("line", 8): [60.0] * 30}
+    fallen = {("hold", 15): [60.0, 60.0, 60.0, 5.0]}
+    steady, warned = (Promise(book(30, table=audited(30, own | other | more)), 40.0, 0.95) for more in ({}, fallen))
+    assert (steady.may_fall, warned.may_fall) == (False, True)
+    assert warned.assured_db(FIRST, boldness(30, 8)) < steady.assured_db(FIRST, boldness(30, 8)) - 1
