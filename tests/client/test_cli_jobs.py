@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.contract import Claim, JobRecord, Progress
 from fastflow_ray.queue.worker_card import WorkerCard
 
 Command = Callable[..., Answer]
@@ -346,26 +347,32 @@ def test_an_audit_is_told_over_http_as_without_it(
     assert on_fleet("list").out == command("list", "--api", serve_api(None)).out == line
 
 
-def test_a_job_that_should_be_back_is_told_in_a_pipe_once_and_over_http_too(
-    fleet: Fleet, on_fleet: Command, command: Command, serve_api: Callable[[str | None], str]
-) -> None:
+@contextmanager
+def followed_in_a_pipe(fleet: Fleet) -> Iterator[tuple[Claim, Callable[[], str]]]:
+    """A running job and what `watch` has said of it so far; afterwards it is dead."""
     screen = Console(file=StringIO(), width=200)
     assert isinstance(screen.file, StringIO)
-    said = screen.file.getvalue
     with Client(fleet.redis_url, fleet.store_url) as client, ThreadPoolExecutor(1) as aside:
         job = client.submit(PROMPT)
         claim = fleet.claim()
         followed = aside.submit(follow, [job], screen, poll_s=0.01)
         try:
-            for silent_s, becomes in ((40, "comes back in at most "), (100, "nobody has given the job back yet")):
-                fleet.queue.heartbeat(claim)
-                fleet.fall_silent(claim, silent_s)
-                wait_for(lambda told=becomes: told in said(), timeout_s=DEADLINE_S)
-                assert becomes in on_fleet("list").out
-                assert becomes in command("list", "--api", serve_api(None)).out
+            yield claim, screen.file.getvalue
         finally:
             fleet.queue.fail(claim, "oom", "no", retryable=False)  # or it would be followed for ever
         assert [record.state for record in followed.result(DEADLINE_S)] == [JobState.DEAD]
+
+
+def test_a_job_that_should_be_back_is_told_in_a_pipe_once_and_over_http_too(
+    fleet: Fleet, on_fleet: Command, command: Command, serve_api: Callable[[str | None], str]
+) -> None:
+    with followed_in_a_pipe(fleet) as (claim, said):
+        for silent_s, becomes in ((40, "comes back in at most "), (100, "nobody has given the job back yet")):
+            fleet.queue.heartbeat(claim)
+            fleet.fall_silent(claim, silent_s)
+            wait_for(lambda told=becomes: told in said(), timeout_s=DEADLINE_S)
+            assert becomes in on_fleet("list").out
+            assert becomes in command("list", "--api", serve_api(None)).out
     assert said().count("nobody has given the job back yet") == 1
 
 
@@ -418,20 +425,10 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
 
 
 def test_in_a_pipe_an_audit_moves_on_line_by_line(fleet: Fleet) -> None:
-    screen = Console(file=StringIO(), width=200)
-    assert isinstance(screen.file, StringIO)
-    said = screen.file.getvalue
-    with Client(fleet.redis_url, fleet.store_url) as client, ThreadPoolExecutor(1) as aside:
-        job = client.submit(PROMPT)
-        claim = fleet.claim()
-        followed = aside.submit(follow, [job], screen, poll_s=0.01)
-        try:
-            for behind in ("4 steps", "6 steps"):
-                fleet.queue.heartbeat(claim, Progress("audit", 10 + int(behind[0]), 20, 4, 6, audit_steps=10))
-                wait_for(lambda told=f"6 skipped, {behind} of its audit\n": told in said(), timeout_s=DEADLINE_S)
-        finally:
-            fleet.queue.fail(claim, "oom", "no", retryable=False)  # or it would be followed for ever
-        assert [record.state for record in followed.result(DEADLINE_S)] == [JobState.DEAD]
+    with followed_in_a_pipe(fleet) as (claim, said):
+        for behind in ("4 steps", "6 steps"):
+            fleet.queue.heartbeat(claim, Progress("audit", 10 + int(behind[0]), 20, 4, 6, audit_steps=10))
+            wait_for(lambda told=f"6 skipped, {behind} of its audit\n": told in said(), timeout_s=DEADLINE_S)
 
 
 def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
