@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from statistics import median
 
+import torch
+
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.queue.statistics_store import StatisticsStore
+from fastflow_ray.sampling.grid import flow_sigmas
 from orchestration.arm_statistics import FleetStatistics
 from orchestration.statistics_by_model import StatisticsByModel
 
+STEPS, EVALUATIONS = 50, 19  # of the jobs that are reported
 READ = 5  # answers that a worker reads, of which the median counts
 
 
@@ -35,6 +40,17 @@ class Reports:
     def per_s(self) -> float:
         """That one core takes in."""
         return 1000 / self.merge_ms
+
+
+def taught(jobs: int) -> TrajectoryTable:
+    """What so many jobs of a smooth field leave under one policy key."""
+    fastflow = FastFlow()
+    for job in range(jobs):
+        noise = torch.randn(1, 1024, generator=torch.Generator().manual_seed(job))
+        fastflow.sample(
+            lambda x, sigma: torch.sin(x + 3 * sigma), noise, flow_sigmas(STEPS, 3.0), "key", evaluations=EVALUATIONS
+        )
+    return fastflow.statistics.trajectories["key"]
 
 
 def measure_reports(url: str, known: TrajectoryTable, job: TrajectoryTable, shape: tuple[int, int, int]) -> Reports:

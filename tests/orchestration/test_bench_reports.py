@@ -1,4 +1,4 @@
-"""`fastflow-ray bench-reports` from the command line to the files it leaves; the times are for nobody to assert."""
+"""`fastflow-ray bench-reports` from the command line to the file it leaves; the times are for nobody to assert."""
 
 from __future__ import annotations
 
@@ -20,4 +20,3 @@ def test_a_tiny_benchmark_of_reports(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert found["report_bytes"] < 64 * 1024
     assert min(found[name] for name in ("merge_ms", "newcomer_ms", "read_ms")) > 0
     assert "2 × 3 policy keys" in capsys.readouterr().out
-    assert "| a report merged, written down and answered |" in (tmp_path / "reports.md").read_text()
