@@ -148,7 +148,7 @@ def test_what_was_learnt_is_taken_once_and_is_all_there_is() -> None:
             fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", evaluations=BUDGET)
         taken = taken.merge(fast.take_delta())
     ours, theirs = taken.trajectories["k"], fast.statistics.trajectories["k"]
-    np.testing.assert_allclose(ours.products, theirs.products, rtol=1e-12)
+    np.testing.assert_allclose(ours.products.sums, theirs.products.sums, rtol=1e-12)
     np.testing.assert_allclose(ours.growth.log_sum, theirs.growth.log_sum, rtol=1e-12)
     assert (ours.runs, ours.full_runs) == (theirs.runs, theirs.full_runs)
     assert theirs.growth.count.any(), "there was an audit"
@@ -205,7 +205,7 @@ def test_a_network_that_breaks_during_an_audit_teaches_nothing() -> None:
 
         with pytest.raises(RuntimeError, match="gone"):
             fast.sample(breaking, noise(1), SIGMAS, key="k", evaluations=BUDGET)
-        return fast.statistics.to_json() == before and fast.take_delta().trajectories["k"].weight == 0
+        return fast.statistics.to_json() == before and fast.take_delta().trajectories["k"].products.weight == 0
 
     _, whole = taught(1).sample(MixtureFlow(), noise(1), SIGMAS, key="k", evaluations=BUDGET)
     assert whole.audit_db is not None, "it is audited"
@@ -236,7 +236,7 @@ def test_growth_is_measured_where_it_is_known_exactly() -> None:
     for seed in range(2, 8):
         fast.sample(velocity, noise(seed), SIGMAS, key="k", evaluations=STEPS)
     table = fast.statistics.trajectories["k"]
-    table.products += np.diag(np.full(STEPS, 6e-2))  # a planner that errs, so that there are deviations
+    table.products.sums += np.diag(np.full(STEPS, 6e-2))  # a planner that errs, so that there are deviations
     plan = learned_plan(table)
     walked, full = Sightings(), Sightings()
     planned(velocity, noise(1), SIGMAS, plan, walked)
