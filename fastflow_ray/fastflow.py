@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -115,12 +115,6 @@ class FastFlow:
         self, velocity: Velocity, x: Tensor, sigmas: Tensor, key: str | PolicyKey, pace: Pace
     ) -> tuple[Tensor, Trace]:
         policy, seen = self._plan_policy(key, sigmas, _shape(x.shape), pace), Sightings()
-        with policy.all_or_nothing():
-            return self._made(velocity, x, sigmas, policy, seen)
-
-    def _made(
-        self, velocity: Velocity, x: Tensor, sigmas: Tensor, policy: PlanPolicy, seen: Sightings
-    ) -> tuple[Tensor, Trace]:
         sample, trace = planned(velocity, x, sigmas, policy.plan, seen, policy.watch)
         policy.tell(trace)
 
@@ -130,9 +124,10 @@ class FastFlow:
             return planned(velocity, x, sigmas, plan, other_seen)[0], other_seen
 
         trial = Trial(policy.audits, seen, trace, policy.plan)
-        if trial.is_due:
-            _, (trace.audit_db, _) = trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
-        policy.learn(seen, trace.plan or policy.plan)
+        with policy.all_or_nothing() if trial.is_due else nullcontext():
+            if trial.is_due:
+                _, (trace.audit_db, _) = trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
+            policy.learn(seen, trace.plan or policy.plan)
         return sample, trace
 
     @contextmanager

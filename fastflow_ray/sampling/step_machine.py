@@ -83,7 +83,7 @@ class StepMachine:
             self._policy.observe(*self._skip, error)
         if self._step in self._restarts:
             self._history.clear()
-        self._history.append(sigma, velocity)
+        self._history.append(sigma, velocity.to(torch.float32, copy=True))  # it may be overwritten
 
     def _decide(self) -> None:
         skipped, self._skip = 0, None

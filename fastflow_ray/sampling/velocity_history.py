@@ -29,9 +29,8 @@ class VelocityHistory:
         return tuple(self._evaluations)
 
     def append(self, sigma: Tensor, velocity: Tensor) -> None:
-        """Remember the evaluation at `sigma`, forgetting the one before the last. A copy: networks may
-        answer in the same buffer every time."""
-        self._evaluations = [*self._evaluations[-1:], (sigma, velocity.to(torch.float32, copy=True))]
+        """Remember the evaluation at `sigma`, forgetting the one before the last."""
+        self._evaluations = [*self._evaluations[-1:], (sigma, velocity.to(torch.float32))]
 
     def predict(self, sigma: Tensor) -> Tensor:
         """v̂(sigma) = v_k + (sigma − sigma_k)·(v_k − v_p)/(sigma_k − sigma_p), float32; needs `ready`.
