@@ -42,11 +42,10 @@ class StatisticsByModel:
         return _together([statistics.anew() for statistics in self._each.values()])
 
     def _parts(self, delta: Statistics) -> dict[str, Statistics]:
-        parts: dict[str, Statistics] = {}
+        keys: dict[str, list[str]] = {}
         for key in delta.keys:
-            model = self._model_of(key)
-            parts[model] = parts.get(model, Statistics()).merge(delta.of(key))
-        return parts
+            keys.setdefault(self._model_of(key), []).append(key)
+        return {model: delta.of(*own) for model, own in keys.items()}
 
     def _model_of(self, key: str) -> str:
         """A policy key begins with its model's name and an @; one that names none of the fleet's goes to the first."""
