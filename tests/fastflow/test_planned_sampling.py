@@ -212,6 +212,24 @@ def test_a_network_that_breaks_during_an_audit_teaches_nothing() -> None:
     assert all(teaches_nothing(last_call) for last_call in range(whole.nfe))
 
 
+def test_a_network_that_breaks_while_an_audit_walks_rivals_takes_back_what_the_full_run_taught() -> None:
+    _, whole = taught(3).sample(MixtureFlow(), noise(3), SIGMAS, key="k", evaluations=BUDGET)
+    assert whole.nfe > STEPS + len(whole.evaluated), "others are walked"
+    velocity, fast = MixtureFlow(), taught(3)
+    before, _ = fast.statistics.to_json(), fast.take_delta()
+
+    def breaking(x: Tensor, sigma: Tensor) -> Tensor:
+        if velocity.calls == whole.nfe - 1:
+            raise RuntimeError("the network is gone")
+        return velocity(x, sigma)
+
+    with pytest.raises(RuntimeError, match="gone"):
+        fast.sample(breaking, noise(3), SIGMAS, key="k", evaluations=BUDGET)
+    assert fast.statistics.to_json() == before
+    delta = fast.take_delta().trajectories["k"]
+    assert (delta.products.weight, delta.audits.audits, delta.audit_evaluations) == (0, 0, 0)
+
+
 def test_a_plan_that_leads_the_network_astray_in_an_audit_is_counted_too() -> None:
     _, whole = taught(3).sample(MixtureFlow(), noise(3), SIGMAS, key="k", evaluations=BUDGET)
     assert whole.nfe > STEPS + len(whole.evaluated), "others are walked"
