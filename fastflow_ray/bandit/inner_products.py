@@ -16,6 +16,7 @@ from fastflow_ray.errors import InvalidInput
 Floats = NDArray[np.float64]
 
 COMPLETED = 1 / 64  # of a full run: what a skipping run weighs, whose velocities err where predictions led
+PRIOR = 1 / 32  # of a full run: what is supposed before any
 
 
 @dataclass(eq=False)
@@ -48,6 +49,17 @@ class InnerProducts:
         cosine, scale = np.full(self.sums.shape, np.nan), np.outer(size, size)
         np.divide(self.mean, scale, out=cosine, where=scale > 0)
         return cosine
+
+    def expected(self, prior: Floats) -> Floats:
+        """C, the inner products of the next generation, (N, N), where `prior`, (N, N) and 1 on average on the diagonal,
+        counts as `PRIOR` of a full run; NaN before any generation.
+
+        The velocities of a few generations span few directions. Whatever goes beyond those, the mean would predict
+        with certainty, by weights that mean nothing.
+        """
+        supposed = PRIOR * self.mean.diagonal().mean() * prior
+        expected: Floats = (self.sums + supposed) / (self.weight + PRIOR)
+        return expected
 
     def add_run(self, gram: Floats) -> None:
         """Learn from a generation that evaluated every step.

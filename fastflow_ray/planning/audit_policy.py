@@ -73,7 +73,7 @@ class AuditPolicy:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
         growth = measured_growth(plan, walked, full, self._book.dsigma)
         self._learn_response(plan, walked, full)
-        learn(self._learning, full, known=self._book.table)
+        learn(self._learning, full, known=self._book.table, mean=self._book.mean)
         for table in self._learning:
             table.growth.add(*growth)
             table.audit_evaluations += table.steps
@@ -94,7 +94,7 @@ class AuditPolicy:
             table.audit_evaluations += offer.plan.evaluations
         if seen is None or not offer.candidate.is_learnt:
             return
-        learn_misses(self._learning, offer.plan, seen, known=self._book.table)
+        learn_misses(self._learning, offer.plan, seen, known=self._book.table, mean=self._book.mean)
         if self._served is None:
             self._learn_response(offer.plan, seen, full)
 

@@ -25,9 +25,9 @@ Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
 class CandidatePaths:
     """Keeps its planners, for one answers nearly every budget: good for as long as `table` says the same."""
 
-    def __init__(self, table: TrajectoryTable, dsigma: Floats, restarts: Collection[int] = ()) -> None:
-        """`dsigma`, shape (N,), as for `Planner`; at the steps `restarts` another network takes over."""
-        self._table, self._dsigma, self._restarts = table, dsigma, restarts
+    def __init__(self, table: TrajectoryTable, mean: Floats, dsigma: Floats, restarts: Collection[int] = ()) -> None:
+        """`mean`, (N, N), and `dsigma`, (N,), as for `Planner`; at the steps `restarts` another network takes over."""
+        self._table, self._mean, self._dsigma, self._restarts = table, mean, dsigma, restarts
         self._planners: dict[tuple[Way, int, bool], Planner] = {}
 
     def evaluated(self, candidate: Candidate, evaluations: int) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ class CandidatePaths:
         if key not in self._planners:
             weighing, emphasis, caution = way
             self._planners[key] = Planner(
-                self._table.products.mean[::stride, ::stride],
+                self._mean[::stride, ::stride],
                 np.add.reduceat(self._dsigma, range(0, total, stride)),
                 self._weight(weighing, emphasis)[[*range(0, total, stride), total]],
                 longest=-(-longest // stride) if bold else LONGEST,

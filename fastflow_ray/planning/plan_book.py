@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.planning.candidate_paths import CandidatePaths
@@ -103,7 +104,9 @@ class PlanBook:
     def along(self, candidate: Candidate, path: Sequence[int]) -> Offer:
         """The candidate's plan that evaluates these very steps."""
         plan = self._drawn_up(path, candidate)
-        return Offer(candidate, plan, expected_db(expected_error(plan, self.table, self.dsigma)))
+        return Offer(
+            candidate, plan, expected_db(expected_error(plan, self.mean, self.table.growth.to_end, self.dsigma))
+        )
 
     def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
         """The same plan with one evaluation more, at `step`."""
@@ -119,19 +122,20 @@ class PlanBook:
         return self.along(candidate, self._paths.evaluated(candidate, evaluations))
 
     def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
-        return draw_up(evaluated, candidate.integrator, self._mean, self.sigmas, self._restarts, self._response)
+        return draw_up(evaluated, candidate.integrator, self.mean, self.sigmas, self._restarts, self._response)
 
     @cached_property
     def _paths(self) -> CandidatePaths:
-        return CandidatePaths(self.table, self.dsigma, self._restarts)
-
-    @cached_property
-    def _mean(self) -> Floats:
-        return self.table.products.mean
+        return CandidatePaths(self.table, self.mean, self.dsigma, self._restarts)
 
     @cached_property
     def _response(self) -> Floats:
         return self.table.response.share
+
+    @cached_property
+    def mean(self) -> Floats:
+        """C, the inner products of velocities that the next generation is expected to have, (N, N)."""
+        return self.table.products.expected(velocity_prior(self.sigmas))
 
     @cached_property
     def dsigma(self) -> Floats:

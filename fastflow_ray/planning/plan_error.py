@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.learned_plan import skips
 from fastflow_ray.sampling.plan import Plan
 
@@ -17,14 +16,14 @@ ROUNDED = 1e-5  # of a velocity, in the sums a prediction is made of
 Floats = NDArray[np.float64]
 
 
-def expected_error(plan: Plan, table: TrajectoryTable, dsigma: Floats) -> float:
-    """The mean squared error per coordinate that the plan leaves in the finished sample, by what `table` knows.
+def expected_error(plan: Plan, mean: Floats, growth: Floats, dsigma: Floats) -> float:
+    """The mean squared error per coordinate that the plan leaves in the finished sample.
 
     Every skip leaves the difference between what its weights make of the velocities and their true way: a combination
-    c of velocities, whose expected square is cᵀ·C·c, and which grows by G from the skip's end. Skips are taken as
-    uncorrelated.
+    c of velocities, whose expected square is cᵀ·C·c, C being their inner products `mean`, (N, N), and which grows by G,
+    `growth`, (N + 1,), from the skip's end. Skips are taken as uncorrelated.
     """
-    mean, growth, error = table.products.mean, table.growth.to_end, 0.0
+    error = 0.0
     for history, _, end in skips(plan.evaluated, plan.steps):
         left = left_by_skip(plan, dsigma, history, end)
         error += float(growth[end] ** 2 * (left @ mean @ left))

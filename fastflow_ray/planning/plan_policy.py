@@ -55,7 +55,6 @@ class PlanPolicy:
         self._origin, self._lender = _begin(known, neighbour) if begun is None else _begun(known, begun)
         self._source = self._origin.borrowed(BORROWED) if self._lender else self._origin
         self._book = PlanBook(self._source, sigmas.cpu().double().numpy(), restarts)
-        self._mean = self._source.products.mean
         self.served = self._offered()
         self.plan = pace.plan or (self.served.plan if self.served else every_step(known.steps))
         self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
@@ -92,7 +91,7 @@ class PlanPolicy:
         ahead = next((skip for skip in plan.skips if skip[0] >= step and skip[1]), None)
         if self.served is None or ahead is None or step not in plan.foresee:
             return plan
-        miss, expected = seen.miss(plan), foreseen_error(plan, self._mean, step)
+        miss, expected = seen.miss(plan), foreseen_error(plan, self._book.mean, step)
         if miss is None or miss <= expected * self._source.misses.band(step):
             return plan
         evaluated, skipped = ahead
@@ -113,11 +112,11 @@ class PlanPolicy:
         where nothing is known."""
         knows = bool(self._source.products.weight)
         if knows or len(seen.steps) == self._known.steps:
-            learn(self._tables, seen, known=self._source)
+            learn(self._tables, seen, known=self._source, mean=self._book.mean)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
         if self.served is not None and self.served.candidate.is_learnt and not self._lender:
-            learn_misses(self._tables, walked, seen, known=self._source)
+            learn_misses(self._tables, walked, seen, known=self._source, mean=self._book.mean)
 
     def _unlearn(self, before: tuple[TrajectoryTable, ...]) -> None:
         for table, unchanged in zip(self._tables, before, strict=True):

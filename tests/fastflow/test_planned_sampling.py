@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.bandit.candidates import CANDIDATES
+from fastflow_ray.bandit.candidates import CANDIDATES, Integrator
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
@@ -30,17 +30,17 @@ CENTRES = torch.randn(6, 40, generator=torch.Generator().manual_seed(1))
 
 
 class MixtureFlow:
-    """The exact velocity of the flow from noise to six Gaussian blobs in 40 dimensions."""
+    """The exact velocity of the flow from noise to Gaussian blobs: six in 40 dimensions, if nothing is said."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, centres: Tensor = CENTRES) -> None:
+        self.centres, self.calls = centres, 0
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.calls += 1
         variance = (0.3 * (1 - sigma)) ** 2 + sigma**2
-        distance = ((x[:, None] - (1 - sigma) * CENTRES) ** 2).sum(-1)
+        distance = ((x[:, None] - (1 - sigma) * self.centres) ** 2).sum(-1)
         share = torch.softmax(-distance / (2 * variance), dim=1)
-        centre = share @ CENTRES
+        centre = share @ self.centres
         deviation = x - (1 - sigma) * centre
         noise = sigma / variance * deviation
         data = centre + 0.3**2 * (1 - sigma) / variance * deviation
@@ -103,6 +103,23 @@ def test_a_learned_plan_is_far_nearer_to_the_full_run_than_as_many_steps_of_eule
         ours.append(mse(planned(MixtureFlow(), noise(seed), SIGMAS, plan)[0], reference))
         theirs.append(mse(euler(MixtureFlow(), noise(seed), flow_sigmas(BUDGET, 3.0)), reference))
     assert 5 * np.median(ours) < np.median(theirs)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_one_run_of_few_dimensions_is_enough_to_be_nearer_than_a_straight_line(dimensions: int) -> None:
+    draw = torch.Generator().manual_seed(dimensions)
+    field, fast = MixtureFlow(torch.randn(8, dimensions, generator=draw)), FastFlow()
+    noises = [torch.randn(1, dimensions, generator=draw) for _ in range(25)]
+    sigmas = flow_sigmas(STEPS, 1.0)
+    fast.sample(field, noises[0], sigmas, key="k", evaluations=BUDGET)
+    book = PlanBook(fast.statistics.trajectories["k"], sigmas.double().numpy())
+    line = next(each for each in CANDIDATES if each.integrator is Integrator.LINE)
+    ours, theirs = [], []
+    for x in noises[1:]:
+        reference = euler(field, x, sigmas)
+        for plan, errors in ((book.served(BUDGET).plan, ours), (book.offer(line, BUDGET).plan, theirs)):
+            errors.append(mse(planned(field, x, sigmas, plan)[0], reference))
+    assert np.log10(ours).mean() < np.log10(theirs).mean()
 
 
 def test_a_speedup_is_a_budget() -> None:
@@ -255,7 +272,8 @@ def test_growth_is_measured_where_it_is_known_exactly() -> None:
         fast.sample(velocity, noise(seed), SIGMAS, key="k", evaluations=STEPS)
     table = fast.statistics.trajectories["k"]
     table.products.sums += np.diag(np.full(STEPS, 6e-2))  # a planner that errs, so that there are deviations
-    plan = learned_plan(table)
+    path = (0, 1, 4, 5, 6, 10, 11, 12, 16, 17, 18, 24, 25, 26)
+    plan = PlanBook(table, SIGMAS.double().numpy()).along(CANDIDATES[0], path).plan
     walked, full = Sightings(), Sightings()
     planned(velocity, noise(1), SIGMAS, plan, walked)
     planned(velocity, noise(1), SIGMAS, every_step(STEPS), full)

@@ -15,6 +15,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidOutput
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan_machine import PlanMachine
@@ -75,12 +76,12 @@ def test_a_job_out_of_its_band_is_evaluated_more_and_never_less():
     assert trace.nfe == ours.plan.evaluations + len(ours.added)
 
 
-@pytest.mark.parametrize("budget", [7, 4])
-def test_the_next_skip_ahead_is_halved(budget):
-    """With 4 the first to miss is followed by an evaluation."""
-    ours = policy(budget)
-    plan, seen = ours.plan, Sightings()
-    watched = []
+@pytest.mark.parametrize(("path", "is_followed"), [((0, 1, 5, 10, 13, 16, 18), False), ((0, 6, 7, 16), True)])
+def test_the_next_skip_ahead_is_halved(path, is_followed):
+    """Also where the first to miss is followed by an evaluation."""
+    ours, seen, watched = policy(len(path)), Sightings(), []
+    book = PlanBook(taught().statistics.trajectories["k"], SIGMAS.double().numpy())
+    plan = book.along(ours.served.candidate, path).plan
 
     def watch(plan, seen):
         after = ours.watch(plan, seen)
@@ -92,7 +93,7 @@ def test_the_next_skip_ahead_is_halved(budget):
         return after
 
     planned(rough, start(9), SIGMAS, plan, seen, watch)
-    assert (watched[0][0] > 0) == (budget == 4)
+    assert (watched[0][0] > 0) == is_followed
     assert all(after == (before + 1) // 2 - 1 for _, before, after in watched)
 
 

@@ -17,7 +17,8 @@ from fastflow_ray.sampling.grid import flow_sigmas
 
 
 def paths(steps: int, restarts: tuple[int, ...] = (), table: TrajectoryTable | None = None) -> CandidatePaths:
-    return CandidatePaths(table or known(steps, runs=20), np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
+    table = table or known(steps, runs=20)
+    return CandidatePaths(table, table.products.mean, np.diff(flow_sigmas(steps, 3.0).double().numpy()), restarts)
 
 
 def longest(evaluated: tuple[int, ...], steps: int) -> int:

@@ -38,7 +38,7 @@ def test_the_expected_error_comes_true(integrator):
     table.growth.add(np.linspace(-0.3, 0.4, STEPS), np.full(STEPS, True))
     plan = draw_up(EVALUATED, integrator, table.products.mean, S)
     truth = sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, v))
-    assert expected_error(plan, table, D) == pytest.approx(truth, rel=1e-3)
+    assert expected_error(plan, table.products.mean, table.growth.to_end, D) == pytest.approx(truth, rel=1e-3)
     assert truth > 1e-6
 
 
@@ -52,13 +52,13 @@ def test_the_expected_error_is_the_mean_over_many_generations(integrator):
         sum(table.growth.to_end[end] ** 2 * error for end, error in errors_of_skips(plan, velocities(seed)))
         for seed in range(40)
     ]
-    assert expected_error(plan, table, D) == pytest.approx(np.mean(each), rel=1e-3)
+    assert expected_error(plan, table.products.mean, table.growth.to_end, D) == pytest.approx(np.mean(each), rel=1e-3)
 
 
 def test_every_step_is_expected_to_err_by_nothing():
     table = TrajectoryTable.empty(STEPS, "g")
     table.add_run(MEAN)
-    assert expected_error(every_step(STEPS), table, D) == 0
+    assert expected_error(every_step(STEPS), MEAN, table.growth.to_end, D) == 0
 
 
 @pytest.mark.parametrize("integrator", list(Integrator))
@@ -69,9 +69,9 @@ def test_a_foreseen_error_comes_true_at_the_evaluation(integrator):
     assert misses == {step: pytest.approx(foreseen_error(plan, MEAN, step), rel=1e-3) for step in (4, 8)}
     known, table = TrajectoryTable.empty(STEPS, "g"), TrajectoryTable.empty(STEPS, "g")
     known.add_run(MEAN)
-    learn_misses([table], plan, seen, known)
+    learn_misses([table], plan, seen, known, MEAN)
     assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
     assert table.misses.log_sum == pytest.approx(np.zeros(STEPS), abs=1e-3), "as expected"
     known.misses.count[4] = TOLD
-    learn_misses([table], plan, seen, known)
+    learn_misses([table], plan, seen, known, MEAN)
     assert table.misses.count.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 2, 0], "enough was told of step 4"
