@@ -60,7 +60,8 @@ def test_whoever_kept_most_is_served_and_of_equals_the_first():
 def test_where_the_field_jumps_five_audits_suffice_for_plain_euler_to_be_served():
     """What audits of v = sign(x) + … said at 19 of 50 evaluations, on the same five seeds."""
     means_db = [29.6, 29.0, 28.0, 28.8, 27.9, 26.3, 28.1, 29.9, 34.7]
-    measured = {each: Record(5, mean_db) for each, mean_db in zip(CANDIDATES, means_db, strict=True)}
+    there = [each for each in CANDIDATES if each.integrator is not Integrator.SHRUNK]  # which nobody walked yet
+    measured = {each: Record(5, mean_db) for each, mean_db in zip(there, means_db, strict=True)}
     assert served(measured).integrator is Integrator.HOLD
     assert served(all_at(5, 40)) == FIRST
 
