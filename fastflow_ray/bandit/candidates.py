@@ -67,8 +67,8 @@ class Candidate:
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-27,
-# "Candidates that differ in caution"; of those that are less firm, 2026-11-26, "Where the error of a plan is made" and
-# "What the second evaluation is worth".
+# "Candidates that differ in caution"; of those that are less firm, "Predictions that suit the mean, and smooth ones"
+# and, 2026-11-26, "Where the error of a plan is made" and "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.0, caution=2.0, firmness=FIRM),
