@@ -141,7 +141,8 @@ class PlanBook:
     @cached_property
     def _shrunk(self) -> Floats:
         """The same, half of the way to what is supposed (shrinkage of a covariance: Ledoit and Wolf 2004)."""
-        return (self.mean + self.mean.diagonal().mean() * self._prior) / 2
+        shrunk: Floats = (self.mean + self.mean.diagonal().mean() * self._prior) / 2
+        return shrunk
 
     @cached_property
     def _prior(self) -> Floats:
