@@ -51,11 +51,16 @@ class Candidate:
     caution: float = 0.0  # the power of its length by which a skip counts for more
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
     firmness: int = PRIOR  # how many audits this standing counts as
+    frugal_firmness: int | None = None  # the same where less than a third of the steps is evaluated, if it differs
 
     @property
     def is_learnt(self) -> bool:
         """Whether its path comes from what was learnt, and its predictions of skipped velocities do."""
         return self.emphasis is not None
+
+    def firmness_at(self, frugal: bool) -> int:
+        """How many audits its standing counts as, where less than a third of the steps is evaluated or more."""
+        return self.firmness if self.frugal_firmness is None or not frugal else self.frugal_firmness
 
     @property
     def name(self) -> str:
@@ -77,7 +82,7 @@ CANDIDATES = (
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.SHRUNK, 1.0, caution=2.0, standing_db=-1),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
-    Candidate(Integrator.ADAMS, standing_db=-7),
+    Candidate(Integrator.ADAMS, standing_db=-7, frugal_firmness=1),  # the best without guidance, the worst with much
     Candidate(Integrator.LINE, standing_db=-6),
     Candidate(Integrator.HOLD, standing_db=-9, firmness=1),  # on fields that jump it is the best: audits soon tell
 )
@@ -91,23 +96,30 @@ class Record:
     mean_db: float = 0.0  # measured fidelity
 
 
-def served(records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES) -> Candidate:
-    """Of the candidates that were audited the one believed to keep most; the first where no audit has been made."""
-    believed = _believed_db(records, candidates)
+def served(
+    records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, *, frugal: bool = False
+) -> Candidate:
+    """Of the candidates that were audited the one believed to keep most; the first where no audit has been made.
+    `frugal` where less than a third of the steps is evaluated."""
+    believed = _believed_db(records, candidates, frugal)
     audited = [candidate for candidate in candidates if candidate in records]
     return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
 
 
 def contenders(
-    records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, heard: int = HEARD
+    records: Mapping[Candidate, Record],
+    candidates: Sequence[Candidate] = CANDIDATES,
+    heard: int = HEARD,
+    *,
+    frugal: bool = False,
 ) -> list[Candidate]:
     """Those that could still be the best: with less than `heard` audits, or within two doubts of the best.
 
     Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
     falls behind by it is walked no more.
     """
-    believed = _believed_db(records, candidates)
-    best = served(records, candidates)
+    believed = _believed_db(records, candidates, frugal)
+    best = served(records, candidates, frugal=frugal)
 
     def could_win(candidate: Candidate) -> bool:
         audits = records.get(candidate, Record()).audits
@@ -117,8 +129,10 @@ def contenders(
     return [candidate for candidate in candidates if could_win(candidate)]
 
 
-def _believed_db(records: Mapping[Candidate, Record], candidates: Sequence[Candidate]) -> dict[Candidate, float]:
-    """Each candidate's mean fidelity, to which its standing counts as `firmness` audits.
+def _believed_db(
+    records: Mapping[Candidate, Record], candidates: Sequence[Candidate], frugal: bool
+) -> dict[Candidate, float]:
+    """Each candidate's mean fidelity, to which its standing counts as its firmness says.
 
     A standing is relative: what the field keeps at all is told by the median over all audits, for now and then one
     fails altogether.
@@ -128,7 +142,7 @@ def _believed_db(records: Mapping[Candidate, Record], candidates: Sequence[Candi
     level_db = median(levels_db or [0.0])
 
     def believed_db(candidate: Candidate) -> float:
-        record, firmness = records.get(candidate, Record()), candidate.firmness
+        record, firmness = records.get(candidate, Record()), candidate.firmness_at(frugal)
         prior_db = level_db + candidate.standing_db
         return (record.audits * record.mean_db + firmness * prior_db) / (record.audits + firmness)
 

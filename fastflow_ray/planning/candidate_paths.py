@@ -22,6 +22,11 @@ Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
 
 
+def is_frugal(evaluations: int, steps: int) -> bool:
+    """Whether less than a third of the steps is evaluated."""
+    return evaluations * FRUGAL < steps
+
+
 class CandidatePaths:
     """Keeps its planners, for one answers nearly every budget: good for as long as `table` says the same."""
 
@@ -47,7 +52,7 @@ class CandidatePaths:
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
         total, longest, stride = self._table.steps, self._longest(evaluations), self._stride(evaluations)
-        bold, frugal = longest > LONGEST, evaluations * FRUGAL < total
+        bold, frugal = longest > LONGEST, is_frugal(evaluations, total)
         key = (way, evaluations if bold else total, frugal)
         if key not in self._planners:
             weighing, emphasis, caution = way

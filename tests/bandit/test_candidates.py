@@ -66,6 +66,19 @@ def test_where_the_field_jumps_five_audits_suffice_for_plain_euler_to_be_served(
     assert served(all_at(5, 40)) == FIRST
 
 
+def test_where_little_is_evaluated_five_audits_suffice_for_a_plain_solver_to_be_served():
+    """What audits said at guidance 1 and shift 8, 7 of 30 evaluated; and at 12 of 30, where plans still improved."""
+    seven = [34.1, 31.8, 35.8, 35.1, 32.5, 33.0, 31.0, 39.0, 36.6, 32.2]
+    measured = {each: Record(5, mean_db) for each, mean_db in zip(CANDIDATES, seven, strict=True)}
+    assert served(measured, frugal=True).integrator is Integrator.ADAMS
+    assert served(measured).integrator is not Integrator.ADAMS
+    with_guidance = {each: Record(5, 30 + each.standing_db) for each in CANDIDATES}
+    assert served(with_guidance, frugal=True) == FIRST
+    adams = next(each for each in CANDIDATES if each.integrator is Integrator.ADAMS)
+    assert adams in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams], frugal=True)
+    assert adams not in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams])
+
+
 def test_an_outsider_is_served_only_when_it_wins_again_and_again():
     """It kept 10 dB less elsewhere, which counts as three audits: ten at 3 dB more make up for it."""
 
