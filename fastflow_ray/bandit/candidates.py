@@ -1,9 +1,8 @@
 """The ways to spend a budget of evaluations that contend with each other, and how audits decide between them.
 
 No integrator is the best everywhere: interpolating wins where the field is smooth and loses where it is stiff, for the
-evaluation that ends a skip is made where the prediction led; going back half of the way is between the two. Without
-guidance, predictions shrunk towards what was supposed do better than those that suit the mean of what was seen. And on
-some fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
+evaluation that ends a skip is made where the prediction led; going back half of the way is between the two. And on some
+fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
 and who is served is chosen by what was measured, here and, with the weight of a few audits, on other fields before.
 Knows names, numbers and counts, not how a plan is walked.
 """
@@ -27,7 +26,6 @@ class Integrator(StrEnum):
 
     INTERPOLATE = "interpolate"  # predicted by kriging, and gone again once the evaluation that ends the skip is known
     HALFWAY = "halfway"  # the mean of having gone once and having gone again
-    SHRUNK = "shrunk"  # as INTERPOLATE, by what was learnt shrunk half of the way to what was supposed before any was
     EXTRAPOLATE = "extrapolate"  # predicted by kriging, once
     ADAMS = "adams"  # along the line through the last two velocities, and gone again along the parabola to the next
     LINE = "line"  # along the line, once, as FastFlow and Adams-Bashforth 2 do
@@ -72,15 +70,14 @@ class Candidate:
 
 
 # The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-27,
-# "Candidates that differ in caution"; of those that are less firm, "Predictions that suit the mean, and smooth ones"
-# and, 2026-11-26, "Where the error of a plan is made" and "What the second evaluation is worth".
+# "Candidates that differ in caution"; of those that are less firm, 2026-11-26, "Where the error of a plan is made" and
+# "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.0, caution=2.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.5, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.0, Weighing.GROWTH, caution=2.0, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
-    Candidate(Integrator.SHRUNK, 1.0, caution=2.0, standing_db=-1),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
     Candidate(Integrator.ADAMS, standing_db=-7, frugal_firmness=1),  # the best without guidance, the worst with much
     Candidate(Integrator.LINE, standing_db=-6),

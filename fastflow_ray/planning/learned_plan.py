@@ -15,7 +15,7 @@ from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
 
-BY_KRIGING_AGAIN = (Integrator.INTERPOLATE, Integrator.SHRUNK, Integrator.HALFWAY)
+BY_KRIGING_AGAIN = (Integrator.INTERPOLATE, Integrator.HALFWAY)
 
 Floats = NDArray[np.float64]
 Weights = tuple[float, ...]
@@ -104,7 +104,7 @@ def _again(
     if integrator not in BY_KRIGING_AGAIN:
         return None
     again = _way(kriging_weights(mean, known, skipped), sigmas, known, start, skipped)
-    if integrator is not Integrator.HALFWAY:
+    if integrator is Integrator.INTERPOLATE:
         return again
     once = _way(kriging_weights(mean, history, skipped), sigmas, history, start, skipped)
     return _between((*once, 0.0), again)

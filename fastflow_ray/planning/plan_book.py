@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, expected_db
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.counted import counted
@@ -125,8 +125,7 @@ class PlanBook:
         return self.along(candidate, self._paths.evaluated(candidate, evaluations))
 
     def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
-        mean = self._shrunk if candidate.integrator is Integrator.SHRUNK else self.mean
-        return draw_up(evaluated, candidate.integrator, mean, self.sigmas, self._restarts, self._response)
+        return draw_up(evaluated, candidate.integrator, self.mean, self.sigmas, self._restarts, self._response)
 
     @cached_property
     def _paths(self) -> CandidatePaths:
@@ -139,17 +138,7 @@ class PlanBook:
     @cached_property
     def mean(self) -> Floats:
         """C, the inner products of velocities that the next generation is expected to have, (N, N)."""
-        return self.table.products.expected(self._prior)
-
-    @cached_property
-    def _shrunk(self) -> Floats:
-        """The same, half of the way to what is supposed (shrinkage of a covariance: Ledoit and Wolf 2004)."""
-        shrunk: Floats = (self.mean + self.mean.diagonal().mean() * self._prior) / 2
-        return shrunk
-
-    @cached_property
-    def _prior(self) -> Floats:
-        return velocity_prior(self.sigmas)
+        return self.table.products.expected(velocity_prior(self.sigmas))
 
     @cached_property
     def dsigma(self) -> Floats:

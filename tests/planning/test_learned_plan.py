@@ -68,7 +68,6 @@ def test_adams_goes_along_the_line_and_again_along_the_parabola():
         (Integrator.ADAMS, (1.0,), 2),
         (Integrator.EXTRAPOLATE, kriged([0], 2), None),
         (Integrator.INTERPOLATE, kriged([0], 2), 2),
-        (Integrator.SHRUNK, kriged([0], 2), 2),
         (Integrator.HALFWAY, kriged([0], 2), 2),
     ],
 )
@@ -112,7 +111,7 @@ def test_nothing_is_foreseen_or_gone_again_across_a_change_of_network(integrator
 def test_velocities_respond_where_learnt_ways_are_gone_again_and_per_unit_of_sigma(integrator):
     response = np.linspace(0, 0.9, STEPS)
     plan = draw_up(EVALUATED, integrator, MEAN, S, response=response)
-    learns = integrator in (Integrator.INTERPOLATE, Integrator.SHRUNK, Integrator.HALFWAY)
+    learns = integrator in (Integrator.INTERPOLATE, Integrator.HALFWAY)
     assert plan.respond == (
         {4: pytest.approx(response[4] / S[4]), 8: pytest.approx(response[8] / S[8])} if learns else {}
     )

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from plan_books import FIRST, audited, book, known
 
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Weighing
-from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.planning.candidate_paths import FRUGAL
-from fastflow_ray.planning.learned_plan import skips
-from fastflow_ray.sampling.grid import flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 
 
@@ -95,22 +89,8 @@ def test_too_few_evaluations_are_refused_with_a_remedy(candidate):
 def test_only_who_interpolates_goes_again():
     for candidate in CANDIDATES:
         plan = book(30).offer(candidate, 10).plan
-        again = (Integrator.INTERPOLATE, Integrator.SHRUNK, Integrator.HALFWAY, Integrator.ADAMS)
+        again = (Integrator.INTERPOLATE, Integrator.HALFWAY, Integrator.ADAMS)
         assert bool(plan.integrate) == (candidate.integrator in again)
-
-
-def test_the_shrunk_one_predicts_half_by_what_is_supposed_and_skips_what_others_do():
-    sigmas = flow_sigmas(30, 3.0).double().numpy()
-    shrunk = next(each for each in CANDIDATES if each.integrator is Integrator.SHRUNK)
-    plan = book(30).offer(shrunk, 10).plan
-    alike = book(30).offer(replace(shrunk, integrator=Integrator.INTERPOLATE), 10).plan
-    assert plan.evaluated == alike.evaluated
-    mean, prior = book(30).mean, velocity_prior(sigmas)
-    half = mean / np.trace(mean) + prior / np.trace(prior)
-    for by, weighed in ((half, plan), (mean, alike)):
-        for history, start, end in list(skips(plan.evaluated, 30))[1:]:
-            ahead = {step: tuple(kriging_weights(by, history[-2:], step)) for step in range(start + 1, end)}
-            assert {step: weighed.predict[step] for step in ahead} == {k: pytest.approx(w) for k, w in ahead.items()}
 
 
 def test_where_nothing_is_known_or_saved_every_step_is_evaluated():
