@@ -54,14 +54,13 @@ class PlanBook:
         """The plan that is served at this budget; None where nothing is known or nothing would be saved."""
         if not self.knows or evaluations >= self.table.steps:
             return None
-        frugal = is_frugal(evaluations, self.table.steps)
-        return self.offer(served(self.records(evaluations), frugal=frugal), evaluations)
+        candidate = served(self.records(evaluations), frugal=is_frugal(evaluations, self.table.steps))
+        return self.offer(candidate, evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
         """The plans an audit at this budget should walk: of all candidates that could still be the best."""
-        frugal = is_frugal(evaluations, self.table.steps)
-        those = contenders(self.records(evaluations), frugal=frugal)
-        return [self.offer(candidate, evaluations) for candidate in those]
+        could_win = contenders(self.records(evaluations), frugal=is_frugal(evaluations, self.table.steps))
+        return [self.offer(candidate, evaluations) for candidate in could_win]
 
     def fidelity_db(self, offer: Offer) -> float | None:
         """What a generation is expected to keep, on average; None before an audit."""

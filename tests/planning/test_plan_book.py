@@ -126,6 +126,15 @@ def test_whoever_was_measured_to_keep_most_is_served_near_that_budget():
     assert plans.served(12).plan == plans.offer(plans.served(12).candidate, 12).plan
 
 
+@pytest.mark.parametrize(("evaluations", "is_heard"), [(7, True), (9, True), (10, False), (12, False)])
+def test_a_plain_solver_is_heard_where_less_than_a_third_is_evaluated(evaluations, is_heard):
+    """6 dB ahead it is served; 2 dB behind it is walked on."""
+    ahead = book(30, table=audited(30, {(FIRST.name, evaluations): [36.0] * 5, ("adams", evaluations): [42.0] * 5}))
+    assert (ahead.served(evaluations).candidate.name == "adams") == is_heard
+    behind = book(30, table=audited(30, {(FIRST.name, evaluations): [40.0] * 5, ("adams", evaluations): [38.0] * 5}))
+    assert ("adams" in [offer.candidate.name for offer in behind.contenders(evaluations)]) == is_heard
+
+
 def test_the_expected_fidelity_is_what_was_measured():
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
     assert plans.fidelity_db(plans.offer(FIRST, 12)) == pytest.approx(42, abs=0.5)
