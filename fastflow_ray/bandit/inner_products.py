@@ -16,7 +16,7 @@ from fastflow_ray.errors import InvalidInput
 Floats = NDArray[np.float64]
 
 COMPLETED = 1 / 64  # of a full run: what a skipping run weighs, whose velocities err where predictions led
-PRIOR = 1 / 32  # of a full run: what is supposed before any
+SUPPOSED = 1 / 32  # of a full run: what a prior weighs
 
 
 @dataclass(eq=False)
@@ -52,14 +52,16 @@ class InnerProducts:
 
     def expected(self, prior: Floats) -> Floats:
         """C, the inner products of the next generation, (N, N), where `prior`, (N, N) and 1 on average on the diagonal,
-        counts as `PRIOR` of a full run; NaN before any generation.
+        counts as `SUPPOSED` of a full run; NaN before any generation.
 
         The velocities of a few generations span few directions. Whatever goes beyond those, the mean would predict
         with certainty, by weights that mean nothing.
         """
-        supposed = PRIOR * self.mean.diagonal().mean() * prior
-        expected: Floats = (self.sums + supposed) / (self.weight + PRIOR)
-        return expected
+        return self._with(prior, SUPPOSED)
+
+    def smoothed(self, prior: Floats) -> Floats:
+        """The same, where `prior` counts as much as all generations together."""
+        return self._with(prior, self.weight)
 
     def add_run(self, gram: Floats) -> None:
         """Learn from a generation that evaluated every step.
@@ -113,6 +115,11 @@ class InnerProducts:
             raise ValueError("`products` has a negative diagonal, which no sum of squares has")
         if products.weight < 0 or (products.weight == 0 and products.sums.any()):
             raise ValueError("`products` and `weight` contradict each other")
+        return products
+
+    def _with(self, prior: Floats, weight: float) -> Floats:
+        supposed = weight * self.mean.diagonal().mean() * prior
+        products: Floats = (self.sums + supposed) / (self.weight + weight)
         return products
 
     def _add(self, gram: Floats, weight: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-VERSION = 6  # of the whole document
+VERSION = 7  # of the whole document
 
 
 class Writable(Protocol):

@@ -1,6 +1,6 @@
 """What one policy key has learnt about the velocities along a trajectory: their mean inner products and, each in a room
-of its own, how deviations grow, how velocities respond, how far predictions miss, and what audits measured. Kept as
-sums and counts, so that two tables merge by addition; knows no velocity.
+of its own, how deviations grow, how velocities respond, how far predictions miss, whether they should be smooth, and
+what audits measured. Kept as sums and counts, so that two tables merge by addition; knows no velocity.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from fastflow_ray.bandit.growth import Growth
 from fastflow_ray.bandit.inner_products import InnerProducts
 from fastflow_ray.bandit.misses import Misses
 from fastflow_ray.bandit.response import Response
+from fastflow_ray.bandit.smoothing import Smoothing
 from fastflow_ray.errors import StatisticsMismatch
 
 Floats = NDArray[np.float64]
 
 COUNTS = ("runs", "full_runs", "evaluations", "audit_evaluations")
-FIELDS = {"grid", "products", "weight", "growth", "response", "misses", *COUNTS, "audits"}  # of a document
+FIELDS = {"grid", "products", "weight", "growth", "response", "misses", "smoothing", *COUNTS, "audits"}  # of a document
 
 
 @dataclass(eq=False)
@@ -39,6 +40,7 @@ class TrajectoryTable:
     full_runs: int = 0  # generations that evaluated every step
     evaluations: int = 0  # steps evaluated for whoever asked
     audit_evaluations: int = 0  # steps evaluated beside them, to learn
+    smoothing: Smoothing = field(default_factory=Smoothing)
     audits: AuditBook = field(default_factory=AuditBook)
 
     @classmethod
@@ -93,6 +95,7 @@ class TrajectoryTable:
             self.full_runs + other.full_runs,
             self.evaluations + other.evaluations,
             self.audit_evaluations + other.audit_evaluations,
+            self.smoothing.merge(other.smoothing),
             self.audits.merge(other.audits),
         )
 
@@ -104,6 +107,7 @@ class TrajectoryTable:
             "growth": self.growth.to_dict(),
             "response": self.response.to_dict(),
             "misses": self.misses.to_dict(),
+            "smoothing": self.smoothing.to_dict(),
             **{name: getattr(self, name) for name in COUNTS},
             "audits": self.audits.to_dict(),
         }
@@ -124,6 +128,7 @@ class TrajectoryTable:
             Response.from_dict(fields["response"], products.steps),
             Misses.from_dict(fields["misses"], products.steps),
             **{name: int(counts(fields, name, ())) for name in COUNTS},
+            smoothing=Smoothing.from_dict(fields["smoothing"]),
             audits=AuditBook.from_dict(fields["audits"]),
         )
         if max(table.full_runs, products.weight) > table.runs:

@@ -57,6 +57,8 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
                  the same sample; 0: it stays as it was
       missed dB  by which errors of predictions exceeded what was expected
       seen       how many predictions showed it
+    Above it, what smooth predictions keep beyond those as learnt, and whether
+    they are made.
     """
     if file and redis:
         raise InvalidInput("--file and --redis are two places to read from; give only one of them")
@@ -78,8 +80,7 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
             learnt = f"{counted(table.runs, 'generation')}, {calibrations}, mu = {table.mu:.3g}"
             _print(key, learnt, table_of_arms(table))
         for key, trajectories in sorted(statistics.trajectories.items()):
-            walked = counted(trajectories.runs, "trajectory", "trajectories")
-            _print(key, f"{walked}, {trajectories.full_runs} of them in full", table_of_trajectories(trajectories))
+            _print(key, _learnt(trajectories), table_of_trajectories(trajectories))
 
 
 def table_of_arms(table: ArmTable) -> Table:
@@ -114,6 +115,17 @@ def table_of_trajectories(table: TrajectoryTable) -> Table:
     for step, cells in enumerate(zip(*columns, strict=True)):
         shown.add_row(str(step), *cells)
     return shown
+
+
+def _learnt(table: TrajectoryTable) -> str:
+    """How many trajectories there were, and whether predictions are smoother than those say."""
+    walked = f"{counted(table.runs, 'trajectory', 'trajectories')}, {table.full_runs} of them in full"
+    if not table.smoothing.audits:
+        return walked
+    heard = counted(table.smoothing.audits, "audit")
+    gained_db = table.smoothing.gain_sum / table.smoothing.audits
+    made = ", and are made" if table.smoothing.pays else ""
+    return f"{walked}; smooth predictions keep {gained_db:+.1f} dB in {heard}{made}"
 
 
 def _of_fleet(redis_url: str) -> Statistics:

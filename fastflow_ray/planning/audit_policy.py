@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cached_property
+from typing import NamedTuple
 
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import IDENTICAL_DB, boldness
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.pace import Pace
@@ -21,6 +22,13 @@ from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_search import PromiseSearch
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
+
+
+class BothWays(NamedTuple):
+    """A path as it would be served, and by predictions that are smooth where those are not, or the other way round."""
+
+    own: Plan
+    other: Plan
 
 
 class AuditPolicy:
@@ -50,7 +58,8 @@ class AuditPolicy:
         """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
         if self._wanted < 1:
             return False
-        audited = self._known.steps + sum(offer.plan.evaluations for offer in self.rivals)
+        walked = [offer.plan.evaluations for offer in self.rivals]
+        audited = self._known.steps + sum(walked) + self._budget() * self._book.table.smoothing.is_open
         jobs_long = audited / self._evaluations
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
@@ -68,6 +77,15 @@ class AuditPolicy:
         own = [] if self._served is None else [self._served]
         others = self._book.contenders(self._budget()) if self._search is None else self._search.worth_walking()
         return [*own, *(offer for offer in others if offer not in own)]
+
+    def both_ways(self, walked: Plan) -> BothWays | None:
+        """The plan that the generation `walked`, or of the first rival that learns where its own was not learnt; None
+        where nobody learns, or audits have told which way is better."""
+        own = [] if self._served is None else [self._served._replace(plan=walked)]
+        learnt = next((offer for offer in [*own, *self.rivals] if offer.candidate.is_learnt), None)
+        if learnt is None or not self._book.table.smoothing.is_open:
+            return None
+        return BothWays(learnt.plan, self._book.other_way(learnt.plan, learnt.candidate))
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
@@ -97,6 +115,14 @@ class AuditPolicy:
         learn_misses(self._learning, offer.plan, seen, known=self._book.table, mean=self._book.mean)
         if self._served is None:
             self._learn_response(offer.plan, seen, full)
+
+    def learn_smoothing(self, both_ways: BothWays, own_db: float, other_db: float) -> None:
+        """Take in what a plan kept, and what the other way did on the same seed."""
+        beyond_db = min(other_db, IDENTICAL_DB) - min(own_db, IDENTICAL_DB)
+        gain_db = -beyond_db if self._book.table.smoothing.pays else beyond_db
+        for table in self._learning:
+            table.audit_evaluations += both_ways.other.evaluations
+            table.smoothing.add(gain_db)
 
     def _learn_response(self, plan: Plan, walked: Sightings, full: Sightings) -> None:
         response = measured_response(plan, walked, full, self._book.sigmas)

@@ -110,6 +110,10 @@ class PlanBook:
             candidate, plan, expected_db(expected_error(plan, self.mean, self.table.growth.to_end, self.dsigma))
         )
 
+    def other_way(self, plan: Plan, candidate: Candidate) -> Plan:
+        """The same steps by predictions that are smooth where the plan's are not, and the other way round."""
+        return self._drawn_up(plan.evaluated, candidate, self.mean if self._is_smooth else self._smoothed)
+
     def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
         """The same plan with one evaluation more, at `step`."""
         return self._drawn_up(sorted({*plan.evaluated, step}), candidate)
@@ -123,8 +127,11 @@ class PlanBook:
             )
         return self.along(candidate, self._paths.evaluated(candidate, evaluations))
 
-    def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate) -> Plan:
-        return draw_up(evaluated, candidate.integrator, self.mean, self.sigmas, self._restarts, self._response)
+    def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate, products: Floats | None = None) -> Plan:
+        """By predictions from these inner products, or as they are best."""
+        if products is None:
+            products = self._smoothed if self._is_smooth else self.mean
+        return draw_up(evaluated, candidate.integrator, products, self.sigmas, self._restarts, self._response)
 
     @cached_property
     def _paths(self) -> CandidatePaths:
@@ -133,6 +140,15 @@ class PlanBook:
     @cached_property
     def _response(self) -> Floats:
         return self.table.response.share
+
+    @property
+    def _is_smooth(self) -> bool:
+        return self.table.smoothing.pays
+
+    @cached_property
+    def _smoothed(self) -> Floats:
+        """C as smooth predictions are made from it, (N, N)."""
+        return self.table.products.smoothed(velocity_prior(self.sigmas))
 
     @cached_property
     def mean(self) -> Floats:

@@ -84,6 +84,9 @@ class Trial:
                 measured.append((offer.plan, fidelity))
                 self._policy.learn_walk(offer, seen, full)
             self._policy.learn_fidelity(offer, *fidelity)
+        if self.is_due and (both_ways := self._policy.both_ways(walked)) is not None:
+            own = next(known for plan, known in measured if plan == both_ways.own)
+            self._policy.learn_smoothing(both_ways, own.psnr_db, measure(both_ways.other)[0].psnr_db)
 
 
 def _measured(

@@ -90,7 +90,7 @@ def test_owning_a_key_shares_all_others(a, key):
 def test_pages_say_what_the_tables_do(a, b, key):
     pages = a.pages()
     assert json.loads(pages.to_json()) == {
-        "version": 6,
+        "version": 7,
         "arms": {each: table.to_dict() for each, table in a.tables.items()},
         "trajectories": {each: table.to_dict() for each, table in a.trajectories.items()},
     }
@@ -244,20 +244,21 @@ def zeros(value=0):
         "null",
         "{}",
         '{"version": 1, "tables": {}}',
-        '{"version": 5, "arms": {}, "trajectories": {}}',
-        '{"version": 7, "arms": {}, "trajectories": {}}',
-        '{"version": 6}',
-        '{"version": 6, "arms": {}}',
-        '{"version": 6, "trajectories": {}}',
-        '{"version": 6, "arms": [], "trajectories": {}}',
-        '{"version": 6, "arms": {}, "trajectories": []}',
-        '{"version": 6, "arms": {"k": {}}, "trajectories": {}}',
-        '{"version": 6, "arms": {"k": 3}, "trajectories": {}}',
-        '{"version": 6, "arms": {}, "trajectories": {"k": {}}}',
-        '{"version": 6, "arms": {}, "trajectories": {"k": 3}}',
+        '{"version": 6, "arms": {}, "trajectories": {}}',
+        '{"version": 8, "arms": {}, "trajectories": {}}',
+        '{"version": 7}',
+        '{"version": 7, "arms": {}}',
+        '{"version": 7, "trajectories": {}}',
+        '{"version": 7, "arms": [], "trajectories": {}}',
+        '{"version": 7, "arms": {}, "trajectories": []}',
+        '{"version": 7, "arms": {"k": {}}, "trajectories": {}}',
+        '{"version": 7, "arms": {"k": 3}, "trajectories": {}}',
+        '{"version": 7, "arms": {}, "trajectories": {"k": {}}}',
+        '{"version": 7, "arms": {}, "trajectories": {"k": 3}}',
         damaged("trajectories", surplus=1),
         damaged("trajectories", products=[1.0]),
         damaged("trajectories", full_runs=1),
+        damaged("trajectories", smoothing={"gain_sum": 1.0, "audits": 0}),
         damaged("trajectories", response={"product": [1.0] * STEPS, "square": [0.0] * STEPS}),
         damaged(surplus=1),
         damaged(grid=3),
@@ -287,7 +288,7 @@ def zeros(value=0):
     ],
 )
 def test_damaged_or_foreign_json_is_refused(text):
-    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 6: .*; begin with a new file"):
+    with pytest.raises(StatisticsMismatch, match=r"not statistics of version 7: .*; begin with a new file"):
         Statistics.from_json(text)
 
 

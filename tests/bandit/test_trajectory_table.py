@@ -36,6 +36,7 @@ def tables(draw):
         table.audits.note("line", draw(st.integers(0, 3)), draw(st.integers(0, 99)))
     for _ in range(draw(st.integers(0, 3))):
         table.response.add(rng.integers(-256, 256, STEPS) / 64, rng.integers(1, 256, STEPS) / 64)
+        table.smoothing.add(draw(st.integers(-9, 9)) / 64)
     table.misses.count += draw(st.integers(0, 2))
     table.misses.log_sum += table.misses.count * rng.integers(-64, 64, STEPS) / 64
     table.misses.square_sum += table.misses.count * rng.integers(0, 64, STEPS) / 64
@@ -63,6 +64,7 @@ def test_merging_changes_neither_side_and_an_empty_table_changes_nothing(a, b):
     merged.add_run(np.eye(STEPS))
     merged.growth.add(np.ones(STEPS), np.full(STEPS, True))
     merged.misses.add(2, 3.0)
+    merged.smoothing.add(1.0)
     merged.audits.note("line", 4, 41.0)
     assert (said(a), said(b)) == before
     assert said(a.merge(TrajectoryTable.empty(STEPS, GRID), "k")) == said(a)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastflow_ray.bandit.inner_products import PRIOR, InnerProducts
+from fastflow_ray.bandit.inner_products import SUPPOSED, InnerProducts
 from fastflow_ray.bandit.kriging import kriging_weights
 from fastflow_ray.bandit.velocity_prior import DEVIATIONS, velocity_prior
 
@@ -81,7 +81,7 @@ def test_what_counts_less_than_a_run_gives_way_less():
     products, prior = runs_of(30, 4), velocity_prior(SIGMAS)
     lent = products.lent(0.5)
     away, lent_away = (np.abs(each.expected(prior) - each.mean).max() for each in (products, lent))
-    assert lent_away / away == pytest.approx((4 + PRIOR) / (0.5 + PRIOR))
+    assert lent_away / away == pytest.approx((4 + SUPPOSED) / (0.5 + SUPPOSED))
 
 
 def test_before_any_generation_nothing_is_known():

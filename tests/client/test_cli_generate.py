@@ -163,7 +163,7 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
     policy.write_text("{}")
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--policy", policy)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert answer.err.startswith(f"error: {policy} holds no statistics of version 6: they have no version; name a file")
+    assert answer.err.startswith(f"error: {policy} holds no statistics of version 7: they have no version; name a file")
     assert "fleet" not in answer.err
 
 
@@ -223,6 +223,24 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
         ["2", "2.000", "0.5000", "2.00", "0", "0.00", "+0.0", "0"],
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("gains_db", "told"),
+    [
+        ([], "1 trajectory, 1 of them in full"),
+        ([4.0, 3.0], "1 trajectory, 1 of them in full; smooth predictions keep +3.5 dB in 2 audits, and are made"),
+        ([-1.0], "1 trajectory, 1 of them in full; smooth predictions keep -1.0 dB in 1 audit"),
+    ],
+)
+def test_policy_show_tells_whether_predictions_are_smooth(
+    command: Command, tmp_path: Path, gains_db: list[float], told: str
+) -> None:
+    file, statistics = tmp_path / "policy.json", learnt()
+    for gain_db in gains_db:
+        statistics.trajectories["shapes@r1:steps3:grid0"].smoothing.add(gain_db)
+    file.write_text(statistics.to_json())
+    assert told in command("policy", "show", "--file", file).out.splitlines()
 
 
 def test_the_help_of_policy_show_names_all_its_columns(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

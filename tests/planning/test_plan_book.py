@@ -8,6 +8,7 @@ from plan_books import FIRST, audited, book, known
 
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, Weighing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
+from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.planning.candidate_paths import FRUGAL
 from fastflow_ray.sampling.plan import Plan
@@ -112,6 +113,38 @@ def test_one_evaluation_more_leaves_what_came_before_it():
         assert set(more.evaluated) == {*plan.evaluated, between}
         for ours, theirs in ((more.predict, plan.predict), (more.integrate, plan.integrate)):
             assert {k: w for k, w in ours.items() if k <= start} == {k: w for k, w in theirs.items() if k <= start}
+
+
+@pytest.mark.parametrize("candidate", [each for each in CANDIDATES if each.is_learnt], ids=lambda each: each.name)
+def test_where_audits_let_it_pay_predictions_are_smooth_on_the_same_path(candidate):
+    smooth = TrajectoryTable.empty(30, "g").merge(known(30), "k")
+    smooth.smoothing.add(5.0)
+    assert smooth.smoothing.pays
+    learnt, other = book(30), book(30, table=smooth)
+    as_learnt, smoothly = learnt.offer(candidate, 10), other.offer(candidate, 10)
+    assert smoothly.plan.evaluated == as_learnt.plan.evaluated
+    assert smoothly.plan != as_learnt.plan
+    assert learnt.other_way(as_learnt.plan, candidate) == smoothly.plan
+    assert other.other_way(smoothly.plan, candidate) == as_learnt.plan
+
+
+def test_smooth_predictions_lie_between_those_as_learnt_and_those_of_the_prior():
+    """Of one velocity: the ratio of inner products, of which the prior's count half."""
+    smooth = TrajectoryTable.empty(30, "g").merge(known(30), "k")
+    smooth.smoothing.add(5.0)
+    plans = book(30, table=smooth)
+    mean, prior = known(30).products.mean, velocity_prior(plans.sigmas)
+    halves = mean / mean.diagonal().mean() + prior
+    plan = plans.along(FIRST, [0, 5, 10, 20]).plan
+    assert plan.predict[3] == pytest.approx([halves[0, 3] / halves[0, 0]], rel=1e-4)
+
+
+def test_who_learns_nothing_has_no_other_way():
+    plans = book(30)
+    for candidate in CANDIDATES:
+        if not candidate.is_learnt:
+            plan = plans.offer(candidate, 10).plan
+            assert plans.other_way(plan, candidate) == plan
 
 
 # Who is served, and how few evaluations keep a fidelity

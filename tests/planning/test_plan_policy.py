@@ -13,14 +13,17 @@ from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.policy_key import PolicyKey
+from fastflow_ray.bandit.smoothing import Smoothing
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
+from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.planning.learning import SETTLED
+from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
@@ -266,6 +269,55 @@ def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
     assert fast.statistics.trajectories["k"].audits.at("hold", 4).mean_db == 0
 
 
+# Whether predictions should be smooth
+
+
+def auditing(known: TrajectoryTable) -> AuditPolicy:
+    return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("jobs", [1, RIPE])
+def test_a_plan_that_was_learnt_is_walked_by_smooth_predictions_too_or_by_those_as_learnt(jobs: int, smooth: bool):
+    known = taught(jobs).statistics.trajectories["k"]
+    known.smoothing = Smoothing(gain_sum=5.0 if smooth else -5.0, audits=1)
+    policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
+    altered = PlanBook(known, SIGMAS.double().numpy()).with_evaluation(
+        policy.plan, policy.plan.skips[-1][0] + 1, CANDIDATES[0]
+    )
+    both_ways, evaluations = policy.audits.both_ways(altered), known.audit_evaluations
+    assert both_ways.own == altered != both_ways.other
+    assert both_ways.other.evaluated == both_ways.own.evaluated
+    policy.audits.learn_smoothing(both_ways, own_db=40.0, other_db=43.0)
+    assert known.smoothing == Smoothing(gain_sum=2.0 if smooth else -2.0, audits=2), "of smooth ones beyond the others"
+    assert known.audit_evaluations - evaluations == both_ways.other.evaluations
+
+
+def test_equal_to_the_full_run_both_ways_is_a_gain_of_nothing():
+    known = taught(RIPE).statistics.trajectories["k"]
+    known.smoothing = Smoothing()
+    audits = auditing(known)
+    audits.learn_smoothing(audits.both_ways(audits.rivals[0].plan), math.inf, math.inf)
+    assert known.smoothing == Smoothing(gain_sum=0.0, audits=1)
+
+
+def test_once_audits_have_told_which_way_is_better_only_that_is_walked():
+    known = taught(RIPE).statistics.trajectories["k"]
+    known.smoothing = Smoothing(gain_sum=40.0, audits=8)
+    assert not known.smoothing.is_open
+    audits = auditing(known)
+    assert audits.both_ways(audits.rivals[0].plan) is None
+
+
+def test_where_a_solver_is_served_the_first_rival_that_learns_is_walked_both_ways():
+    known = taught(RIPE).statistics.trajectories["k"]
+    for candidate in CANDIDATES:
+        known.audits.note(candidate.name, boldness(8, 4), 20.0 if candidate.is_learnt else 60.0)
+    policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
+    learnt = next(offer for offer in policy.audits.rivals if offer.candidate.is_learnt)
+    assert policy.audits.both_ways(policy.plan).own == learnt.plan != policy.plan
+
+
 # Where a plan comes from
 
 
@@ -281,11 +333,12 @@ def test_the_snapshot_has_another_name_when_anything_it_comes_from_changed():
         lambda: known.add_run(np.eye(8)),
         lambda: known.growth.add(np.ones(8), np.full(8, True)),
         lambda: known.misses.add(3, 2.0),
+        lambda: known.smoothing.add(3.0),
         lambda: known.audits.note("hold", 15, 41.0),
     ):
         change()
         names.append(name())
-    assert len(set(names)) == 5
+    assert len(set(names)) == 6
 
 
 def key(width: int = 64, guidance: float = 3.0, lora: str = "") -> PolicyKey:

@@ -157,7 +157,7 @@ class Unreadable(Ledger):
     def snapshot(self) -> str:
         if self.is_damaged:
             self.is_damaged = False
-            raise StatisticsMismatch("these are not statistics of version 6")
+            raise StatisticsMismatch("these are not statistics of version 7")
         return super().snapshot()
 
 
@@ -167,7 +167,7 @@ def test_statistics_that_cannot_be_read_at_first_do_not_silence_a_worker(caplog:
     feed.give(learnt("a", 1, 0.5))
     assert feed.close()
     assert ledger.statistics.tables["a"].pulls.sum() == 1
-    assert "not statistics of version 6" in caplog.text
+    assert "not statistics of version 7" in caplog.text
 
 
 def test_a_worker_that_starts_anew_is_not_taken_for_its_former_self() -> None:
