@@ -14,6 +14,7 @@ DOUBT_DB = 3.0  # standard deviation of what one audit says
 STANDING_DB = -0.5  # what smooth predictions are taken to gain before any audit
 FIRM = 2  # audits that this counts as
 HEARD = 4  # audits at least, before one way is walked no more
+ENOUGH = 16  # audits at most: between ways that they do not tell apart there is little to choose
 
 
 @dataclass
@@ -35,8 +36,11 @@ class Smoothing:
 
     @property
     def is_open(self) -> bool:
-        """Whether another audit could still change that: its answer lies within two doubts of nothing."""
-        return self.audits < HEARD or abs(self.gain_db) <= 2 * DOUBT_DB / math.sqrt(self.audits)
+        """Whether another audit could still change that and be worth it: few were heard, or they differ by less than
+        two doubts."""
+        if self.audits < HEARD:
+            return True
+        return self.audits < ENOUGH and abs(self.gain_db) <= 2 * DOUBT_DB / math.sqrt(self.audits)
 
     def add(self, gain_db: float) -> None:
         """Learn from one audit that walked a path on one seed both ways; raises InvalidInput unless it is a number."""

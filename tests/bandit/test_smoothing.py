@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.smoothing import AT_MOST_DB, FIRM, HEARD, STANDING_DB, Smoothing
+from fastflow_ray.bandit.smoothing import AT_MOST_DB, ENOUGH, FIRM, HEARD, STANDING_DB, Smoothing
 from fastflow_ray.errors import InvalidInput
 
 
@@ -47,11 +47,13 @@ def test_a_video_that_fell_apart_one_way_does_not_outweigh_all_others(gain_db):
         ([AT_MOST_DB] * HEARD, False),
         ([-AT_MOST_DB] * HEARD, False),
         ([1.0] * HEARD, True),
-        ([1.0] * 64, False),
-        ([0.0] * 64, True),
+        ([0.5] * (ENOUGH - 1), True),
+        ([2.5] * (ENOUGH - 1), False),
+        ([0.5] * ENOUGH, False),
+        ([0.0] * 64, False),
     ],
 )
-def test_it_is_heard_until_the_answer_is_beyond_doubt(gains_db, is_open):
+def test_it_is_heard_until_the_answer_is_beyond_doubt_or_there_is_little_to_choose(gains_db, is_open):
     assert heard(*gains_db).is_open == is_open
 
 
