@@ -59,7 +59,7 @@ class AuditPolicy:
         if self._wanted < 1:
             return False
         walked = [offer.plan.evaluations for offer in self.rivals]
-        audited = self._known.steps + sum(walked) + self._budget() * self._book.table.smoothing.is_open
+        audited = self._known.steps + sum(walked) + self._budget() * self._is_smoothing_open
         jobs_long = audited / self._evaluations
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
@@ -80,12 +80,16 @@ class AuditPolicy:
 
     def both_ways(self, walked: Plan) -> BothWays | None:
         """The plan that the generation `walked`, or of the first rival that learns where its own was not learnt; None
-        where nobody learns, or audits have told which way is better."""
+        where nobody learns, audits have told which way is better, or a promise rests on plans as they are."""
         own = [] if self._served is None else [self._served._replace(plan=walked)]
         learnt = next((offer for offer in [*own, *self.rivals] if offer.candidate.is_learnt), None)
-        if learnt is None or not self._book.table.smoothing.is_open:
+        if learnt is None or not self._is_smoothing_open:
             return None
         return BothWays(learnt.plan, self._book.other_way(learnt.plan, learnt.candidate))
+
+    @property
+    def _is_smoothing_open(self) -> bool:
+        return self._search is None and self._book.table.smoothing.is_open
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
         """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""

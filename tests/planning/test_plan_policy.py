@@ -309,6 +309,13 @@ def test_once_audits_have_told_which_way_is_better_only_that_is_walked():
     assert audits.both_ways(audits.rivals[0].plan) is None
 
 
+def test_plans_that_a_promise_rests_on_are_not_changed_by_audits_of_another_way():
+    fast = taught(12, fidelity_db=20.0)
+    known = fast.statistics.trajectories["k"]
+    assert known.audits.audits > 0
+    assert known.smoothing == Smoothing()
+
+
 def test_where_a_solver_is_served_the_first_rival_that_learns_is_walked_both_ways():
     known = taught(RIPE).statistics.trajectories["k"]
     for candidate in CANDIDATES:
