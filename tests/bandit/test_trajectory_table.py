@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.gram import completed
 from fastflow_ray.bandit.inner_products import COMPLETED
+from fastflow_ray.bandit.smoothing import Smoothing
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, StatisticsMismatch
 
@@ -263,12 +264,14 @@ def test_borrowed_means_are_the_lenders_and_weigh_no_more_than_said():
     lender.growth.add(np.full(20, 0.75), np.arange(20) < 10)
     lender.response.add(np.full(20, 3.0), np.full(20, 4.0))
     lender.misses.add(3, 7.0)
+    lender.smoothing.add(5.0)
     lender.audits.note("line", 4, 41.0)
     before = said(lender)
     lent = lender.borrowed(0.5)
     assert lent.products.weight == 0.5
     assert lent.products.mean == pytest.approx(lender.products.mean)
     assert (lent.runs, lent.full_runs, lent.evaluations, lent.audits.audits, lent.misses.count.sum()) == (0, 0, 0, 0, 0)
+    assert lent.smoothing == Smoothing(), "which way is better belongs to the guidance"
     assert lent.growth.count.tolist() == [1] * 10 + [0] * 10, "one audit's worth"
     assert lent.growth.log_sum[:10] == pytest.approx([0.5] * 10)
     assert lent.response.share == pytest.approx(np.full(20, 0.75))
