@@ -1,19 +1,23 @@
-"""Who serves which model, as people watch it."""
+"""Who serves which model, as people watch it.
+
+Three layouts of the same facts: a cell for each (`_abreast`, for pipes), jobs below the names of their workers
+(`_stacked`, for terminals), and everything below the names of models (`_by_model`, for narrow ones).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Column, Table
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from fastflow_ray.display.fitting import GAP, Fitting
 from fastflow_ray.display.words import on_one_line
 from fastflow_ray.queue.worker_card import RESTING, Service, WorkerCard
 
 HANDS = ("makes", "publishes")  # what a worker does with the two jobs it may have
-GAP = 2  # columns between two of a table's
+NUMBERS = ("beats", "heard of")
 
 
 def workers_table(services: Sequence[Service], ids_below: bool = False) -> RenderableType:
@@ -22,7 +26,7 @@ def workers_table(services: Sequence[Service], ids_below: bool = False) -> Rende
     On a narrow terminal model and GPU give way, then the others, marked where they are cut. With `ids_below`, where a
     word would have to be broken, the model stands above its workers, and what each computes on below its name.
     """
-    return _Fitting(_columns(services, ids_below), _lines(services)) if ids_below else _columns(services, ids_below)
+    return Fitting(_stacked(services), _by_model(services)) if ids_below else _abreast(services)
 
 
 def rests(services: Sequence[Service]) -> Iterator[str]:
@@ -33,61 +37,57 @@ def rests(services: Sequence[Service]) -> Iterator[str]:
                 yield on_one_line(f"{card.worker} rests {service.model}: {card.why}")
 
 
-class _Fitting:
-    """A table, or another where the first would have to break a word."""
-
-    def __init__(self, wide: Table, narrow: Table) -> None:
-        self._wide, self._narrow = wide, narrow
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        def least(column: Column) -> int:
-            sizes = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
-            return max(size.maximum if column.no_wrap else size.minimum for size in sizes)
-
-        unbroken = sum(least(column) + GAP for column in self._wide.columns) - GAP
-        yield self._wide if unbroken <= options.max_width else self._narrow
-
-
-def _columns(services: Sequence[Service], ids_below: bool) -> Table:
-    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for heading in ("model", "worker", "GPU", "state", *(() if ids_below else HANDS), "beats", "heard of"):
-        folds = heading in ("model", "GPU")
-        table.add_column(heading, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
+def _abreast(services: Sequence[Service]) -> Table:
+    table = _table("model", "worker", "GPU", "state", *HANDS, *NUMBERS)
     for service in services:
         for card in service.workers:
-            facts = _stacked(card) if ids_below else _abreast(card)
-            table.add_row(Text(on_one_line(service.model)), *facts, *_heard(card))
+            facts = (service.model, card.worker, card.gpu, card.state, card.job_id, card.publishing)
+            table.add_row(*(_cell(fact or "") for fact in facts), *_numbers(card))
     return table
 
 
-def _lines(services: Sequence[Service]) -> Table:
+def _stacked(services: Sequence[Service]) -> Table:
+    """Below a name the ids of its jobs, and below the state what it does with them."""
+    table = _table("model", "worker", "GPU", "state", *NUMBERS)
+    for service in services:
+        for card in service.workers:
+            name, state, hands = _cell(card.worker), _cell(card.state), _hands(card)
+            for doing, job_id in hands.items():
+                name.append(f"\n{on_one_line(job_id)}", "bright_black")
+                state.append(f"\n{doing}")
+            table.add_row(_cell(service.model), name, _cell(card.gpu), state, *_numbers(card))
+    return table
+
+
+def _by_model(services: Sequence[Service]) -> Table:
+    """A line for each model, each worker, what it computes on and each of its jobs."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("model, worker", overflow="fold")
-    for heading in ("state", "beats", "heard of"):
-        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for heading in NUMBERS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for service in services:
         if service.workers:
-            table.add_row(Text(on_one_line(service.model), "bold"))
+            table.add_row(_cell(service.model, "bold"))
         for card in service.workers:
-            table.add_row(Text(on_one_line(card.worker)), Text(on_one_line(card.state)), *_heard(card))
-            below = {"": card.gpu} if card.gpu else {}
-            for doing, fact in {**below, **_hands(card)}.items():
-                table.add_row(Text(on_one_line(fact), "bright_black"), doing)
+            table.add_row(_cell(card.worker), _cell(card.state), *_numbers(card))
+            if card.gpu:
+                table.add_row(_cell(card.gpu, "bright_black"))
+            for doing, job_id in _hands(card).items():
+                table.add_row(_cell(job_id, "bright_black"), doing)
     return table
 
 
-def _abreast(card: WorkerCard) -> Iterator[Text]:
-    """Name, GPU and state, then a cell for each job."""
-    for fact in (card.worker, card.gpu, card.state, card.job_id, card.publishing):
-        yield Text(on_one_line(fact or ""))
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for heading in headings:
+        folds = heading in ("model", "GPU")
+        table.add_column(heading, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
+    return table
 
 
-def _stacked(card: WorkerCard) -> tuple[Text, Text, Text]:
-    """Name, GPU and state; below the name the ids, and below the state what it does with them."""
-    hands, names = _hands(card), Text(on_one_line(card.worker))
-    for job_id in hands.values():
-        names.append(f"\n{on_one_line(job_id)}", "bright_black")
-    return names, Text(on_one_line(card.gpu)), Text("\n".join([on_one_line(card.state), *hands]))
+def _cell(fact: str, style: str = "") -> Text:
+    return Text(on_one_line(fact), style)
 
 
 def _hands(card: WorkerCard) -> dict[str, str]:
@@ -95,6 +95,6 @@ def _hands(card: WorkerCard) -> dict[str, str]:
     return {doing: job_id for doing, job_id in zip(HANDS, (card.job_id, card.publishing), strict=True) if job_id}
 
 
-def _heard(card: WorkerCard) -> tuple[str, str]:
-    """How often, and when last."""
+def _numbers(card: WorkerCard) -> tuple[str, str]:
+    """How often it was heard of, and when last."""
     return str(card.beats), f"{card.silent_s:.0f} s ago"
