@@ -80,8 +80,8 @@ CANDIDATES = (
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
     Candidate(Integrator.ADAMS, standing_db=-7, frugal_firmness=1),  # the best without guidance, the worst with much
-    Candidate(Integrator.LINE, standing_db=-6),
-    Candidate(Integrator.HOLD, standing_db=-9, firmness=1),  # on fields that jump it is the best: audits soon tell
+    Candidate(Integrator.LINE, standing_db=-6, firmness=1),  # on fields that differ from job to job, and on those that
+    Candidate(Integrator.HOLD, standing_db=-9, firmness=1),  # jump, one of the two is the best: audits soon tell
 )
 
 

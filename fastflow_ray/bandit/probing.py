@@ -29,7 +29,8 @@ class Tried(NamedTuple):
 def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: float) -> int:
     """The boldness to try, of `rungs`, rising: bolder and bolder while it is foretold to be kept, then bisection.
 
-    Beyond what is too bold all is. Once nothing lies between that and the boldest that is foretold to be kept, the
+    Beyond what is too bold all is. Where `TELLING` audits of a rung told neither, a milder one is tried that was heard
+    less, down to the one foretold to be kept: it may stay in doubt for good. Once nothing lies between that and the boldest that is foretold to be kept, the
     latter is tried until it has been shown to be.
     """
     failed = [b for b, there in tried.items() if there.is_too_bold(confidence)]
@@ -38,6 +39,17 @@ def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: floa
     ahead = [b for b in hopeful if good is None or b > good]
     if not ahead:
         return rungs[0] if good is None else good
-    if failed:
-        return ahead[len(ahead) // 2]
-    return min(ahead, key=lambda b: abs(b - BEGIN)) if good is None else ahead[:2][-1]
+    if not failed and good is None:
+        return min(ahead, key=lambda b: abs(b - BEGIN))
+    worth_trying = _middles(ahead) if failed else ahead[1::-1]
+    return _first_open([*worth_trying, *([] if good is None else [good])], tried)
+
+
+def _middles(rungs: Sequence[int]) -> list[int]:
+    """The middle, the middle of the milder half, and so on."""
+    return [rungs[len(rungs) // 2], *_middles(rungs[: len(rungs) // 2])] if rungs else []
+
+
+def _first_open(rungs: Sequence[int], tried: Mapping[int, Tried]) -> int:
+    """The first that was not heard so often that it may stay in doubt for good; if all were, the first."""
+    return next((b for b in rungs if tried.get(b, Tried()).audits < TELLING), rungs[0])

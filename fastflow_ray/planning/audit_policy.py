@@ -51,15 +51,15 @@ class AuditPolicy:
         self._evaluations, self._served, self._share = evaluations, served, share
         promise = Promise.asked_for(pace, book)
         self._search = None if promise is None else PromiseSearch(promise)
-        is_given = pace.plan is not None
-        self._wanted = 0.0 if is_given or not book.knows else audits_lacking(known, self._search, served)
+        is_settled = pace.plan is not None or pace.wants_every(known.steps)
+        self._wanted = 0.0 if is_settled or not book.knows else audits_lacking(known, self._search, served)
 
     def is_due(self, seen: Sightings) -> bool:
         """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
         if self._wanted < 1:
             return False
         walked = [offer.plan.evaluations for offer in self.rivals]
-        audited = self._known.steps + sum(walked) + self._budget() * self._is_smoothing_open
+        audited = self._known.steps + sum(walked) + self._evaluations * self._is_smoothing_open
         jobs_long = audited / self._evaluations
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
@@ -75,8 +75,16 @@ class AuditPolicy:
         if self._book.table.full_runs < RIPE:
             return []
         own = [] if self._served is None else [self._served]
-        others = self._book.contenders(self._budget()) if self._search is None else self._search.worth_walking()
+        others = self._book.contenders(self._evaluations) if self._search is None else self._search.worth_walking()
         return [*own, *(offer for offer in others if offer not in own)]
+
+    def promised(self, walked: Plan) -> list[Offer]:
+        """What an audit tells of that the fleet did not want, but a user: the plan that a promise rests on, where it was
+        walked as it is. Who is served at a speed is not told by it, for no rival was walked on the same seed."""
+        is_ripe = self._book.table.full_runs >= RIPE
+        if self._search is None or self._served is None or not is_ripe or self._served.plan != walked:
+            return []
+        return [self._served]
 
     def both_ways(self, walked: Plan) -> BothWays | None:
         """The plan that the generation `walked`, or of the first rival that learns where its own was not learnt; None
@@ -98,6 +106,10 @@ class AuditPolicy:
         learn(self._learning, full, known=self._book.table, mean=self._book.mean)
         for table in self._learning:
             table.growth.add(*growth)
+
+    def charge_full(self) -> None:
+        """Count the full run among what the fleet evaluates to learn, where it was the fleet that wanted it."""
+        for table in self._learning:
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
@@ -132,9 +144,3 @@ class AuditPolicy:
         response = measured_response(plan, walked, full, self._book.sigmas)
         for table in self._learning:
             table.response.add(*response)
-
-    def _budget(self) -> int:
-        """What an audit is about: the budget that was asked for, or half of the steps where none is skipped."""
-        if self._evaluations < self._known.steps:
-            return self._evaluations
-        return max(self._book.fewest, round(self._evaluations / 2))

@@ -118,13 +118,17 @@ class PlanBook:
         """The same plan with one evaluation more, at `step`."""
         return self._drawn_up(sorted({*plan.evaluated, step}), candidate)
 
-    def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
+    def check(self, evaluations: int) -> None:
+        """Raise InvalidInput for a budget that cannot be."""
         if evaluations < self.fewest:
             so_few = counted(evaluations, "evaluation is", "evaluations are")
             raise InvalidInput(
                 f"{so_few} too few for this model; ask for at least {self.fewest}:"
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
+
+    def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
+        self.check(evaluations)
         return self.along(candidate, self._paths.evaluated(candidate, evaluations))
 
     def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate, products: Floats | None = None) -> Plan:

@@ -29,6 +29,7 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
+MOST_ADDED = 0.25  # of the evaluations that were asked for; one at least
 
 
 class PlanPolicy:
@@ -86,10 +87,10 @@ class PlanPolicy:
         trace.expected_db, trace.snapshot, trace.added = self.expected_db, self.snapshot, self.added
 
     def watch(self, plan: Plan, seen: Sightings) -> Plan:
-        """As `sampling.watch`: where a prediction missed out of its band, the next skip ahead is halved."""
+        """As `sampling.watch`: where a learnt prediction missed out of its band, the next skip ahead is halved."""
         step = seen.steps[-1]
         ahead = next((skip for skip in plan.skips if skip[0] >= step and skip[1]), None)
-        if self.served is None or ahead is None or step not in plan.foresee:
+        if self.served is None or not self._may_add(self.served) or ahead is None or step not in plan.foresee:
             return plan
         miss, expected = seen.miss(plan), foreseen_error(plan, self._book.mean, step)
         if miss is None or miss <= expected * self._source.misses.band(step):
@@ -98,6 +99,13 @@ class PlanPolicy:
         between = evaluated + (skipped + 1) // 2
         self.added.append(between)
         return self._book.with_evaluation(plan, between, self.served.candidate)
+
+    def _may_add(self, served: Offer) -> bool:
+        """Whether one evaluation more is in the bargain. Not where nothing is learnt: a line would go on over a long
+        skip from two close velocities. Who asks for so many evaluations gets few more, and who is promised a fidelity
+        as many as it takes."""
+        most = math.inf if self._pace.fidelity_db is not None else max(1, MOST_ADDED * served.plan.evaluations)
+        return served.candidate.is_learnt and len(self.added) + 1 <= most
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -128,7 +136,11 @@ class PlanPolicy:
             return None
         if (promise := Promise.asked_for(self._pace, self._book)) is not None:
             return promise.kept
-        return self._book.served(max(self._pace.evaluations_for(self._known.steps), self._book.fewest))
+        budget = self._pace.evaluations_for(self._known.steps)
+        if self._pace.speedup is not None:  # as fast as can be
+            budget = max(budget, self._book.fewest)
+        self._book.check(budget)
+        return self._book.served(budget)
 
 
 def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:

@@ -64,6 +64,8 @@ class Trial:
         if self._trace.skipped:
             reference, full = walk(every_step(self._trace.steps))
             self._policy.learn_full(full, self.seen, walked)
+            if self.is_due:
+                self._policy.charge_full()
         fidelity = compare(made, reference)
         with suppress(Draining):
             self._hold_rivals(walked, fidelity, full, lambda plan: _measured(plan, walk, compare, reference))
@@ -77,7 +79,7 @@ class Trial:
         measure: Callable[[Plan], tuple[Fidelity, Sightings | None]],
     ) -> None:
         measured = [(walked, ours)]
-        for offer in self._policy.rivals if self.is_due else []:
+        for offer in self._policy.rivals if self.is_due else self._policy.promised(walked):
             fidelity = next((known for plan, known in measured if plan == offer.plan), None)
             if fidelity is None:  # not what was made, which the watch may have altered, nor another candidate's plan
                 fidelity, seen = measure(offer.plan)

@@ -67,3 +67,19 @@ def test_it_always_names_a_rung(counts, confidence):
 def test_few_rungs_are_enough(rungs):
     assert next_rung(rungs, {}, 0.95) in rungs
     assert next_rung(rungs, {rungs[0]: Tried(5, 5)}, 0.95) == rungs[0]
+
+
+def test_a_rung_in_doubt_waits_for_milder_ones():
+    """Its audits may tell neither for good."""
+    between = {0: Tried(30, 0, foretold=True), 4: Tried(2, 2)}
+    assert next_rung(range(5), between, 0.95) == 2
+    in_doubt = between | {2: Tried(TELLING, 0, headroom=1.7)}
+    assert next_rung(range(5), in_doubt, 0.95) == 1
+    assert next_rung(range(5), in_doubt | {1: Tried(TELLING, 0, headroom=1.7)}, 0.95) == 2
+    assert next_rung(range(5), in_doubt | {1: Tried(TELLING, 0, foretold=True)}, 0.95) == 3
+    bolder = {0: Tried(30, 0, foretold=True), 2: Tried(TELLING, 0, headroom=1.7)}
+    assert next_rung(range(5), bolder, 0.95) == 1
+    assert next_rung(range(5), bolder | {1: Tried(TELLING, 0, headroom=1.7)}, 0.95) == 2
+    soon = {1: Tried(TELLING - 1, 0, foretold=True), 2: Tried(TELLING, 0), 3: Tried(TELLING, 0)}
+    assert next_rung(range(5), soon, 0.95) == 1, "it is nearly shown to be kept"
+    assert next_rung(range(5), soon | {1: Tried(TELLING, 0, foretold=True)}, 0.95) == 3

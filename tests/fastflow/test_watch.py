@@ -10,6 +10,7 @@ import torch
 from small_wan import STEPS, PlainVelocity, call, noise
 from torch import Tensor
 
+from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidOutput
@@ -119,11 +120,28 @@ def test_whoever_is_served_loop_and_machine_walk_the_same_bits_where_the_watch_a
 
         x = machine.advance(torch.full_like(x, math.nan) if machine.skips else rough(x, SIGMAS[k]), x, euler)
     machine.finish()
-    assert in_loop.added
+    assert bool(in_loop.added) == candidate.is_learnt, "a line would go on over a long skip from two close velocities"
     assert torch.equal(x, expected)
     assert (machine.trace.plan, machine.trace.skips, in_machine.added) == (spec.plan, spec.skips, in_loop.added)
     assert told[0][1] == spec.plan
     assert torch.equal(planned(rough, start(9), SIGMAS, spec.plan)[0], expected)
+
+
+@pytest.mark.parametrize(("pace", "most"), [(Pace(evaluations=12), 3), (Pace(evaluations=3), 1)])
+def test_who_asks_for_so_many_evaluations_gets_a_quarter_more_at_most(pace: Pace, most: int):
+    known = taught().statistics.trajectories["k"]
+    ours = PlanPolicy(known, TrajectoryTable.empty(20, known.grid), pace, SIGMAS)
+    planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
+    assert len(ours.added) == most
+
+
+def test_who_is_promised_a_fidelity_gets_as_many_more_as_it_takes():
+    known = taught().statistics.trajectories["k"]
+    for _ in range(30):
+        known.audits.note(CANDIDATES[0].name, boldness(20, 7), 90.0)
+    ours = PlanPolicy(known, TrajectoryTable.empty(20, known.grid), Pace(fidelity_db=40.0), SIGMAS)
+    planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
+    assert len(ours.added) > ours.plan.evaluations / 4
 
 
 def test_the_trace_counts_what_was_added_and_its_plan_makes_the_same_bits():

@@ -23,11 +23,13 @@ from fastflow_ray.planning.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, S
 from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.planning.learning import SETTLED
-from fastflow_ray.planning.plan_book import PlanBook
+from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.plan_policy import PlanPolicy
+from fastflow_ray.planning.trial import Fidelity, Trial
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 
@@ -92,6 +94,47 @@ def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every
     assert table.misses.count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
     assert (table.full_runs, table.audits.audits) == (RIPE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
+
+
+@pytest.mark.parametrize("pace", [{"speedup": 1.0}, {"evaluations": 8}])
+def test_who_asks_for_no_skip_pays_for_no_audit(pace: dict[str, float]):
+    fast = FastFlow()
+    assert [fast.sample(field, noise(job), SIGMAS, key="k", **pace)[1].nfe for job in range(12)] == [8] * 12
+    assert fast.statistics.trajectories["k"].full_runs == 12
+
+
+def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Offer:
+    """What is served at this pace, in an audit that a user asks for and the fleet does not want."""
+    policy, seen = PlanPolicy(known, learnt, pace, SIGMAS, share=0.0), Sightings()
+    sample, trace = planned(field, noise(9), SIGMAS, policy.plan, seen)
+
+    def walk(plan: Plan) -> tuple[Tensor, Sightings]:
+        walked = Sightings()
+        return planned(field, noise(9), SIGMAS, plan, walked)[0], walked
+
+    trial = Trial(policy.audits, seen, trace, policy.plan)
+    assert not trial.is_due
+    trial.hold(sample, walk, lambda a, b: Fidelity(sample_psnr_db(a, b)))
+    return policy.served
+
+
+def test_an_audit_that_a_user_asks_for_is_not_charged_to_the_fleet_and_teaches():
+    known = taught(RIPE).statistics.trajectories["k"]
+    learnt, audits = TrajectoryTable.empty(8, known.grid), known.audits.audits
+    on_demand(known, learnt, Pace(evaluations=4))
+    assert (learnt.full_runs, learnt.audit_evaluations) == (1, 0)
+    assert known.audits.audits == audits, "of a speed it tells nothing: no rival was walked on the same seed"
+
+
+def test_a_promise_hears_every_audit_of_the_plan_it_rests_on():
+    known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
+    known.audits = AuditBook()
+    for _ in range(FEW):
+        known.audits.note(CANDIDATES[0].name, boldness(8, 5), 60.0)
+    learnt = TrajectoryTable.empty(8, known.grid)
+    served = on_demand(known, learnt, Pace(fidelity_db=20.0))
+    heard = learnt.audits.at(served.candidate.name, boldness(8, served.plan.evaluations))
+    assert (heard.audits, learnt.audit_evaluations) == (1, 0)
 
 
 def test_an_audit_walks_the_plans_that_it_was_weighed_by():
@@ -496,3 +539,12 @@ def test_workers_of_a_fleet_do_not_all_audit_what_all_of_them_lack():
         worker.adopt(known)
     begun = sum(audits(worker, range(place, place + 1)) for place, worker in enumerate(fleet, 100))
     assert 1 <= begun <= 12
+
+
+def test_so_few_evaluations_as_cannot_be_are_refused_and_a_speed_is_as_fast_as_can_be():
+    known = taught(1).statistics.trajectories["k"]
+    nothing = TrajectoryTable.empty(8, known.grid)
+    assert PlanPolicy(known, nothing, Pace(speedup=4.0), SIGMAS, restarts=(4,)).plan.evaluations == 4
+    for table in (known, nothing):
+        with pytest.raises(InvalidInput, match="2 evaluations are too few for this model; ask for at least 4"):
+            PlanPolicy(table, nothing, Pace(evaluations=2), SIGMAS, restarts=(4,))
