@@ -96,8 +96,10 @@ class FastFlow:
 
         With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
         learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
-        `trace.nfe` counts and `trace.audit_db` tells of. With a `plan` it walks that one, such as the `trace.plan` of
-        an earlier call, whose video it makes again. Without any, it is FastFlow as published.
+        `trace.nfe` counts and `trace.audit_db` tells of. Errors out of the ordinary add up to a quarter, `trace.added`.
+        With `fidelity_db` every step is evaluated until audits show that fewer keep so many dB with the probability
+        `confidence`. With a `plan` it walks that one, such as the `trace.plan` of an earlier call, whose video it makes
+        again. Without any, it is FastFlow as published.
 
         Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,

@@ -30,8 +30,8 @@ def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: floa
     """The boldness to try, of `rungs`, rising: bolder and bolder while it is foretold to be kept, then bisection.
 
     Beyond what is too bold all is. Where `TELLING` audits of a rung told neither, a milder one is tried that was heard
-    less, down to the one foretold to be kept: it may stay in doubt for good. Once nothing lies between that and the boldest that is foretold to be kept, the
-    latter is tried until it has been shown to be.
+    less, down to the one foretold to be kept: it may stay in doubt for good. Once nothing lies between what is too bold
+    and the boldest that is foretold to be kept, the latter is tried until it has been shown to be.
     """
     failed = [b for b, there in tried.items() if there.is_too_bold(confidence)]
     hopeful = [b for b in rungs if b < min(failed, default=math.inf)]

@@ -79,8 +79,8 @@ class AuditPolicy:
         return [*own, *(offer for offer in others if offer not in own)]
 
     def promised(self, walked: Plan) -> list[Offer]:
-        """What an audit tells of that the fleet did not want, but a user: the plan that a promise rests on, where it was
-        walked as it is. Who is served at a speed is not told by it, for no rival was walked on the same seed."""
+        """What an audit tells of that a user asked for, and not the fleet: the plan that a promise rests on, where it
+        was walked as it is. Who is served at a speed it does not tell, for no rival was walked on the same seed."""
         is_ripe = self._book.table.full_runs >= RIPE
         if self._search is None or self._served is None or not is_ripe or self._served.plan != walked:
             return []

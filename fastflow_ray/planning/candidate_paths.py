@@ -14,7 +14,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.learned_plan import evenly_spread
 
 FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
-FEW = 3  # full runs; while fewer are known, everyone is more cautious
+FEW = 3  # full runs; while fewer are known, everyone is more cautious, and heeds no misses
 CAUTION_OF_FEW = 2.0  # which every candidate then adds to its own
 FAR = 64  # steps skipped in a row, of which each is considered; for time and memory grow by their square
 
@@ -39,15 +39,16 @@ class CandidatePaths:
         """The steps, rising from 0; raises InvalidInput for a budget that does not reach the end."""
         if candidate.emphasis is None:
             return evenly_spread(self._table.steps, evaluations, self._restarts)
-        way = (candidate.weighing, candidate.emphasis, candidate.caution + self._caution_of_few)
+        caution = candidate.caution + (CAUTION_OF_FEW if self._knows_few else 0.0)
+        way = (candidate.weighing, candidate.emphasis, caution)
         stride = self._stride(evaluations)
         return tuple(stride * step for step in self._planner(way, evaluations).path(evaluations).evaluated)
 
     @property
-    def _caution_of_few(self) -> float:
+    def _knows_few(self) -> bool:
         """A single run goes smoothly where others will not, and a neighbour's runs where its own do: a long skip that
-        suits them is a matter of luck."""
-        return CAUTION_OF_FEW if self._table.full_runs < FEW else 0.0  # of what is lent there are none
+        suits them is a matter of luck, and so is where one video's predictions missed."""
+        return self._table.full_runs < FEW  # of what is lent there are none
 
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
@@ -81,4 +82,5 @@ class CandidatePaths:
         """By how much the error that a skip ending at step j leaves in x counts, (N + 1,)."""
         if weighing is Weighing.GROWTH:
             return self._table.growth.to_end**emphasis
-        return growth_prior(self._table.steps) ** emphasis * np.sqrt(self._table.misses.excess)
+        weight = growth_prior(self._table.steps) ** emphasis
+        return weight if self._knows_few else weight * np.sqrt(self._table.misses.excess)
