@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 PACKAGES = ("fastflow-ray", "torch", "diffusers", "transformers", "cache-dit")
 OF_THIS_CODE = ("ours", "fastflow", "fastflow-uniform")  # methods whose figures change as this package is worked on
-ROOMS = ("*.py", "sampling/*.py", "bandit/*.py", "models/*.py")  # that they are made of
+ROOMS = (  # that they are made of
+    "*.py", "sampling/*.py", "planning/*.py", "bandit/*.py", "models/*.py", "checkpoints/*.py",
+    "bench/ours.py", "bench/step_skipping.py",
+)  # fmt: skip
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,13 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def stamp(known: Mapping[str, Any]) -> Stamp:
-    """Of these facts and the code as it is."""
+def stamp(known: Mapping[str, Any], package: Path = PACKAGE) -> Stamp:
+    """Of these facts and the code as it is in the folder `package`."""
     same = {name: known[name] for name in ("revision", "device", "versions", "machine", "threads")}
-    return Stamp(_digest(json.dumps(same, sort_keys=True).encode()), _digest(*_sources()))
+    return Stamp(_digest(json.dumps(same, sort_keys=True).encode()), _digest(*_sources(package)))
 
 
-def _sources() -> list[bytes]:
-    package = Path(__file__).parents[1]
+def _sources(package: Path) -> list[bytes]:
     return [path.read_bytes() for room in ROOMS for path in sorted(package.glob(room))]
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import grimp
 import pytest
 from made_up import ANY, NOW, measured
 
-from fastflow_ray.bench.facts import Stamp
+from fastflow_ray.bench.facts import PACKAGE, Stamp, stamp
 from fastflow_ray.bench.measurement import Ledger
 from fastflow_ray.errors import FastFlowError
 
 BEFORE = Stamp("before", "this code")
+FACTS = {"revision": "1", "device": "cpu", "versions": {}, "machine": {}, "threads": 1}
+ROWS = ("fastflow_ray.bench.ours", "fastflow_ray.bench.step_skipping")
 
 
 def test_what_was_added_is_there_again(tmp_path: Path) -> None:
@@ -61,6 +65,19 @@ def test_our_figures_are_of_our_code_and_the_peers_are_not(tmp_path: Path) -> No
         Ledger(path, NOW).add(each)
     changed = Ledger(path, Stamp("now", "other code"))
     assert (changed.get(ANY.key), changed.get(ours.key)) == (ANY, None)
+
+
+def test_the_stamp_is_of_all_code_that_makes_our_figures(tmp_path: Path) -> None:
+    package = shutil.copytree(PACKAGE, tmp_path / "fastflow_ray", ignore=shutil.ignore_patterns("*.safetensors"))
+    facade = "fastflow_ray.fastflow"
+    imported = grimp.build_graph("fastflow_ray", cache_dir=None).find_upstream_modules(facade)
+    assert {name.split(".")[1] for name in imported} >= {"bandit", "models", "planning", "sampling"}
+    seen = {stamp(FACTS, package).code}
+    for number, name in enumerate(sorted({facade, *ROWS, *imported}), start=2):
+        with package.joinpath(*name.split(".")[1:]).with_suffix(".py").open("a") as module:
+            module.write("\n")
+        seen.add(stamp(FACTS, package).code)
+        assert len(seen) == number, f"the stamp does not see {name}"
 
 
 def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
