@@ -58,6 +58,30 @@ def test_a_tiny_regret_from_the_command_line(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "regret.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fleets", "8", "--jobs", "8"], "8 workers would begin all of 8 jobs before anything was learnt"),
+        (["--fleets", "1,8", "--jobs", "8"], "give every fleet more jobs than workers"),
+        (["--steps", "12", "--evaluations", "12"], "12 of 12 steps evaluated leave nothing to lose"),
+    ],
+)
+def test_fleets_that_would_run_all_jobs_in_full_are_refused_at_once(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as leaving:
+        main(["bench-regret", "--worlds", "1", "--evaluations", "3", *words, "--out", str(out)])
+    assert leaving.value.code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
+def test_a_job_more_than_workers_is_served_a_plan() -> None:
+    jobs = run(World(6, 0), 3, 4, 3, delay=1.0, unit=3)
+    assert [math.isinf(job.fidelity_db) for job in jobs] == [True, True, True, False]
+
+
 def test_a_fleet_of_nobody_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         main(["bench-regret", "--fleets", "1,0"])

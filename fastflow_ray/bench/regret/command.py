@@ -14,10 +14,10 @@ from fastflow_ray.errors import InvalidInput
 Fleets = Annotated[
     str, typer.Option(metavar="N,…", help="Workers of each fleet; the first is what others are held to.")
 ]
-Jobs = Annotated[int, typer.Option(min=4, max=10_000, help="Of each fleet.")]
+Jobs = Annotated[int, typer.Option(min=4, max=10_000, help="Of each fleet; more than it has workers.")]
 Worlds = Annotated[int, typer.Option(min=1, max=1_000, help="Flows to learn, each from nothing; their mean is shown.")]
 Steps = Annotated[int, typer.Option(min=6, max=1_000, help="Of the full run.")]
-Evaluations = Annotated[int, typer.Option(min=2, max=999, help="Of a job.")]
+Evaluations = Annotated[int, typer.Option(min=2, max=999, help="Of a job; fewer than steps.")]
 Delay = Annotated[float, typer.Option(min=0.0, max=1e6, help="Of a report, in jobs that only walk their plan.")]
 Seed = Annotated[int, typer.Option(min=0, max=1_000_000, help="The same seed gives the same figures.")]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")]
@@ -39,8 +39,8 @@ def bench_regret(
     from fastflow_ray.bench.regret.report import Report, write
     from fastflow_ray.bench.regret.simulation import Order, simulate
 
-    out.mkdir(parents=True, exist_ok=True)
     order = Order(sizes, jobs, worlds, steps, evaluations, delay, seed)
+    out.mkdir(parents=True, exist_ok=True)
     runs = iter(track(range((len(sizes) + 1) * worlds), "simulating", console=console(stderr=True), transient=True))
 
     def told() -> None:

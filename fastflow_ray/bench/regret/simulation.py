@@ -9,13 +9,14 @@ from fastflow_ray.bench.regret.fleet import Job, run
 from fastflow_ray.bench.regret.learning import Fleet
 from fastflow_ray.bench.regret.world import World
 from fastflow_ray.counted import counted
+from fastflow_ray.errors import InvalidInput
 
 PUBLISHED = "FastFlow's bandit"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for."""
+    """What was asked for; raises InvalidInput where a fleet would run all its jobs in full, and so learn nothing."""
 
     fleets: Sequence[int]  # workers of each
     jobs: int  # of each fleet
@@ -24,6 +25,17 @@ class Order:
     evaluations: int
     delay: float
     seed: int
+
+    def __post_init__(self) -> None:
+        if self.evaluations >= self.steps:
+            raise InvalidInput(
+                f"{self.evaluations} of {self.steps} steps evaluated leave nothing to lose; ask for fewer"
+            )
+        if (most := max(self.fleets)) >= self.jobs:
+            raise InvalidInput(
+                f"{counted(most, 'worker')} would begin all of {counted(self.jobs, 'job')} before anything was learnt;"
+                " give every fleet more jobs than workers"
+            )
 
 
 def simulate(order: Order, told: Callable[[], None]) -> list[Fleet]:
