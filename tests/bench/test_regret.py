@@ -10,6 +10,8 @@ import pytest
 
 from fastflow_ray.bench.regret.fleet import Job, run
 from fastflow_ray.bench.regret.learning import Fleet, plateau, settled, speedup
+from fastflow_ray.bench.regret.plot import draw
+from fastflow_ray.bench.regret.simulation import Order
 from fastflow_ray.bench.regret.world import World
 from fastflow_ray.cli import main
 
@@ -55,6 +57,14 @@ def test_a_tiny_regret_from_the_command_line(tmp_path: Path, capsys: pytest.Capt
     told = json.loads((tmp_path / "regret.json").read_text())
     assert [each["workers"] for each in told["fleets"]] == [1, 2, 1]
     assert all(value >= 0 for each in told["fleets"][:2] for value in each["regret_by_job"])
+    assert (tmp_path / "regret.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("count", [6, 16])
+def test_more_fleets_than_colours_are_drawn(count: int, tmp_path: Path) -> None:
+    order = Order(range(1, count + 1), 20, 1, 30, 12, 1.0, 0)
+    fleets = [fleet(workers, math.inf, 40.0, 50.0) for workers in (*order.fleets, 1)]
+    draw(order, fleets, 1.0, tmp_path / "regret.png")
     assert (tmp_path / "regret.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from fastflow_ray.bench.regret.simulation import Order
 from fastflow_ray.counted import counted
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B0508A", "#56B4E9")  # Okabe and Ito's
-PUBLISHED = "#8A6D00"
+LOOKS = tuple((colour, dash) for dash in ("-", "--", ":") for colour in COLOURS)
+PUBLISHED = ("#8A6D00", "-")
 MOMENTS = 400  # at which a curve over time is looked at
 
 
@@ -31,14 +33,15 @@ def draw(order: Order, fleets: Sequence[Fleet], level: float, path: Path) -> Non
         f"grey: within {NEAR_DB:g} dB of where they settle", (0.99, 0.02), xycoords="axes fraction",
         ha="right", va="bottom", color="#666666", fontsize=9,
     )  # fmt: skip
-    for fleet, colour in zip(planned, COLOURS, strict=False):
+    looks = [*islice(cycle(LOOKS), len(planned)), PUBLISHED]
+    for fleet, look in zip(planned, looks, strict=False):
         times = np.linspace(0, max(fleet.horizon, 1.0), MOMENTS)
         regrets = [fleet.regret_at(time) for time in times]
-        _line(now, times, [np.nan if regret is None else regret for regret in regrets], colour, fleet.label)
-        _line(by_time, times, [fleet.total_regret_at(time) for time in times], colour, fleet.label)
-        _line(cost, range(1, fleet.jobs + 1), fleet.learning, colour, fleet.label)
-    for fleet, colour in zip(fleets, [*COLOURS[: len(planned)], PUBLISHED], strict=True):
-        _line(by_job, range(1, fleet.jobs + 1), fleet.total_regret, colour, _told(fleet, fleet in planned))
+        _line(now, times, [np.nan if regret is None else regret for regret in regrets], look, fleet.label)
+        _line(by_time, times, [fleet.total_regret_at(time) for time in times], look, fleet.label)
+        _line(cost, range(1, fleet.jobs + 1), fleet.learning, look, fleet.label)
+    for fleet, look in zip(fleets, looks, strict=True):
+        _line(by_job, range(1, fleet.jobs + 1), fleet.total_regret, look, _told(fleet, fleet in planned))
     _dress(now, "What is served then falls short by, dB", "time, in jobs that only walk their plan")
     _dress(by_job, "Lost so far, dB summed over jobs", "jobs of the whole fleet")
     _dress(by_time, "Lost so far by each worker, dB", "time, in jobs that only walk their plan")
@@ -64,8 +67,9 @@ def _told(fleet: Fleet, is_planned: bool) -> str:
     return fleet.label if is_planned else f"{fleet.label}\n({fleet.evaluations:.1f} evaluated)"
 
 
-def _line(axes: Any, across: Any, up: Sequence[float], colour: str, label: str) -> None:
-    axes.plot(across, up, color=colour, linewidth=2.0, label=label, drawstyle="steps-post")
+def _line(axes: Any, across: Any, up: Sequence[float], look: tuple[str, str], label: str) -> None:
+    colour, dash = look
+    axes.plot(across, up, color=colour, linestyle=dash, linewidth=2.0, label=label, drawstyle="steps-post")
     axes.plot(across[-1], up[-1], "o", color=colour, markersize=6)
 
 
