@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 HELD_OUT = 40  # scenes the embedded model was not trained on
 LEARNING_SEED = 1_000  # measured subjects have seeds below
@@ -29,12 +30,15 @@ def measured(count: int) -> list[Subject]:
 
 
 def learning(count: int) -> list[Subject]:
-    """`count` captions from the other half of the scenes, with other seeds, for methods that learn first."""
+    """`count` captions from the other half of the scenes, with other seeds, for methods that learn first.
+
+    Once every scene was told, all are told again, in words drawn anew.
+    """
     from fastflow_ray.training.scenes import caption, split_scenes
 
     seen, _ = split_scenes(HELD_OUT)
     rng = random.Random(2)
-    scenes = seen[len(seen) // 2 :][:count]
+    scenes = islice(cycle(seen[len(seen) // 2 :]), count)
     return [
         Subject(caption(scene, rng, say_everything=True), LEARNING_SEED + place) for place, scene in enumerate(scenes)
     ]

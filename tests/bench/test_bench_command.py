@@ -81,8 +81,10 @@ def wait_for(running: subprocess.Popen[str], ledger: Path) -> None:
         pytest.fail(f"it ended with {running.returncode}")
 
 
-def test_what_is_learnt_from_is_never_measured() -> None:
-    taught, asked = learning(12), measured(500)
+@pytest.mark.parametrize("count", [12, 10_000])
+def test_what_is_learnt_from_is_never_measured(count: int) -> None:
+    taught, asked = learning(count), measured(500)
+    assert len({each.seed for each in taught}) == count, "no video is made twice"
     assert not {each.prompt for each in taught} & {each.prompt for each in asked}
     assert not {each.seed for each in taught} & {each.seed for each in asked}
     assert len({each.seed for each in asked}) == 500
