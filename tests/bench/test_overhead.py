@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from fastflow_ray.bench.overhead.overhead import JobOverhead, StepOverhead
+from fastflow_ray.bench.overhead.report import FAST_FLOPS, Report
 from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, block_seconds, evaluation_seconds, tokens_of
 from fastflow_ray.bench.overhead.whole_job import WholeJob, whole_job
 from fastflow_ray.bench.overhead.witness import MemoryWitness, WaitWitness
@@ -75,7 +77,18 @@ def test_a_tiny_overhead_from_the_command_line(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "overhead.json").read_text())
     assert [each["dtype"] for each in told["steps"]] == ["float32", "bfloat16"]
     assert all(each["step_waits"] <= 1 and each["share_of_evaluation"] < 0.01 for each in told["steps"])
-    assert "over 64 tokens, extrapolated by multiplications to 32,760" in (tmp_path / "overhead.md").read_text()
+    assert "over 64 tokens, extrapolated by multiplications to 168" in (tmp_path / "overhead.md").read_text()
+
+
+def test_what_was_walked_is_held_against_an_evaluation_of_its_own_size() -> None:
+    step = StepOverhead("float32", 19, 0.1, 0.0, 0.0, 0.2, 0.3, 0.02, 1.0, 1.0, 1, 2)
+    block, job, shrunk = Seconds(2.0, 1.0), JobOverhead(0.1, 0.0, 0.0, 1, 1, 1), (1, 16, 21, 4, 8)
+    report = Report(shrunk, [step], job, block, tokens_of(shrunk), torch.device("cpu"))
+    assert report.evaluation == (2.0 * 30 * 2, 1.0 * 30 * 2)
+    assert report.share(step) == pytest.approx(0.02 / 60)
+    assert "over 168 tokens, × 30 blocks" in report.remarks()[0]
+    peak_s = 30 * 2 * WanShape().block_flops(168) / FAST_FLOPS
+    assert report.host_share_at_peak == pytest.approx((0.2 + 0.3) / 50 / peak_s)
 
 
 def test_a_whole_job_runs_the_pipeline_stock_in_full_and_by_a_plan() -> None:

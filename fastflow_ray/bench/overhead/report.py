@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fastflow_ray.bench.overhead.overhead import STEPS, JobOverhead, StepOverhead
-from fastflow_ray.bench.overhead.wan import LATENTS, Seconds, WanShape, evaluation_seconds, tokens_of
+from fastflow_ray.bench.overhead.wan import Seconds, WanShape, evaluation_seconds, tokens_of
 from fastflow_ray.bench.overhead.whole_job import WholeJob
 from fastflow_ray.bench.result_files import save
 from fastflow_ray.bench.table import Grid
@@ -33,15 +33,15 @@ class Report:
 
     @property
     def evaluation(self) -> Seconds:
-        """One step's, both branches, at the full number of tokens."""
-        return evaluation_seconds(WanShape(), self.block, self.block_tokens, tokens_of(LATENTS))
+        """One step's, both branches, over all tokens of the latents that were walked."""
+        return evaluation_seconds(WanShape(), self.block, self.block_tokens, tokens_of(self.shape))
 
     @property
     def host_share_at_peak(self) -> float:
         """What drawing up the plan and learning, which stay on the CPU, would be of a step's evaluation on a GPU that
         reached `FAST_FLOPS`."""
         wan, host_s = WanShape(), max(each.job_begin_s + each.job_end_s for each in self.steps) / STEPS
-        flops = wan.block_flops(tokens_of(LATENTS)) * wan.layers * wan.branches
+        flops = wan.block_flops(tokens_of(self.shape)) * wan.layers * wan.branches
         return host_s / (flops / FAST_FLOPS)
 
     def share(self, each: StepOverhead) -> float:
@@ -69,7 +69,7 @@ class Report:
 
     def remarks(self) -> list[str]:
         """A line each: the evaluation, the fleet's side, a fast GPU."""
-        wan, whole, job = WanShape(), tokens_of(LATENTS), self.job
+        wan, whole, job = WanShape(), tokens_of(self.shape), self.job
         how = "" if self.block_tokens == whole else f", extrapolated by multiplications to {whole:,}"
         return [
             f"a full evaluation: one block of Wan 2.1 1.3B over {self.block_tokens:,} tokens{how},"

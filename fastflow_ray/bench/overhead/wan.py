@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class Seconds(NamedTuple):
         return Seconds(self.wall * factor, self.cpu * factor)
 
 
-def tokens_of(latents: tuple[int, ...]) -> int:
+def tokens_of(latents: Sequence[int]) -> int:
     """How many patches latents of that shape are cut into."""
     return math.prod(length // patch for length, patch in zip(latents[2:], PATCH, strict=True))
 
