@@ -7,8 +7,8 @@ NotApplicable; that one did nothing is not seen here but by the work it left.
 
 from __future__ import annotations
 
-import ast
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -56,7 +56,8 @@ class FeatureCache:
 
     def learn(self, stage: Stage, regime: Regime, setting: Setting) -> Learnt:
         """The same for all settings."""
-        return self.learn_from(stage, regime) if self.learn_from else Learnt()
+        with blaming("diffusers"):
+            return self.learn_from(stage, regime) if self.learn_from else Learnt()
 
     @contextmanager
     def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
@@ -115,7 +116,7 @@ def _mag_ratios(stage: Stage, regime: Regime) -> Learnt:
     config = MagCacheConfig(calibrate=True, num_inference_steps=regime.steps)
     with stage.scheduled(stage.flow_euler(regime)), _enabled(stage, config), redirect_stdout(printed):
         evaluations = stage.rehearse(subject.learning(1)[0], regime)
-    lists = [ast.literal_eval(line) for line in printed.getvalue().splitlines() if line.startswith("[1.0")]
+    lists = [json.loads(line) for line in printed.getvalue().splitlines() if line.startswith("[1.0")]
     if not lists:
         raise NotApplicable("its calibration printed no ratios")
     return Learnt(lists[0], evaluations)

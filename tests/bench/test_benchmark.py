@@ -77,6 +77,28 @@ def test_a_peer_that_breaks_costs_its_own_row(stage: Stage, guided: Regime, tmp_
     assert found.absent["broken"].startswith("diffusers raised TypeError: ")
 
 
+def out_of_memory(*call: object) -> None:
+    raise RuntimeError("out of memory")
+
+
+def prints_what_nobody_reads(*call: object) -> None:
+    print("[1.0 0.9]")
+
+
+@pytest.mark.parametrize(
+    ("rehearse", "said"),
+    [(out_of_memory, "RuntimeError: out of memory"), (prints_what_nobody_reads, "JSONDecodeError: ")],
+)
+def test_a_peer_that_breaks_as_it_learns_costs_its_own_row(
+    stage: Stage, guided: Regime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rehearse: Any, said: str
+) -> None:
+    (magcache,) = (method for method in FEATURE_CACHES if method.name == "magcache")
+    monkeypatch.setattr(stage, "rehearse", rehearse)
+    found = compare(stage, guided, [magcache, EULER], tmp_path, SUBJECTS[:1])
+    assert [curve.method for curve in found.curves] == ["euler"]
+    assert found.absent["magcache (1 learnt)"].startswith(f"diffusers raised {said}")
+
+
 def test_caches_that_mix_the_branches_are_no_rows_with_guidance(
     stage: Stage, guided: Regime, unguided: Regime, tmp_path: Path
 ) -> None:
