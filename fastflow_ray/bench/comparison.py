@@ -74,10 +74,11 @@ def compared(
     absent_methods: Mapping[tuple[str, int], str],
     absent_settings: Mapping[tuple[str, int, str], str],
 ) -> Comparison:
-    """What was measured in one regime, at least its full runs, with the verdicts on what is no row."""
-    groups: dict[tuple[str, int], list[Measurement]] = {key[:2]: [] for key in absent_settings}
-    for each in measurements:
-        groups.setdefault((each.method, each.learning), []).append(each)
+    """What was measured in one regime, in the roster's order and at least its full runs, with the verdicts on what is
+    no row."""
+    groups = _by_method(measurements)
+    for place in absent_settings:
+        groups.setdefault(place[:2], [])
     full = point(groups.pop((FULL, 0)))
     curves = {key: curve(group) for key, group in groups.items()}
     absent = dict(absent_methods)
@@ -90,6 +91,14 @@ def compared(
             idle.setdefault(_label(place[:2]), []).append(f"{place[2]}: {why}")
     rows = tuple(found for found in curves.values() if found is not None)
     return Comparison(regime, tuple(budgets), full, rows, {_label(key): why for key, why in absent.items()}, idle)
+
+
+def _by_method(measurements: Sequence[Measurement]) -> dict[tuple[str, int], list[Measurement]]:
+    """In the order of each method's first."""
+    groups: dict[tuple[str, int], list[Measurement]] = {}
+    for each in measurements:
+        groups.setdefault((each.method, each.learning), []).append(each)
+    return groups
 
 
 def _label(key: tuple[str, int]) -> str:

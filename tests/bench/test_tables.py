@@ -45,6 +45,19 @@ def test_what_is_no_row_is_said() -> None:
     ]
 
 
+def test_rows_stand_in_the_order_they_were_measured_in_though_one_lacks_a_setting() -> None:
+    made = [
+        *on_prompts("", 50.0, 150.0, method="full"),
+        *on_prompts("25 steps", 25.0, 50.0, method="euler"),
+        *on_prompts("threshold 0.3", 20.0, 45.0, method="seacache"),
+        *on_prompts("25 evaluated", 25.0, 60.0, method="ours"),
+    ]
+    left_out = {("asleep", 0, "threshold 0"): "skipped nothing", ("seacache", 0, "threshold 0.1"): "skipped nothing"}
+    found = compared(REGIME, [2.0], made, {}, left_out)
+    assert [curve.method for curve in found.curves] == ["euler", "seacache", "ours"]
+    assert (list(found.absent), list(found.idle)) == (["asleep"], ["seacache"])
+
+
 def test_every_row_has_every_column() -> None:
     for grid in (at_equal_work(comparison()), every_point(comparison())):
         assert {len(row) for row in grid.rows} == {len(grid.header)}
