@@ -86,7 +86,7 @@ class Ledger:
                     file.truncate(len(whole) - len(torn))
         except OSError as refused:
             raise FastFlowError(f"cannot keep measurements in {self._path}: {refused.strerror or refused}") from refused
-        yield from parse(lines.decode("utf-8", errors="replace").splitlines(), self._stamp)
+        yield from parse(lines.decode("utf-8", errors="replace").split("\n"), self._stamp)
 
 
 def parse(lines: Iterable[str], stamp: Stamp) -> Iterator[Measurement]:

@@ -27,6 +27,14 @@ def test_what_was_added_is_there_again(tmp_path: Path) -> None:
     assert Ledger(path, NOW).get(measured(seed=2).key) is None
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\r", "\n", "\x1c"])
+def test_a_prompt_may_break_lines(tmp_path: Path, mark: str) -> None:
+    path, broken = tmp_path / "measurements.jsonl", measured(prompt=f"a red{mark}circle")
+    for each in (broken, ANY):
+        Ledger(path, NOW).add(each)
+    assert [Ledger(path, NOW).get(each.key) for each in (broken, ANY)] == [broken, ANY]
+
+
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "measurements.jsonl"
     Ledger(path, NOW).add(ANY)
