@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from fastflow_ray.bench.method import Learnt, NotApplicable
+from fastflow_ray.bench.method import Learnt, NotApplicable, Setting
 from fastflow_ray.bench.ours import LearnedPlan
 from fastflow_ray.bench.promise.report import Report
 from fastflow_ray.bench.promise.schedules import Schedule, Target, cheapest, run_in_full
 from fastflow_ray.bench.promise.service import Job, serve
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.roster import chosen
+from fastflow_ray.bench.solvers import Solver, flow_euler
 from fastflow_ray.bench.stage import Stage
 from fastflow_ray.bench.subject import learning
 from fastflow_ray.cli import main
@@ -49,6 +53,31 @@ def test_the_cheapest_schedule_is_the_boldest_that_keeps_the_fidelity(stage: Sta
     assert min(found.psnr_db) >= target.fidelity_db
     assert found.evaluations == min(steps for steps in by_steps if by_steps[steps] >= by_steps[8])
     assert cheapest(stage, guided, euler, Target(149.0, 0.95), videos) is None
+
+
+@dataclass(frozen=True)
+class Choosy(Solver):
+    """A solver that refuses some numbers of steps."""
+
+    refused: frozenset[int] = frozenset()
+
+    @contextmanager
+    def applied(self, stage: Stage, regime: Regime, setting: Setting, learnt: Learnt) -> Iterator[int]:
+        if setting.values["steps"] in self.refused:
+            raise NotApplicable("not in so few steps")
+        with super().applied(stage, regime, setting, learnt) as steps:
+            yield steps
+
+
+def test_a_setting_that_does_not_apply_costs_no_other(stage: Stage, guided: Regime) -> None:
+    videos, target = run_in_full(stage, guided, learning(1)), Target(1.0, 0.95)
+    choosy = Choosy("choosy", flow_euler, refused=frozenset({3, 4}))
+    found = cheapest(stage, guided, choosy, target, videos)
+    assert found is not None
+    assert found.setting == "5 steps"
+    assert cheapest(stage, guided, choosy, Target(149.0, 0.95), videos) is None
+    with pytest.raises(NotApplicable, match=r"^not in so few steps$"):
+        cheapest(stage, guided, replace(choosy, refused=frozenset(range(13))), target, videos)
 
 
 def test_what_learns_is_no_fixed_schedule(stage: Stage, guided: Regime) -> None:

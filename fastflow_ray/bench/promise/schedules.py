@@ -54,13 +54,21 @@ def run_in_full(stage: Stage, regime: Regime, subjects: Sequence[Subject]) -> li
 def cheapest(stage: Stage, regime: Regime, method: Method, target: Target, videos: Sequence[Video]) -> Schedule | None:
     """The first setting, from the boldest on, that keeps the fidelity; None if none does. Bold ones fail after a few.
 
-    Raises NotApplicable as the method does, and for one that learns.
+    Settings that do not apply are passed over. Raises NotApplicable if none does, and for a method that learns.
     """
     if method.learning:
         raise NotApplicable("it learns, and so is no fixed schedule")
     settings = method.settings(regime, [regime.steps / count for count in range(regime.steps - 1, 2, -1)])
-    tried = (_performed(stage, regime, method, setting, target, videos) for setting in reversed(settings))
-    return next((schedule for schedule in tried if schedule), None)
+    refused: list[str] = []
+    for setting in reversed(settings):
+        try:
+            if schedule := _performed(stage, regime, method, setting, target, videos):
+                return schedule
+        except NotApplicable as why:
+            refused.append(str(why))
+    if len(refused) == len(settings):
+        raise NotApplicable("; ".join(dict.fromkeys(refused)))
+    return None
 
 
 def _performed(
