@@ -41,8 +41,9 @@ class Order:
 def simulate(order: Order, told: Callable[[], None]) -> list[Fleet]:
     """Every fleet of the learned plan, then FastFlow's bandit with as many workers as the smallest.
 
-    The best plan in hindsight is the best over held-out videos of all that any fleet was served in that world: so
-    regret is never below 0, and a little too high. `told` is called after each run.
+    The best plan in hindsight is the best over held-out videos of all that any fleet was served in that world: so a
+    planned job's regret is never below 0, and a little too high; the bandit's, of its own videos and at no budget, may
+    be. `told` is called after each run.
     """
     worlds = [World(order.steps, order.seed + number) for number in range(order.worlds)]
 
