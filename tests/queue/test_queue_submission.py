@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -141,15 +142,25 @@ def test_a_delayed_job_is_claimed_when_due(stage) -> None:
 
 
 def test_waiting_ends_at_once_when_there_is_work_or_no_time(queue: JobQueue) -> None:
+    began_s = time.monotonic()
     queue.wait(0)
     queue.submit(JOB)
     queue.wait(60)
+    assert time.monotonic() - began_s < 2.0
     assert queue.claim("w", LEASE_S) is not None
+
+
+def test_waiting_takes_its_time_when_there_is_no_work(queue: JobQueue) -> None:
+    began_s = time.monotonic()
+    queue.wait(0.2)
+    assert time.monotonic() - began_s >= 0.15
 
 
 def test_a_waiting_worker_is_woken_by_a_submit(queue: JobQueue) -> None:
     with ThreadPoolExecutor(1) as threads:
         woken = threads.submit(queue.wait, 60.0)
+        with pytest.raises(TimeoutError):
+            woken.result(timeout=0.1)  # by then it waits
         queue.submit(JOB)
         woken.result(timeout=2.0)
     assert queue.claim("w", LEASE_S) is not None
@@ -157,10 +168,12 @@ def test_a_waiting_worker_is_woken_by_a_submit(queue: JobQueue) -> None:
 
 def test_waiting_ends_when_the_next_job_is_due(stage) -> None:
     queue = stage.open()
-    queue.submit(JOB.model_copy(update={"delay_s": 0.05}))
+    began_s = time.monotonic()
+    queue.submit(JOB.model_copy(update={"delay_s": 0.2}))
     with ThreadPoolExecutor(1) as threads:
         threads.submit(queue.wait, 60.0).result(timeout=2.0)
-    stage.elapse(0.05)
+    assert time.monotonic() - began_s >= 0.15
+    stage.elapse(0.2)
     wait_for(lambda: queue.claim("w", LEASE_S))
 
 
