@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-
-from fastflow_ray.errors import FastFlowError, InvalidInput, JobCancelled, Permanent
 
 
 @dataclass(frozen=True)
@@ -33,21 +30,3 @@ class RetryPolicy:
             return RetryDecision(again=False)
         longest_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 32))
         return RetryDecision(again=True, delay_s=rng.uniform(0.0, longest_s))
-
-
-def is_retryable(code: str) -> bool:
-    """Whether an error code may get another attempt: all but those of the permanent classes of `errors.py`.
-
-    A code nobody declared (a bug, a driver's mood) is tried again too: attempts are bounded.
-    """
-    return code not in PERMANENT_CODES
-
-
-def _codes(family: type[FastFlowError]) -> Iterator[str]:
-    yield family.code
-    for child in family.__subclasses__():
-        yield from _codes(child)
-
-
-# `Permanent` itself carries the tree's default code, which says nothing about retries.
-PERMANENT_CODES = frozenset({*_codes(InvalidInput), *_codes(Permanent), *_codes(JobCancelled)}) - {FastFlowError.code}

@@ -1,37 +1,11 @@
 """Who gets another attempt, and after how long."""
 
-from collections.abc import Iterator
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray import errors
-from fastflow_ray.jobs.retry import RetryDecision, RetryPolicy, is_retryable
-
-
-def family(root: type[errors.FastFlowError]) -> Iterator[type[errors.FastFlowError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from family(child)
-
-
-@pytest.mark.parametrize("error", [*family(errors.Retryable)])
-def test_retryable_classes_have_retryable_codes(error: type[errors.FastFlowError]) -> None:
-    assert is_retryable(error.code)
-
-
-@pytest.mark.parametrize("error", [*family(errors.InvalidInput), errors.CorruptPayload, errors.InvalidOutput])
-def test_permanent_classes_have_permanent_codes(error: type[errors.FastFlowError]) -> None:
-    assert not is_retryable(error.code)
-
-
-def test_cancelled_is_final_and_the_unknown_gets_a_chance() -> None:
-    assert not is_retryable("cancelled")
-    assert is_retryable("worker_lost")
-    assert is_retryable("internal")
-    assert is_retryable("never heard of")
+from fastflow_ray.jobs.retry import RetryDecision, RetryPolicy
 
 
 @given(st.integers(1, 10_000), st.integers())
