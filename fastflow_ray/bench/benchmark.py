@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bench.measurement import Key, Ledger, Measurement
+from fastflow_ray.bench.measurement import FULL, Key, Ledger, Measurement
 from fastflow_ray.bench.method import Learnt, Method, NotApplicable, Setting
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.bench.stage import Stage, Take
 from fastflow_ray.bench.subject import Subject
 from fastflow_ray.media.fidelity import psnr_db, ssim
 
-FULL = "full"
 EQUAL_DB = 150.0  # stands for frames that are the same, bit for bit
 IDLE = "skipped nothing"
 Place = tuple[str, int, str]  # method, generations it learnt from, setting

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastflow_ray.bench.compare import Curve, Point, at_work, curve, lead, point
-from fastflow_ray.bench.measurement import Measurement
+from fastflow_ray.bench.measurement import FULL, Measurement
 from fastflow_ray.bench.regime import Regime
 
-FULL, OURS = "full", "ours"
+OURS = "ours"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from fastflow_ray.bench.facts import Stamp
 from fastflow_ray.bench.regime import Regime
 from fastflow_ray.errors import FastFlowError
 
+FULL = "full"  # the method of the full runs
 Key = tuple[Regime, str, int, str, str, int]
 
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.bench.compare import Curve, Point, at_work
-from fastflow_ray.bench.comparison import FULL, OURS, Comparison
+from fastflow_ray.bench.comparison import OURS, Comparison
+from fastflow_ray.bench.measurement import FULL
 from fastflow_ray.counted import counted
 
 NOTHING = "·"
