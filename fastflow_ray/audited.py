@@ -34,7 +34,8 @@ def generate(
     audit: bool | None,
     resume: Checkpoint | None = None,
 ) -> tuple[Generation, Audit | None]:
-    """The video, and its audit if there was one; raises as the engine does, and whatever `on_step` raises.
+    """The video, and its audit if there was one; raises as the engine does, and whatever `on_step` raises. What it had
+    taught by then is the caller's to drop, if the same seed is run again.
 
     `audit` says always or never; None leaves it to the policy, and Draining then ends the audit alone. On the display,
     video and audit are one walk, and one that was asked for is gone on with from the video's last step but one.

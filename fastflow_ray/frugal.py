@@ -17,7 +17,10 @@ Made = TypeVar("Made")
 
 
 def within_memory(make: Callable[[GenerationSpec], Made], spec: GenerationSpec) -> Made:
-    """What `make` makes of the spec, or of the frugal one if memory did not suffice; raises as it does."""
+    """What `make` makes of the spec, or of the frugal one if memory did not suffice; raises as it does.
+
+    It is the same seed both times: what `make` learnt before it raised must not count beside what it learns then.
+    """
     try:
         return make(spec)
     except OutOfMemory as error:

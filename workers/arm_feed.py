@@ -23,7 +23,7 @@ RETRY_S = 2.0  # between two attempts to reach a sink that is away
 
 
 class ArmFeed:
-    """The one who reports for one worker. `give` and `fresh` are for the worker's thread and return at once."""
+    """The one who reports for one worker. `give` and `known` are for the worker's thread and return at once."""
 
     def __init__(self, sink: ObservationSink, worker: str, retry_s: float = RETRY_S) -> None:
         # A worker that starts anew under its old name counts from 0 again; the sink must not take its reports for
@@ -36,7 +36,7 @@ class ArmFeed:
         self._sending = Statistics()
         self._waiting = Statistics()
         self._held: dict[int, Statistics] = {}
-        self._snapshot: Statistics | None = None
+        self._snapshot = Statistics()  # of the fleet, by its latest answer
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._carry, name=f"feed-{worker}", daemon=True)
@@ -61,13 +61,11 @@ class ArmFeed:
 
         return settle
 
-    def fresh(self) -> Statistics | None:
-        """What the fleet knows, with what is still on the way to it, if there was an answer since the last call."""
+    def known(self) -> Statistics:
+        """What the fleet knew when it last answered, and what is on the way to it or held back; not what was dropped or
+        refused."""
         with self._changed:
-            snapshot, self._snapshot = self._snapshot, None
-            if snapshot is None:
-                return None
-            return reduce(Statistics.plus, [self._sending, self._waiting, *self._held.values()], snapshot)
+            return reduce(Statistics.plus, [self._sending, self._waiting, *self._held.values()], self._snapshot)
 
     def close(self, patience_s: float = 5.0) -> bool:
         """Send what is left, once, and end; whether all of it arrived in time."""
@@ -107,13 +105,13 @@ class ArmFeed:
             self._settle(Statistics.from_json(answer))
         except StatisticsMismatch as error:
             log.warning("! the fleet refuses what %s learnt: %s", self.worker, error)
-            self._settle(None)
+            self._settle(self._snapshot)
         except Retryable as error:
             self._count_failure(error)
             return False
         return True
 
-    def _settle(self, snapshot: Statistics | None) -> None:
+    def _settle(self, snapshot: Statistics) -> None:
         with self._changed:
             self._sending, self._snapshot = Statistics(), snapshot
 

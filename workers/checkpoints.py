@@ -61,7 +61,6 @@ class SavedJob:
     """The checkpoints of one attempt at a job."""
 
     def __init__(self, worker: Checkpoints, room: CheckpointRoom, claim: Claim) -> None:
-        self.is_carried_on = False  # another attempt would go on from here, and teach what was seen so far
         self._worker = worker
         self._room = room
         self._claim = claim
@@ -79,11 +78,11 @@ class SavedJob:
         self._saved_step = 0
         if (checkpoint := self._newest(self._passport)) is not None:
             try:
-                self._resumed = self.is_carried_on = True
+                self._resumed = True
                 self._saved_step = checkpoint.step
                 return make(checkpoint)
             except UnusableCheckpoint as error:
-                self._resumed = self.is_carried_on = False
+                self._resumed = False
                 self._saved_step = 0
                 self._ignore(error)
         return make(None)
@@ -112,7 +111,6 @@ class SavedJob:
         self.flush()
         if fate not in OVER and not (fate is Fate.RETRIED and self._resumed):
             return
-        self.is_carried_on = False
         try:
             self._room.delete(self._claim.job_id)
         except StorageFailed as error:
@@ -137,7 +135,7 @@ class SavedJob:
     def _write(self, checkpoint: Checkpoint, passport: Passport) -> None:
         try:
             self._room.put(self._claim.job_id, self._claim.fence, write_checkpoint(checkpoint, passport))
-            self.is_carried_on, self._saved_step = True, checkpoint.step
+            self._saved_step = checkpoint.step
         except StorageFailed as error:
             log.warning("! %s has no checkpoint of step %d: %s", self._claim.job_id, checkpoint.step, error)
 

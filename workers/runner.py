@@ -2,6 +2,9 @@
 
 It is told on two threads: the worker's own makes the video, and the lane's publishes it, while the worker's own is with
 the next job already.
+
+A video teaches once. What its attempt learnt, audit and all, is held back until its manifest stands, and dropped where
+it does not: who makes the video again, by the same seed, or goes on from a checkpoint, sees all of it again.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Attempt:
     lease: LeaseKeeper
     saved: SavedJob
     began_s: float = field(default_factory=time.monotonic)
-    teach: Callable[[bool], None] = lambda report: None  # report what was learnt, or leave it to the next attempt
+    teach: Callable[[bool], None] = lambda stands: None  # report what its video showed, or drop it; once
 
     @property
     def name(self) -> tuple[str, int]:
@@ -118,8 +121,6 @@ class Runner:
         """
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
         self._meter.began(queue.name, claim.waited_s)
-        if (known := self._feed.fresh()) is not None:
-            self._fastflow.adopt(known)
         lease = LeaseKeeper(queue, claim, self._draining, self._beat_s, self._stall_s, on_beat=self._on_beat).start()
         attempt = Attempt(queue, claim, lease, self._checkpoints.of(queue.name, claim))
         ending = self._chapter(attempt, self._plot(claim))
@@ -147,7 +148,7 @@ class Runner:
                 attempt.saved.settle(ending.fate)
             finally:
                 attempt.lease.stop()
-            attempt.teach(not attempt.saved.is_carried_on)
+            attempt.teach(False)  # but for a video that stands, which has taught
             ending = replace(ending, duration_s=time.monotonic() - attempt.began_s)
             self._meter.ended(attempt.queue.name, ending)
             _log_ending(attempt, ending)
@@ -158,16 +159,20 @@ class Runner:
         if published := self._published(attempt.claim):
             return self._complete(attempt, published)
         engine = self._stand.engine(attempt.queue.name, attempt.on_step)
-        try:
-            with self._timesheet.working(attempt.queue.name):
-                video = make_video(attempt.claim, engine, self._fastflow, attempt.on_step, attempt.saved)
-        finally:
-            attempt.teach = self._feed.hold(self._fastflow.take_delta())  # a failed job teaches too
+        with self._timesheet.working(attempt.queue.name):
+            video = make_video(attempt.claim, engine, self._informed, attempt.on_step, attempt.saved)
+        attempt.teach = self._feed.hold(self._fastflow.take_delta())
         publish = partial(self._publish, video=video)
         attempt.on_step(StepReport("encode"))
         self._lane.enter(partial(self._chapter, attempt, publish), self._waiting(attempt, "encode"))
         self._in_lane = attempt.lease
         return None
+
+    def _informed(self) -> FastFlow:
+        """Decides from what the fleet knows, and from nothing that a generation showed which came to no video."""
+        self._fastflow.forget_delta()
+        self._fastflow.adopt(self._feed.known())
+        return self._fastflow
 
     def _make_alone(self, attempt: Attempt) -> Ending | None:
         """A job whose worker died may be what killed it, or may have been beside that: it is nobody's neighbour again,
@@ -196,8 +201,9 @@ class Runner:
     def _publish(self, attempt: Attempt, video: Video) -> Ending:
         manifest, phase_s = publish_video(video, attempt.claim, self._publisher, attempt.on_step, self._watch.expect)
         self._watch.kept()
-        ending = replace(self._complete(attempt, manifest), phase_s=phase_s, evaluations=video.evaluations)
         is_ours = manifest.fence == attempt.claim.fence
+        attempt.teach(is_ours)  # here: whoever completes the job, if this attempt cannot, makes no video
+        ending = replace(self._complete(attempt, manifest), phase_s=phase_s, evaluations=video.evaluations)
         return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
 
     def _published(self, claim: Claim) -> Manifest | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fastflow_ray.account import evaluations_of
@@ -38,9 +38,12 @@ class Video:
         return evaluations_of(self.generation.trace)
 
 
-def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep, saved: SavedJob) -> Video:
+def make_video(
+    claim: Claim, engine: Engine, informed: Callable[[], FastFlow], on_step: OnStep, saved: SavedJob
+) -> Video:
     """Run the claimed job, or what an interrupted attempt left of it.
 
+    Each try begins with what `informed` answers: what one taught that came to nothing must not count beside the next.
     Raises what the engine and `on_step` raise, and CorruptPayload.
     """
     job = read_job(claim.payload)
@@ -49,7 +52,7 @@ def make_video(claim: Claim, engine: Engine, fastflow: FastFlow, on_step: OnStep
     spec = settle(job, engine.card, seed_of(claim.job_id))
 
     def make(spec: GenerationSpec) -> tuple[Generation, Audit | None]:
-        return saved.go_on(engine, spec, lambda resume: generate(engine, spec, fastflow, on_step, job.audit, resume))
+        return saved.go_on(engine, spec, lambda resume: generate(engine, spec, informed(), on_step, job.audit, resume))
 
     made = within_memory(make, spec)
     return Video(engine.model, engine.revision, engine.versions, job, spec, *made)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fastflow_ray.bandit.statistics import Statistics
     from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.models.engine import Generation, GenerationSpec
+    from fastflow_ray.storage.manifest import Audit
 
 CALIBRATION = "this was the calibration: evaluated in full, to learn from; "
 KEPT = "the next video with this --policy file skips"
@@ -95,17 +96,23 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
     """Load, generate, encode and save; everything there is to report."""
     from fastflow_ray.account import account_of, numbers_of
     from fastflow_ray.audited import generate
+    from fastflow_ray.fastflow import FastFlow
     from fastflow_ray.frugal import within_memory
     from fastflow_ray.models.request import settle
 
     before_s: dict[str, float] = {}
     after_s: dict[str, float] = {}
-    fastflow = _remembering(policy)
+    known = read_or_empty(policy) if policy else None
     with timed(before_s, "load"):
         engine = loaded(model, screen)
     spec = settle(job, engine.card, seed=secrets.randbelow(2**32))
     with shown(screen) as on_step:
-        made, audit = within_memory(lambda spec: generate(engine, spec, fastflow, on_step, job.audit), spec)
+
+        def make(spec: GenerationSpec) -> tuple[Generation, Audit | None, FastFlow]:
+            fastflow = FastFlow(statistics=known)
+            return *generate(engine, spec, fastflow, on_step, job.audit), fastflow
+
+        made, audit, fastflow = within_memory(make, spec)
     with timed(after_s, "encode"):
         save_video(made, spec.fps, output)
     learnt = _kept(fastflow, policy, output)
@@ -122,12 +129,6 @@ def _make(job: VideoJob, model: str, output: Path, policy: Path | None, screen: 
         "known_full_runs": _known_full_runs(fastflow, learnt),
         "path": str(output),
     }
-
-
-def _remembering(policy: Path | None) -> FastFlow:
-    from fastflow_ray.fastflow import FastFlow
-
-    return FastFlow(statistics=read_or_empty(policy) if policy else None)
 
 
 def _kept(fastflow: FastFlow, policy: Path | None, output: Path) -> Statistics:

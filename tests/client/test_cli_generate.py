@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Callable
 from io import StringIO
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ from scripted_fleet import Answer, Fleet
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.cli.generation_display import report_line, shown
 from fastflow_ray.cli.policy import table_of_arms, table_of_trajectories
+from fastflow_ray.errors import OutOfMemory
 from fastflow_ray.media.video import read_video
-from fastflow_ray.models.engine import StepReport
+from fastflow_ray.models.diffusers_engine import DiffusersEngine
+from fastflow_ray.models.engine import Generation, GenerationSpec, StepReport
 from fastflow_ray.queue.statistics_store import StatisticsStore
 
 Command = Callable[..., Answer]
@@ -133,6 +137,25 @@ def test_an_audit_tells_the_distance_to_the_full_run(generate: Command, tmp_path
     answer = generate("-o", tmp_path / "2.mp4", "--policy", policy, *words, "--json")
     audit = json.loads(answer.out)["audit"]
     assert (5 < audit["psnr_db"] < 120, audit["full_nfe"]) == (True, 24)
+
+
+def test_a_video_whose_audit_ran_out_of_memory_teaches_once(
+    generate: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, make, walks = tmp_path / "policy.json", DiffusersEngine.generate, count(1)
+    words = ("-o", tmp_path / "o.mp4", "--evaluations", 5, "--policy", policy)
+    generate(*words)
+
+    def run_out(engine: DiffusersEngine, spec: GenerationSpec, *more: Any) -> Generation:
+        if next(walks) == 3:  # the first rival's, when the full run has been learnt from
+            raise OutOfMemory("no room; use a smaller size")
+        return make(engine, spec, *more)
+
+    monkeypatch.setattr(DiffusersEngine, "generate", run_out)
+    assert generate(*words).code == 0
+    assert next(walks) > 5, "it was made once more"
+    (table,) = Statistics.from_json(policy.read_text()).trajectories.values()
+    assert (table.runs, table.full_runs) == (3, 2), "the first, the second, and its audit's"
 
 
 def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Path) -> None:

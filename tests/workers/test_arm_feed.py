@@ -93,7 +93,7 @@ def test_nothing_waits_for_a_fleet_that_is_away_and_nothing_is_lost() -> None:
     for _ in range(1_000):
         feed.give(learnt("a", 1, 0.5))
     wait_for(lambda: feed.failures > 3)
-    assert feed.fresh() is None
+    assert feed.known().tables["a"].pulls.sum() == 1_000, "what a worker learnt, it knows without a fleet"
     sink.is_open = True
     wait_for(lambda: "a" in sink.ledger.statistics.tables and sink.ledger.statistics.tables["a"].pulls.sum() == 1_000)
     assert max(sink.ledger.seen.values()) <= 1, "what waited went as one report"
@@ -105,8 +105,7 @@ def test_a_worker_begins_with_what_the_fleet_knows() -> None:
     sink.is_open = True
     sink.ledger.merge("worker-9", 0, learnt("a", 1, 0.5).to_json())
     feed = ArmFeed(sink, "worker-1")
-    wait_for(lambda: (known := feed.fresh()) and known.tables["a"].pulls.sum() == 1)
-    assert feed.fresh() is None, "nothing new since"
+    wait_for(lambda: (known := feed.known()) and known.tables["a"].pulls.sum() == 1)
     assert feed.close()
 
 
@@ -114,7 +113,6 @@ def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
     sink, entered, go_on = Gate(), threading.Event(), threading.Event()
     sink.is_open = True
     feed = ArmFeed(sink, "worker-1")
-    wait_for(lambda: feed.fresh() is not None)
     merge = sink.ledger.merge
 
     def slowly(worker: str, sequence: int, delta: str) -> str:
@@ -130,9 +128,7 @@ def test_what_is_still_on_the_way_is_part_of_what_is_known() -> None:
     feed.give(learnt("a", 2, 0.5))
     assert entered.wait(20)
     feed.give(learnt("a", 3, 0.5))
-    known = feed.fresh()
-    assert known is not None, "the first report has been answered"
-    assert known.tables["a"].pulls.sum() == 3
+    assert feed.known().tables["a"].pulls.sum() == 3, "of which the first alone was answered"
     go_on.set()
     assert feed.close()
 
@@ -144,6 +140,7 @@ def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.L
     other_arms.table("a", steps=4, arms=(0, 3), grid="g").update(1, 3, 0.5)
     feed.give(other_arms)
     wait_for(lambda: "refuses" in caplog.text)
+    wait_for(lambda: feed.known().to_json() == ledger.statistics.to_json())
     feed.give(learnt("b", 1, 0.5))
     assert feed.close()
     assert sorted(ledger.statistics.tables) == ["a", "b"]
@@ -190,8 +187,8 @@ def test_trajectories_alone_are_worth_a_report() -> None:
 
 def test_an_empty_fleet_is_an_answer_too() -> None:
     feed = ArmFeed(Ledger(), "worker-1")
-    wait_for(lambda: (known := feed.fresh()) is not None and not known)
     assert feed.close()
+    assert not feed.known()
 
 
 def test_closing_says_whether_everything_arrived() -> None:
@@ -206,8 +203,7 @@ def test_what_is_held_back_is_known_here_and_told_or_dropped_once(report: bool) 
     feed = ArmFeed(ledger, "worker-1")
     settle = feed.hold(learnt("a", 1, 0.5))
     feed.give(learnt("b", 1, 0.5))
-    known = wait_for(feed.fresh)
-    assert "a" in known.tables, "the next job decides by it"
+    assert "a" in feed.known().tables, "the next job decides by it"
     wait_for(lambda: "b" in ledger.statistics.tables)
     assert "a" not in ledger.statistics.tables
     settle(report)
@@ -215,6 +211,6 @@ def test_what_is_held_back_is_known_here_and_told_or_dropped_once(report: bool) 
     feed.give(learnt("c", 1, 0.5))
     assert feed.close()
     assert ledger.statistics.tables["c"].pulls.sum() == 1
-    assert ("a" in ledger.statistics.tables) is report
+    assert ("a" in ledger.statistics.tables) is ("a" in feed.known().tables) is report
     if report:
         assert ledger.statistics.tables["a"].pulls.sum() == 1

@@ -49,6 +49,7 @@ def a_checkpoint_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def elsewhere(one: OneWorker) -> Iterator[FollowedRunner]:
     """Another worker of the same queue and store, which has learnt nothing but what the fleet tells it."""
     feed = ArmFeed(one.ledger, "worker-2")
+    wait_for(lambda: feed.known().to_json() == one.ledger.statistics.to_json())
     followed = FollowedRunner(one.queue, one.store, one.engine, feed, threading.Event())
     yield followed
     followed.lane.close()
@@ -76,10 +77,8 @@ def test_a_job_of_a_leaving_worker_goes_on_elsewhere_to_the_same_video(one: OneW
     wait_for(
         lambda: one.ledger.statistics.to_json() == one.runner._fastflow.statistics.to_json() or "off" in mode.values()
     )
-    known = one.ledger.statistics
     uninterrupted = one.submit(**mode)
     with elsewhere(one) as runner:  # knows what the worker knows that is interrupted
-        runner.fastflow.adopt(known)
         runner.run(one.claim("worker-2"))
     job_id = one.submit(**mode)
     drain_at(one, 5)

@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from one_worker import LEASE_S, STEPS, OneWorker, at, overheard
+from one_worker import LEASE_S, STEPS, FollowedRunner, OneWorker, at, overheard
 from waiting import wait_for
 
+from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.errors import (
     DeviceLost,
     Draining,
@@ -33,10 +35,11 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.media.frames import frames_sha256
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.engine import Engine, Generation, StepReport
+from fastflow_ray.queue.contract import Claim
 from fastflow_ray.queue.limits import QueueLimits
 from fastflow_ray.recipe import Recipe
 from fastflow_ray.storage.seal import sealed
-from workers.ending import Fate
+from workers.ending import Ending, Fate
 from workers.lease_keeper import LeaseKeeper
 
 
@@ -269,18 +272,107 @@ def test_a_defect_is_logged_with_its_place_and_the_next_job_runs(
     assert one.run().fate is Fate.SUCCEEDED
 
 
-def test_a_failed_job_teaches_too(one: OneWorker) -> None:
+def test_a_failed_job_teaches_nothing_here_or_there(one: OneWorker) -> None:
     def fail_late(report: Any, on_step: object) -> None:
         if report.step == STEPS - 1:
             raise OutOfMemory("no room; use a smaller size")
 
-    one.engine.interfere = fail_late
     one.submit()
     one.run()
-    wait_for(lambda: one.ledger.statistics.tables)
-    (table,) = one.ledger.statistics.tables.values()
-    assert table.pulls.sum() > 0
-    assert table.runs == 0
+    taught = learnt(one)
+    one.engine.interfere = fail_late
+    one.submit(seed=8)
+    assert one.run().fate is Fate.DEAD
+    assert learnt(one) == taught
+
+
+def learnt(worker: OneWorker) -> str:
+    """What the worker decides from, which is all that the fleet was told."""
+    known = worker.runner._informed().statistics.to_json()
+    wait_for(lambda: worker.ledger.statistics.to_json() == known)
+    return known
+
+
+AUTO = {"acceleration": "auto", "evaluations": 5}
+
+
+@pytest.fixture
+def twin(one: OneWorker, tmp_path: Path) -> Iterator[OneWorker]:
+    """A worker whose attempts do not fail, or learn nothing before they do; it has made one video, as `one` has."""
+    worker = OneWorker(one.engine, tmp_path / "twin")
+    for each in (one, worker):
+        each.submit(seed=1, **AUTO)
+        each.run()
+    yield worker
+    worker.lane.close()
+    assert worker.feed.close()
+
+
+def test_a_video_whose_audit_ran_out_of_memory_teaches_once(one: OneWorker, twin: OneWorker) -> None:
+    for worker, walks in ((one, 3), (twin, 1)):  # in the first rival's walk, when the full run has been learnt from
+
+        def run_out(report: Any, on_step: object, walks: int = walks) -> None:
+            if not one.engine.specs[-1].frugal and len(one.engine.specs) == walks:
+                raise OutOfMemory("no room; use a smaller size")
+
+        one.engine.specs.clear()
+        one.engine.interfere = run_out
+        job_id = worker.submit(**AUTO)
+        assert worker.run().fate is Fate.SUCCEEDED
+        assert worker.manifest(job_id).economies
+    assert learnt(one) == learnt(twin)
+
+
+@pytest.mark.parametrize(("is_away", "fate"), [(False, Fate.RETRIED), (True, Fate.RELEASED)])
+@pytest.mark.parametrize("pace", [AUTO, {"acceleration": "fastflow"}])
+def test_a_video_that_is_made_again_for_it_was_not_kept_teaches_once(
+    one: OneWorker, twin: OneWorker, monkeypatch: pytest.MonkeyPatch, pace: dict[str, Any], is_away: bool, fate: Fate
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise StorageFailed("the disk is full; make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.store, "put_file", refuse)
+        patched.setattr(one.followed.watch, "is_to_blame", lambda on_progress: is_away)
+        one.submit(**pace)
+        before = learnt(one)
+        assert one.run().fate is fate
+        assert learnt(one) == before
+    one.clock.now_s += LEASE_S
+    assert one.run().fate is Fate.SUCCEEDED
+    twin.submit(**pace)
+    twin.run()
+    assert learnt(one) == learnt(twin) != before
+
+
+def test_of_two_attempts_that_make_one_video_the_one_that_is_published_teaches(
+    one: OneWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, put_file = FollowedRunner(one.queue, one.store, one.engine, one.feed, threading.Event()), one.store.put_file
+    endings: list[Ending] = []
+
+    def put_after_another(*file: Any) -> None:
+        monkeypatch.setattr(one.store, "put_file", put_file)
+        endings.append(other.run(one.lose_the_lease()))
+        put_file(*file)
+
+    monkeypatch.setattr(one.store, "put_file", put_after_another)
+    one.submit(**AUTO)
+    assert one.run().fate is Fate.LOST
+    assert [ending.fate for ending in endings] == [Fate.SUCCEEDED]
+    (table,) = Statistics.from_json(learnt(one)).trajectories.values()
+    assert table.runs == 1
+    other.lane.close()
+
+
+def test_a_video_that_stands_has_taught_though_another_attempt_completes_its_job(one: OneWorker) -> None:
+    one.submit(**AUTO)
+    others: list[Claim] = []
+    one.store.after_manifest = lambda: others.append(one.lose_the_lease())
+    assert one.run().fate is Fate.LOST
+    assert one.run(others[0]).fate is Fate.SUCCEEDED
+    (table,) = Statistics.from_json(learnt(one)).trajectories.values()
+    assert table.runs == 1
 
 
 def test_memory_that_does_not_suffice_gets_a_second_frugal_try_in_the_same_attempt(one: OneWorker) -> None:
