@@ -18,7 +18,7 @@ from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.statistics_actor import StatisticsActor
 from orchestration.supervisor import FleetStatus
 from orchestration.supervisor_actor import SupervisorActor
-from orchestration.worker_pool import WorkerState
+from workers.status import WorkerState
 
 log = logging.getLogger(__name__)
 

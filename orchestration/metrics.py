@@ -14,7 +14,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import QueueDepth
 from orchestration.arm_statistics import FleetStatistics
 from orchestration.supervisor import FleetStatus
-from orchestration.worker_pool import WorkerState
+from workers.status import WorkerState
 
 
 class FleetMetrics:

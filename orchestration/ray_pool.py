@@ -14,8 +14,9 @@ from ray.util import list_named_actors
 
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
-from orchestration.worker_pool import WorkerSight, WorkerState
+from orchestration.worker_pool import WorkerSight
 from workers.actor import spawn_worker
+from workers.status import WorkerState
 
 ANSWER_S = 0.2  # for the workers' answers within a look; later ones are read at the next
 
@@ -33,8 +34,7 @@ class Member:
         """Take the answer, and ask again."""
         try:
             status = ray.get(self.question)
-            state = WorkerState(status.state)
-            self.sight = WorkerSight(status.name, state, status.job_id, status.publishing, status.rests)
+            self.sight = WorkerSight(status.name, status.state, status.job_id, status.publishing, status.rests)
         except RayError:
             pass  # it died between question and answer; the next look will miss its name
         self.question, self.asked_s = self.handle.status.remote(), time.monotonic()

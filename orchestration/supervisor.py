@@ -19,7 +19,8 @@ from orchestration.backlog import Backlog, demand, total
 from orchestration.creation_backoff import CreationBackoff
 from orchestration.hung_workers import HungWorkers
 from orchestration.load_history import LoadHistory
-from orchestration.worker_pool import WorkerPool, WorkerSight, WorkerState
+from orchestration.worker_pool import WorkerPool, WorkerSight
+from workers.status import WorkerState
 
 log = logging.getLogger(__name__)
 

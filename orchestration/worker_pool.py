@@ -7,19 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
-
-class WorkerState(StrEnum):
-    """The states a worker reports of itself, and the two in which it cannot."""
-
-    PENDING = "pending"  # created; waits for a GPU, or its process is starting
-    LOADING = "loading"  # reads the model
-    IDLE = "idle"  # waits for a job
-    BUSY = "busy"  # has a job
-    DRAINING = "draining"  # takes no more jobs and leaves
-    GONE = "gone"  # left or died
+from workers.status import WorkerState
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 
 class WorkerState(StrEnum):
-    """What a worker is doing."""
+    """What a worker is doing, and the two states in which it cannot tell."""
 
-    LOADING = "loading"
-    IDLE = "idle"
+    PENDING = "pending"  # created; waits for a GPU, or its process is starting
+    LOADING = "loading"  # reads the model
+    IDLE = "idle"  # waits for a job
     BUSY = "busy"  # makes a video, or publishes one
     DRAINING = "draining"  # takes no more jobs, and leaves
+    GONE = "gone"  # left or died
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fastflow_ray.errors import FleetUnavailable
-from orchestration.worker_pool import WorkerSight, WorkerState
+from orchestration.worker_pool import WorkerSight
+from workers.status import WorkerState
 
 NEXT = {WorkerState.PENDING: WorkerState.LOADING, WorkerState.LOADING: WorkerState.IDLE}
 

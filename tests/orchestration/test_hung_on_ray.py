@@ -21,7 +21,7 @@ from fastflow_ray.queue.contract import JobRecord
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.hung_workers import CLING_S
-from orchestration.worker_pool import WorkerState
+from workers.status import WorkerState
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900), pytest.mark.usefixtures("ray_cluster")]
 

@@ -8,7 +8,8 @@ import pytest
 
 from orchestration.news import News
 from orchestration.supervisor import FleetStatus
-from orchestration.worker_pool import WorkerSight, WorkerState
+from orchestration.worker_pool import WorkerSight
+from workers.status import WorkerState
 
 FULL = "cannot write /store/check/1: No space left on device; free space on the disk"
 

@@ -34,7 +34,7 @@ from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.news import News
-from orchestration.worker_pool import WorkerState
+from workers.status import WorkerState
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("ray_cluster")]
 STEPS, ARMS = 6, (0, 2, 4, 6)

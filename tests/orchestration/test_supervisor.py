@@ -24,7 +24,8 @@ from orchestration.autoscale import Limits
 from orchestration.backlog import Backlog, total
 from orchestration.hung_workers import CLING_S, SILENCE_S, HungWorkers
 from orchestration.supervisor import FleetStatus, Supervisor
-from orchestration.worker_pool import WorkerSight, WorkerState
+from orchestration.worker_pool import WorkerSight
+from workers.status import WorkerState
 
 
 @dataclass

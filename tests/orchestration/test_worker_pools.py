@@ -10,7 +10,8 @@ from waiting import RAY_S, wait_for
 
 from fastflow_ray.errors import FleetUnavailable
 from orchestration.fleet_plan import FleetPlan
-from orchestration.worker_pool import WorkerPool, WorkerState
+from orchestration.worker_pool import WorkerPool
+from workers.status import WorkerState
 
 Pools = Callable[[], WorkerPool]  # each call: another pool over the same workers
 
