@@ -135,7 +135,7 @@ class Supervisor:
     def _note_exit(self, name: str, now_s: float) -> None:
         cause = self._ending.pop(name, None)
         if cause is None and name in self._last and self._last[name].state is WorkerState.DRAINING:
-            cause = "drained"  # by itself: its node is going away
+            cause = "drained"  # by somebody else: its node is going away
         if cause is None:
             cause = "died"
             log.warning("! worker %s died", name)

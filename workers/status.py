@@ -13,7 +13,8 @@ class WorkerState(StrEnum):
     LOADING = "loading"  # reads the model
     IDLE = "idle"  # waits for a job
     BUSY = "busy"  # makes a video, or publishes one
-    DRAINING = "draining"  # takes no more jobs, and leaves
+    DRAINING = "draining"  # was told to leave: takes no more jobs
+    LEAVING = "leaving"  # by itself, for its trouble or for it has done what it was to do
     GONE = "gone"  # left or died
 
 

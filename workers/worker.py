@@ -155,7 +155,7 @@ class Worker:
         )
 
     def _leave(self) -> None:
-        self._state = WorkerState.DRAINING
+        self._state = WorkerState.LEAVING
         with ExitStack() as leaving:
             leaving.callback(self._store.close)
             for queue in self._queues.values():

@@ -17,7 +17,7 @@ class WorkerCard:
 
     worker: str
     gpu: str = ""  # what it computes on, in words
-    state: str = ""  # loading, idle, busy, draining or resting; empty: it has only been heard of
+    state: str = ""  # loading, idle, busy, draining, leaving or resting; empty: it has only been heard of
     job_id: str | None = None  # whose video it makes
     publishing: str | None = None  # the job whose video it publishes meanwhile
     why: str = ""  # it rests

@@ -32,10 +32,10 @@ class PaperCluster:
         del self.workers[name]
 
     def pass_a_moment(self) -> None:
-        """Pending workers get free GPUs and begin to load, loading ones are done, draining ones without a job leave."""
+        """Pending workers get free GPUs and begin to load, loading ones are done, who leaves and has no job is gone."""
         free = self.gpus - sum(worker.state is not WorkerState.PENDING for worker in self.workers.values())
         for name, worker in list(self.workers.items()):
-            if worker.state is WorkerState.DRAINING and worker.job_id is None:
+            if worker.state in (WorkerState.DRAINING, WorkerState.LEAVING) and worker.job_id is None:
                 self.crash(name)
             elif worker.state in NEXT and (worker.state is not WorkerState.PENDING or free > 0):
                 free -= worker.state is WorkerState.PENDING

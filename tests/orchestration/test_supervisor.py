@@ -212,6 +212,19 @@ def test_workers_that_die_before_they_are_ready_are_made_ever_more_slowly(scene:
     assert pauses_s[-1] >= 60
 
 
+def test_a_worker_that_is_seen_as_it_leaves_for_its_own_trouble_died(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    made = 0
+    while fleet.now_s < 200:
+        status = fleet.ticks(1)
+        for name, worker in fleet.cluster.workers.items():
+            made += worker.state is WorkerState.PENDING
+            if worker.state is WorkerState.LOADING:
+                fleet.cluster.become(name, WorkerState.LEAVING)
+    assert made < 12, "it is made ever more slowly"
+    assert set(status.exits) == {"died"}
+
+
 def test_a_successor_adopts_the_workers_it_finds(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=3, ceiling=3)
     fleet.ticks(4)

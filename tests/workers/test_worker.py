@@ -158,7 +158,7 @@ def test_without_a_model_it_ends_at_once(shop: Shop) -> None:
     shop.worker._stand._load = fail
     with pytest.raises(ModelLoadFailed):
         shop.worker.run()
-    assert shop.worker.status().state is WorkerState.DRAINING
+    assert shop.worker.status().state is WorkerState.LEAVING, "nobody told it to"
 
 
 def test_without_a_store_it_ends_before_it_takes_a_job(small_engine: Engine, tmp_path: Path) -> None:
