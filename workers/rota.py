@@ -94,8 +94,8 @@ class Rota:
         self.held = model
         return is_switch
 
-    def loaded(self, model: str) -> None:
-        """It was read."""
+    def holds(self, model: str) -> None:
+        """It stands on the device, and so it could be read; empty: none does."""
         self.held = model
         self._rests.pop(model, None)
 

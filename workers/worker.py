@@ -169,7 +169,7 @@ class Worker:
         for model in self._queues:
             try:
                 self._device = self._stand.engine(model, on_step=lambda report: None).versions.get("device", "")
-                return self._rota.loaded(model)
+                return self._rota.holds(model)
             except ModelLoadFailed as error:
                 self._rest(model, str(error))
         return None
@@ -186,8 +186,7 @@ class Worker:
         if ending and ending.reason == ModelLoadFailed.code:
             self._rest(queue.name, ending.message)
             return False
-        if self._stand.holds == queue.name:
-            self._rota.loaded(queue.name)
+        self._rota.holds(self._stand.holds)  # which is another model's if the attempt ended before it needed its own
         return True
 
     def _rest(self, model: str, why: str) -> None:

@@ -90,7 +90,7 @@ def test_rests_grow_up_to_a_bound_until_the_model_is_read() -> None:
     rests_s = [bedroom.rota.rest("b", "no weights") for _ in range(2000)]
     assert rests_s[:6] == [30.0, 60.0, 120.0, 240.0, 480.0, LONGEST_REST_S]
     assert set(rests_s[6:]) == {LONGEST_REST_S}
-    bedroom.rota.loaded("b")
+    bedroom.rota.holds("b")
     assert (bedroom.awake(), bedroom.rota.held) == ("abc", "b")
     assert bedroom.rota.rest("b", "no weights") == FIRST_REST_S
 
@@ -101,7 +101,7 @@ def test_it_is_hopeless_once_no_model_could_be_read_when_last_tried() -> None:
         bedroom.rota.rest(model, f"no {model}")
         assert not bedroom.rota.hopeless()
     bedroom.now_s += LONGEST_REST_S
-    bedroom.rota.loaded("a")
+    bedroom.rota.holds("a")
     bedroom.rota.rest("c", "no c")
     assert not bedroom.rota.hopeless()
     bedroom.rota.rest("a", "no a")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from one_worker import LEASE_S
 from two_queues import TwoQueues
 from waiting import wait_for
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import OnStep, StepReport
+from fastflow_ray.storage.folder import FolderStore
+from fastflow_ray.storage.seal import sealed
 
 
 def test_it_stays_with_its_model_and_then_changes_once(two: TwoQueues) -> None:
@@ -26,6 +30,15 @@ def test_it_stays_with_its_model_and_then_changes_once(two: TwoQueues) -> None:
         assert record is not None
         assert record.result is not None
         assert record.result["model"] == model
+
+
+def test_an_attempt_that_ends_before_it_needs_its_model_leaves_the_one_before(two: TwoQueues, tmp_path: Path) -> None:
+    job_id = two.submit("b", 1)
+    unreadable = sealed({"schema_version": 2})  # what a newer version published
+    FolderStore(tmp_path / "store").put_bytes(f"jobs/{job_id}/result.json", unreadable, "application/json")
+    two.worker.run(jobs=1)
+    assert two.state("b", job_id) is JobState.DELAYED
+    assert (two.loads, two.worker.status().model) == (["a"], "a")
 
 
 def test_its_card_lies_on_both_queues_all_through_a_long_job(two: TwoQueues) -> None:
