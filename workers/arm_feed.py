@@ -102,14 +102,23 @@ class ArmFeed:
         """Whether the report in hand needs no further attempt: it was merged, or refused for good."""
         try:
             answer = self._sink.merge(self.worker, self._sequence, self._sending.to_json())
-            self._settle(Statistics.from_json(answer))
         except StatisticsMismatch as error:
             log.warning("! the fleet refuses what %s learnt: %s", self.worker, error)
             self._settle(self._snapshot)
         except Retryable as error:
             self._count_failure(error)
             return False
+        else:
+            self._settle(self._read(answer))
         return True
+
+    def _read(self, answer: str) -> Statistics:
+        """What the fleet knows by its answer to a report; if that is illegible, what it knew before, and the report."""
+        try:
+            return Statistics.from_json(answer)
+        except StatisticsMismatch as error:
+            self._count_failure(error)
+            return self._snapshot.plus(self._sending)
 
     def _settle(self, snapshot: Statistics) -> None:
         with self._changed:

@@ -146,6 +146,25 @@ def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.L
     assert sorted(ledger.statistics.tables) == ["a", "b"]
 
 
+class Mumbling(Ledger):
+    """Statistics that merge a report and cannot be understood."""
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        return super().merge(worker, sequence, delta)[1:]
+
+
+def test_an_illegible_answer_is_a_failure_and_no_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Mumbling(learnt("a", 1, 0.5))
+    feed = ArmFeed(ledger, "worker-1")
+    for reports in (1, 2):
+        feed.give(learnt("b", 1, 0.5))
+        wait_for(lambda reports=reports: feed.failures == reports)
+    assert feed.close()
+    assert "refuses" not in caplog.text
+    assert "cannot have the fleet's statistics" in caplog.text
+    assert feed.known().to_json() == ledger.statistics.to_json(), "it was merged all the same"
+
+
 class Unreadable(Ledger):
     """Statistics that somebody damaged, until somebody mends them."""
 
