@@ -45,8 +45,11 @@ class KeptValkey:
 
     def _keep(self) -> None:
         while not self._leaving.wait(LOOK_S):
-            if not _listens(self._server.port):
-                self._restart()
+            try:
+                if not _listens(self._server.port):
+                    self._restart()
+            except Exception as error:  # a thread that ended here would leave a server that dies dead
+                log.warning("! no look at Valkey on %s: %s", self._server.directory, error, exc_info=True)
 
     def _restart(self) -> None:
         log.warning("! Valkey on %s died; it is started again", self._server.directory)

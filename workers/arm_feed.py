@@ -15,7 +15,7 @@ from functools import reduce
 
 from fastflow_ray.bandit.sink import ObservationSink
 from fastflow_ray.bandit.statistics import Statistics
-from fastflow_ray.errors import FastFlowError, Retryable, StatisticsMismatch
+from fastflow_ray.errors import Retryable, StatisticsMismatch
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class ArmFeed:
         """What the fleet knew before this worker came; without a legible answer, the first report brings it."""
         try:
             self._settle(Statistics.from_json(self._sink.snapshot()))
-        except (Retryable, StatisticsMismatch) as error:
+        except Exception as error:  # noqa: BLE001  # a thread that ended here would carry nothing any more
             self._count_failure(error)
 
     def _deliver(self) -> bool:
@@ -105,7 +105,7 @@ class ArmFeed:
         except StatisticsMismatch as error:
             log.warning("! the fleet refuses what %s learnt: %s", self.worker, error)
             self._settle(self._snapshot)
-        except Retryable as error:
+        except Exception as error:  # noqa: BLE001  # as in `_fetch`
             self._count_failure(error)
             return False
         else:
@@ -124,7 +124,9 @@ class ArmFeed:
         with self._changed:
             self._sending, self._snapshot = Statistics(), snapshot
 
-    def _count_failure(self, error: FastFlowError) -> None:
+    def _count_failure(self, error: Exception) -> None:
         if not self.failures:
-            log.warning("! %s cannot have the fleet's statistics, will go on trying: %s", self.worker, error)
+            defect = None if isinstance(error, Retryable | StatisticsMismatch) else error
+            trying = "! %s cannot have the fleet's statistics, will go on trying: %s"
+            log.warning(trying, self.worker, error, exc_info=defect)
         self.failures += 1

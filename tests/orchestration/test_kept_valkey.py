@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from leaks import ClosedAfter
 from waiting import wait_for
 
@@ -14,6 +16,7 @@ from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.connection import Connection
+from orchestration import kept_valkey
 from orchestration.kept_valkey import KeptValkey
 
 
@@ -32,6 +35,24 @@ def test_a_killed_server_comes_back_where_it_was_with_what_it_had(
         assert record is not None
         assert record.job_id == job_id
     assert not Path(f"/proc/{second}").exists()
+
+
+def test_a_look_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    listens, troubles = kept_valkey._listens, iter([OSError(errno.EMFILE, "Too many open files")])
+
+    def look(port: int) -> bool:
+        for trouble in troubles:
+            raise trouble
+        return listens(port)
+
+    monkeypatch.setattr(kept_valkey, "_listens", look)
+    with KeptValkey(tmp_path) as server:
+        first = process_at(server.url)
+        wait_for(lambda: "Too many open files" in caplog.text)
+        os.kill(first, signal.SIGKILL)
+        assert process_at(server.url) != first
 
 
 def process_at(url: str) -> int:

@@ -146,6 +146,33 @@ def test_a_report_that_the_fleet_refuses_does_not_stop_the_next(caplog: pytest.L
     assert sorted(ledger.statistics.tables) == ["a", "b"]
 
 
+class Stumbling(Ledger):
+    """Statistics whose first answers are a defect of this program's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stumbles = iter(range(3))
+
+    def snapshot(self) -> str:
+        for n in self.stumbles:
+            raise ZeroDivisionError(f"defect {n}")
+        return super().snapshot()
+
+    def merge(self, worker: str, sequence: int, delta: str) -> str:
+        self.snapshot()
+        return super().merge(worker, sequence, delta)
+
+
+def test_a_defect_on_the_way_ends_no_feed_and_is_told_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Stumbling()
+    feed = ArmFeed(ledger, "worker-1", retry_s=0.0)
+    feed.give(learnt("a", 1, 0.5))
+    wait_for(lambda: ledger.statistics.tables)
+    assert feed.close()
+    assert feed.failures == 3
+    assert caplog.text.count("Traceback") == 1
+
+
 class Mumbling(Ledger):
     """Statistics that merge a report and cannot be understood."""
 
