@@ -41,8 +41,8 @@ class FleetPlan:
     def check(self) -> None:
         """Raise InvalidInput unless queues and store have URLs one can make something of; asks none of them."""
         for model in self.models:
-            open_queue(self.redis_url, model)
-        open_store(self.store_url)
+            open_queue(self.redis_url, model).close()
+        open_store(self.store_url).close()
 
     @property
     def name(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from unittest.mock import Mock
 
 import pytest
 
 from fastflow_ray.errors import InvalidInput
+from orchestration import fleet_plan
 from orchestration.autoscale import Limits
 from orchestration.fleet_plan import SETTINGS, FleetPlan
 from workers.config import WorkerConfig
@@ -27,6 +29,19 @@ def test_a_worker_is_told_whatever_of_the_settings_concerns_it() -> None:
 def test_a_fleet_names_each_of_its_models_once(models: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput, match="one model or several"):
         replace(PLAN, models=models)
+
+
+def test_what_a_check_opens_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Mock] = []
+
+    def opening(*arguments: str) -> Mock:
+        opened.append(Mock())
+        return opened[-1]
+
+    for name in ("open_queue", "open_store"):
+        monkeypatch.setattr(fleet_plan, name, opening)
+    replace(PLAN, models=("shapes", "wan2.1-t2v-1.3b")).check()
+    assert [one.close.call_count for one in opened] == [1, 1, 1]
 
 
 def test_every_worker_serves_all_models_of_its_fleet() -> None:
