@@ -126,14 +126,13 @@ def _limited(receive: Receive) -> Receive:
 
 
 def _unfolded(items: list[tuple[str, UploadFile | str]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+    """Nested names within the outer one; beside a text under that name they stay as they are, and nobody knows them."""
+    fields: dict[str, Any] = {name: value for name, value in items if not NESTED_NAME.match(name)}
     for name, value in items:
         if nested := NESTED_NAME.match(name):
             outer = fields.setdefault(nested[1], {})
-            if isinstance(outer, dict):
-                outer[nested[2]] = value
-        else:
-            fields[name] = value
+            into, key = (outer, nested[2]) if isinstance(outer, dict) else (fields, name)
+            into[key] = value
     return fields
 
 

@@ -70,6 +70,13 @@ class TestCreate:
         assert video["acceleration"]["pace"] == {"fidelity_db": 40.0, "confidence": 0.9}
         assert (video["request"]["audit"], len(video["warnings"])) == (False, 1)
 
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_a_nested_field_beside_a_text_of_them_is_ignored_with_a_warning(self, http: httpx.Client, turned: bool):
+        both = {"extra_body": '{"steps": 5}', "extra_body[seed]": "4"}
+        form = {**SHIP, **dict(sorted(both.items(), reverse=turned))}
+        video = http.post("/v1/videos", data=form).raise_for_status().json()
+        assert (video["request"]["steps"], video["warnings"]) == (5, ["unknown field 'extra_body[seed]' is ignored"])
+
     def test_json_that_is_sent_as_a_form_is_told_the_header(self, http: httpx.Client):
         as_curl_does = {"content-type": "application/x-www-form-urlencoded"}
         error = error_of(http.post("/v1/videos", content='{"prompt":"a red circle"}', headers=as_curl_does), 415)
