@@ -1,4 +1,4 @@
-"""What the whole fleet has learnt about skipping one model: the sink all its workers report to.
+"""What the whole fleet has learnt about skipping one model, from the reports of all its workers.
 
 Redis holds the truth and this keeps a copy: a report is answered only after it was written down. Others may write there
 too, as the next fleet does while this one hands over to it. Knows nothing of Ray; `statistics_actor.py` puts it into an
@@ -20,7 +20,7 @@ TRIES = 8  # to write a report down before another writer does
 
 
 class FleetStatistics:
-    """An `ObservationSink` that outlives its process. Several may share one store."""
+    """Outlives its process; `StatisticsByModel` is the sink above it. Several may share one store."""
 
     def __init__(self, store: StatisticsStore) -> None:
         self._store = store
@@ -29,11 +29,6 @@ class FleetStatistics:
         self.pulls = self.runs = 0  # skips' errors, and generations, learnt from since this object was made
         self.persist_errors = 0
         self.updated_s: float | None = None  # when something was last learnt, since the epoch
-
-    def merge(self, worker: str, sequence: int, delta: str) -> str:
-        """Add a delta once per (worker, sequence) and answer the snapshot after it; raises as `add`."""
-        self.add(worker, sequence, Statistics.from_json(delta))
-        return self.latest().to_json()
 
     def add(self, worker: str, sequence: int, learnt: Statistics) -> None:
         """Learn it once per (worker, sequence).
@@ -53,10 +48,6 @@ class FleetStatistics:
                 self.updated_s = time.time()
                 return
         raise StatisticsUnavailable(f"others wrote first, {TRIES} times over; the report is to be sent again")
-
-    def snapshot(self) -> str:
-        """All statistics as they are now; raises as `anew`."""
-        return self.anew().to_json()
 
     def anew(self) -> Pages:
         """All statistics as they are now, for others may have written since; raises QueueUnavailable or

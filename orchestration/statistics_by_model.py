@@ -24,7 +24,7 @@ class StatisticsByModel:
     def merge(self, worker: str, sequence: int, delta: str) -> str:
         """Add every model's part of a delta once per (worker, sequence); answers the snapshot of all models after it.
 
-        Raises as `FleetStatistics.merge`, after every part was tried. What was written down is, and the delta can be
+        Raises as `FleetStatistics.add`, after every part was tried. What was written down is, and the delta can be
         sent again as it is, for that will not count twice.
         """
         refusals: list[FastFlowError] = []
@@ -38,7 +38,7 @@ class StatisticsByModel:
         return _together([statistics.latest() for statistics in self._each.values()])
 
     def snapshot(self) -> str:
-        """What all models' stores hold now; raises as `FleetStatistics.snapshot`."""
+        """What all models' stores hold now; raises as `FleetStatistics.anew`."""
         return _together([statistics.anew() for statistics in self._each.values()])
 
     def _parts(self, delta: Statistics) -> dict[str, Statistics]:

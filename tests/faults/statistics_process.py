@@ -12,6 +12,7 @@ from waiting import wait_for
 from fastflow_ray.errors import FastFlowError, StatisticsUnavailable
 from fastflow_ray.queue.statistics_store import StatisticsStore
 from orchestration.arm_statistics import FleetStatistics
+from orchestration.statistics_by_model import StatisticsByModel
 
 
 class StatisticsProcess:
@@ -60,14 +61,14 @@ class StatisticsProcess:
 
 def _answer(redis_url: str, model: str, address: str) -> None:
     end_with_the_test()
-    statistics = FleetStatistics(StatisticsStore(redis_url, model))
+    statistics = StatisticsByModel({model: FleetStatistics(StatisticsStore(redis_url, model))})
     with Listener(address, "AF_UNIX", backlog=16) as door:
         while True:
             with suppress(OSError, EOFError), door.accept() as line:
                 line.send(_said(statistics, line))
 
 
-def _said(statistics: FleetStatistics, line: Connection) -> str | FastFlowError:
+def _said(statistics: StatisticsByModel, line: Connection) -> str | FastFlowError:
     method, *arguments = line.recv()
     try:
         answer: str = getattr(statistics, method)(*arguments)

@@ -20,6 +20,7 @@ from fastflow_ray.errors import QueueUnavailable, StatisticsMismatch, Statistics
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.statistics_store import Kept, StatisticsStore
 from orchestration.arm_statistics import TRIES, FleetStatistics
+from orchestration.statistics_by_model import StatisticsByModel
 
 ARMS = (0, 2, 4)
 numbers = itertools.count()
@@ -38,6 +39,11 @@ def learnt(seed: int, key: str = "key", grid: str = "grid") -> Statistics:
     return Statistics({key: table}, {key: trajectories})
 
 
+def sink(statistics: FleetStatistics) -> StatisticsByModel:
+    """As workers reach it."""
+    return StatisticsByModel({"model": statistics})
+
+
 def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(
     valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
@@ -45,19 +51,19 @@ def test_the_snapshot_is_the_sum_of_the_reports_in_whatever_order(
     reports = [(worker, n) for n in range(4) for worker in random.sample(range(3), 3)]
     statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
     for worker, n in reports:
-        snapshot = statistics.merge(f"w{worker}", n, deltas[worker, n].to_json())
+        snapshot = sink(statistics).merge(f"w{worker}", n, deltas[worker, n].to_json())
     total = Statistics()
     for report in reports:
         total = total.merge(deltas[report])
-    assert snapshot == statistics.snapshot() == total.to_json()
+    assert snapshot == sink(statistics).snapshot() == total.to_json()
     assert statistics.pulls == 3 * 4 * 8
     assert statistics.runs == 3 * 4 * 2
 
 
 def test_a_report_sent_again_counts_once(valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter) -> None:
     statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
-    once = statistics.merge("w", 0, learnt(1).to_json())
-    assert statistics.merge("w", 0, learnt(1).to_json()) == once
+    once = sink(statistics).merge("w", 0, learnt(1).to_json())
+    assert sink(statistics).merge("w", 0, learnt(1).to_json()) == once
     assert statistics.pulls == 8
 
 
@@ -65,27 +71,27 @@ def test_a_successor_knows_the_sums_and_who_has_reported(
     valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
     before = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
-    before.merge("a", 4, learnt(1).to_json())
-    snapshot = before.merge("b", 7, learnt(2, key="other").to_json())
+    sink(before).merge("a", 4, learnt(1).to_json())
+    snapshot = sink(before).merge("b", 7, learnt(2, key="other").to_json())
     after = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
-    assert after.snapshot() == snapshot
-    assert after.merge("a", 4, learnt(1).to_json()) == snapshot
-    assert after.merge("a", 5, learnt(3).to_json()) != snapshot
+    assert sink(after).snapshot() == snapshot
+    assert sink(after).merge("a", 4, learnt(1).to_json()) == snapshot
+    assert sink(after).merge("a", 5, learnt(3).to_json()) != snapshot
 
 
 def test_a_report_that_cannot_be_written_down_is_not_answered_and_may_be_sent_again(
     own_valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
     statistics = FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model)))
-    statistics.merge("a", 0, learnt(1).to_json())
+    sink(statistics).merge("a", 0, learnt(1).to_json())
     own_valkey.stop()
     with pytest.raises(QueueUnavailable):
-        statistics.merge("a", 1, learnt(2).to_json())
+        sink(statistics).merge("a", 1, learnt(2).to_json())
     assert statistics.persist_errors == 1
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
-        statistics.merge("b", 0, learnt(3).to_json())
-        again = statistics.merge("a", 1, learnt(2).to_json())
-        assert FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model))).snapshot() == again
+        sink(statistics).merge("b", 0, learnt(3).to_json())
+        again = sink(statistics).merge("a", 1, learnt(2).to_json())
+        assert sink(FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model)))).snapshot() == again
     assert again == learnt(1).merge(learnt(3)).merge(learnt(2)).to_json()
     assert statistics.pulls == 3 * 8
 
@@ -96,9 +102,9 @@ def test_statistics_begun_without_redis_recover_by_themselves(
     own_valkey.stop()
     statistics = FleetStatistics(closed_after(StatisticsStore(own_valkey.url, model)))
     with pytest.raises(QueueUnavailable):
-        statistics.snapshot()
+        sink(statistics).snapshot()
     with EmbeddedValkey(own_valkey.directory, own_valkey.port):
-        assert statistics.snapshot() == Statistics().to_json()
+        assert sink(statistics).snapshot() == Statistics().to_json()
 
 
 def test_a_key_is_one_field_with_whatever_kinds_it_has(
@@ -110,9 +116,9 @@ def test_a_key_is_one_field_with_whatever_kinds_it_has(
     trajectories.tables.clear()
     statistics = FleetStatistics(store)
     for n, delta in enumerate((both, arms, trajectories)):
-        statistics.merge("a", n, delta.to_json())
+        sink(statistics).merge("a", n, delta.to_json())
     assert store.load().documents == {delta.keys[0]: delta.to_json() for delta in (both, arms, trajectories)}
-    assert FleetStatistics(store).snapshot() == statistics.snapshot()
+    assert sink(FleetStatistics(store)).snapshot() == sink(statistics).snapshot()
 
 
 def test_a_damaged_table_in_redis_refuses_no_report_for_good(
@@ -123,21 +129,21 @@ def test_a_damaged_table_in_redis_refuses_no_report_for_good(
     assert damaged
     statistics = FleetStatistics(store)
     with pytest.raises(StatisticsUnavailable, match="damaged; mend or delete it"):
-        statistics.merge("a", 0, learnt(1).to_json())
+        sink(statistics).merge("a", 0, learnt(1).to_json())
     store.save({"key": learnt(2).to_json()}, "somebody", 1, damaged)
-    assert statistics.merge("a", 0, learnt(1).to_json()) == learnt(2).merge(learnt(1)).to_json()
+    assert sink(statistics).merge("a", 0, learnt(1).to_json()) == learnt(2).merge(learnt(1)).to_json()
 
 
 def test_a_damaged_or_foreign_report_changes_nothing(
     valkey: EmbeddedValkey, model: str, closed_after: ClosedAfter
 ) -> None:
     statistics = FleetStatistics(closed_after(StatisticsStore(valkey.url, model)))
-    before = statistics.merge("a", 0, learnt(1).to_json())
+    before = sink(statistics).merge("a", 0, learnt(1).to_json())
     for delta in ("{", '{"version": 1, "tables": {}}', learnt(2, grid="another").to_json()):
         with pytest.raises(StatisticsMismatch):
-            statistics.merge("a", 1, delta)
-    assert statistics.snapshot() == before
-    assert statistics.merge("a", 1, learnt(2).to_json()) == learnt(1).merge(learnt(2)).to_json()
+            sink(statistics).merge("a", 1, delta)
+    assert sink(statistics).snapshot() == before
+    assert sink(statistics).merge("a", 1, learnt(2).to_json()) == learnt(1).merge(learnt(2)).to_json()
 
 
 # (which of them, worker, sequence): in any order, to one, to the other, or to both.
@@ -157,8 +163,8 @@ def test_two_that_share_a_store_keep_the_sum_of_what_either_was_told(
             delta = learnt(10 * worker + sequence)
             if sequence > seen.get(worker, -1):
                 total, seen[worker] = total.merge(delta), sequence
-            both[which].merge(f"w{worker}", sequence, delta.to_json())
-        assert both[0].snapshot() == both[1].snapshot() == total.to_json()
+            sink(both[which]).merge(f"w{worker}", sequence, delta.to_json())
+        assert sink(both[0]).snapshot() == sink(both[1]).snapshot() == total.to_json()
         assert sum(one.runs for one in both) == total.runs("key")
 
 
@@ -170,11 +176,11 @@ def test_two_at_once_lose_nothing_and_count_nothing_twice(
 
     def report(statistics: FleetStatistics) -> None:
         for n in range(20):
-            statistics.merge("w", n, learnt(n).to_json())
+            sink(statistics).merge("w", n, learnt(n).to_json())
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(report, both))
-    kept = Statistics.from_json(both[0].snapshot())
+    kept = Statistics.from_json(sink(both[0]).snapshot())
     assert kept.runs("key") == sum(one.runs for one in both) == 20 * 2
     assert kept.tables["key"].pulls.sum() == 20 * 8
 
@@ -201,7 +207,7 @@ def test_who_is_overtaken_reads_anew_and_writes_the_sum(
 ) -> None:
     store = closed_after(Overtaken(valkey.url, model, times=3))
     statistics = FleetStatistics(store)
-    assert statistics.merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()
+    assert sink(statistics).merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()
     assert (statistics.pulls, statistics.persist_errors) == (8, 0)
 
 
@@ -211,5 +217,5 @@ def test_who_is_overtaken_for_ever_says_so_and_the_report_may_be_sent_again(
     store = closed_after(Overtaken(valkey.url, model, times=TRIES))
     statistics = FleetStatistics(store)
     with pytest.raises(StatisticsUnavailable, match="sent again"):
-        statistics.merge("a", 0, learnt(1).to_json())
-    assert statistics.merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()
+        sink(statistics).merge("a", 0, learnt(1).to_json())
+    assert sink(statistics).merge("a", 0, learnt(1).to_json()) == store.others.merge(learnt(1)).to_json()

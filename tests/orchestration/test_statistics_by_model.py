@@ -95,6 +95,6 @@ def test_a_key_that_two_models_keep_is_answered_as_the_sum(models: Models) -> No
     """As when two fleets serve the same models in another order."""
     report = learnt("of-whom")
     for model, worker in ((models.one, "a"), (models.two, "b")):
-        models.each[model].merge(worker, 0, report.to_json())
+        models.each[model].add(worker, 0, report)
     assert models.together.snapshot() == report.merge(report).to_json()
     assert models.together.merge("c", 0, report.to_json()) == report.merge(report).merge(report).to_json()
