@@ -178,7 +178,7 @@ class FastFlow:
         return FastFlow(self.gamma, self.arms)
 
     def forget_delta(self) -> None:
-        """What was learnt since the last take is told by somebody else, who goes on with the generation."""
+        """Drop what was learnt since the last take: the same seed shows it again, to whoever makes its video."""
         self._delta = Statistics()
 
     def take_delta(self) -> Statistics:
