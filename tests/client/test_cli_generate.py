@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from collections.abc import Callable
 from io import StringIO
 from itertools import count
@@ -16,9 +17,11 @@ from rich.console import Console
 from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.bandit.statistics import Statistics
+from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import report_line, shown
+from fastflow_ray.cli.local_run import save_video
 from fastflow_ray.cli.policy import table_of_arms, table_of_trajectories
-from fastflow_ray.errors import OutOfMemory
+from fastflow_ray.errors import InvalidInput, OutOfMemory
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.engine import Generation, GenerationSpec, StepReport
@@ -114,10 +117,19 @@ def test_a_fidelity_that_nothing_may_show_is_not_said_to_come(generate: Command,
     assert last.endswith("only audits, which --no-audit forbids, could show one; leave it out")
 
 
-def test_a_video_whose_lessons_are_lost_is_said_to_be_there(generate: Command, tmp_path: Path) -> None:
-    answer = generate("-o", tmp_path / "o.mp4", "--policy", "/proc/p.json")
+def test_a_video_whose_lessons_are_lost_is_said_to_be_there(
+    generate: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_and_lose_the_folder(made: Generation, fps: int, output: Path) -> None:
+        save_video(made, fps, output)
+        policy.parent.rmdir()
+
+    policy = tmp_path / "lessons" / "p.json"
+    policy.parent.mkdir()
+    monkeypatch.setattr("fastflow_ray.cli.generate.save_video", save_and_lose_the_folder)
+    answer = generate("-o", tmp_path / "o.mp4", "--policy", policy)
     assert (answer.code, (tmp_path / "o.mp4").exists()) == (1, True)
-    assert f"{tmp_path}/o.mp4 was made, but what it taught is lost: cannot write /proc/p.json" in answer.err
+    assert f"{tmp_path}/o.mp4 was made, but what it taught is lost: cannot write {policy}" in answer.err
 
 
 def test_what_the_model_passed_over_is_told(generate: Command, tmp_path: Path) -> None:
@@ -165,6 +177,9 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         (("-o", tmp_path / "o.avi"), f"end the name in .mp4, such as {tmp_path}/o.mp4"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path), "it is a folder; name a file in it"),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "no" / "p.json"), "p.json: there is no folder"),
+        (("-o", "/proc/o.mp4"), "cannot write /proc/o.mp4: "),
+        (("-o", tmp_path / "o.mp4", "--policy", "/proc/p.json"), "cannot write /proc/p.json: "),
+        (("-o", tmp_path / f"{'o' * 250}.mp4"), "o.mp4: File name too long; "),
         (("-o", tmp_path / "o.mp4", "--policy", tmp_path / "p", "--acceleration", "off"), "leave it out with"),
         (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
         (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),
@@ -179,6 +194,19 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         assert (answer.code, answer.out) == (2, "")
         assert message in answer.err
         assert answer.err.count("\n") == 1
+
+
+def test_a_folder_without_room_is_told_before_the_work_and_holds_what_it_held(tmp_path: Path) -> None:
+    (place := tmp_path / "o.mp4").write_bytes(b"an older video")
+    check_destination(place, ".mp4")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(InvalidInput, match=r"o\.mp4: File too large; make room, or name a file elsewhere"):
+            check_destination(place, ".mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == [(place, b"an older video")]
 
 
 def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Command, tmp_path: Path) -> None:
