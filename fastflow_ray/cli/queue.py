@@ -19,7 +19,9 @@ from fastflow_ray.client import POLL_S
 from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.models.catalogue import CATALOGUE, model_card
 from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.desk import QueueDesk
 from fastflow_ray.queue.event import Event
 from fastflow_ray.queue.event_reader import EventReader
@@ -37,8 +39,9 @@ app = Program(help="Operate a queue.")
 
 @contextmanager
 def desk_of(model: str, redis: str | None) -> Iterator[QueueDesk]:
-    """The desk of a model's queue, closed again."""
+    """The desk of a model's queue, closed again; raises UnknownModel for one that no fleet serves."""
     with closing(open_desk(redis or Settings.from_environment().redis_url, model)) as desk:
+        _check_known(model, desk)
         yield desk
 
 
@@ -94,7 +97,7 @@ def redrive(
         with desk_of(model, redis) as desk:
             print(f"{counted(desk.redrive_all(), 'job')} queued again")
     else:
-        with closing(open_queue(redis or Settings.from_environment().redis_url, model)) as queue:
+        with desk_of(model, redis), _queue_of(model, redis) as queue:
             if not queue.redrive(job_id):
                 raise InvalidInput(f"{job_id[:80]!r} is no dead job of {model}; `fastflow-ray list --state dead`")
         print(f"{job_id} queued again")
@@ -116,14 +119,16 @@ def purge(
 
 @app.command()
 def check(model: Model = "shapes", json: AsJson = False, redis: RedisUrl = None) -> None:
-    """Prove that no job was lost: every one submitted is in one state or accounted for. Exits with 1 if not."""
+    """Prove that no job of a model was lost: each is in one state or accounted for. Exits with 1 if not."""
     with desk_of(model, redis) as desk:
         books = desk.books()
     complaints = list(books.complaints())
     if json:
-        print_json({**vars(books), "complaints": complaints})
+        print_json({"model": model, **vars(books), "complaints": complaints})
     else:
-        console().print(_table(["counted", "jobs"], [[name, number] for name, number in vars(books).items()]))
+        console().print(
+            _table(["counted", f"jobs of {model}"], [[name, number] for name, number in vars(books).items()])
+        )
         print(*(complaints or ["the books balance"]), sep="\n")
     raise typer.Exit(int(bool(complaints)))
 
@@ -136,8 +141,7 @@ def events(
     redis: RedisUrl = None,
 ) -> None:
     """Tell what happens to the jobs of a queue, a line per change of state."""
-    address = redis or Settings.from_environment().redis_url
-    with closing(open_queue(address, model)) as queue, closing(open_desk(address, model)) as desk:
+    with desk_of(model, redis) as desk, _queue_of(model, redis) as queue:
         reader = EventReader(queue, desk, limit)
         while True:
             for event in reader.read():
@@ -145,6 +149,18 @@ def events(
             if not follow:
                 return
             time.sleep(POLL_S)
+
+
+@contextmanager
+def _queue_of(model: str, redis: str | None) -> Iterator[JobQueue]:
+    with closing(open_queue(redis or Settings.from_environment().redis_url, model)) as queue:
+        yield queue
+
+
+def _check_known(model: str, desk: QueueDesk) -> None:
+    """Raise UnknownModel unless it is of the catalogue, or had jobs: a fleet of another version may serve it."""
+    if model not in CATALOGUE and not desk.books().submitted:
+        model_card(model)
 
 
 def _line(event: Event) -> str:

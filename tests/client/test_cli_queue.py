@@ -15,6 +15,7 @@ import redis
 from scripted_fleet import Answer, Fleet
 
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.worker_card import RESTING, WorkerCard
 
@@ -155,6 +156,31 @@ def test_the_check_balances_and_shows_when_it_does_not(fleet: Fleet, on_fleet: C
         client.zpopmin("ff:{shapes}:index")
     bad = on_fleet("queue", "check", "--json")
     assert (bad.code, json.loads(bad.out)["complaints"]) == (1, ["2 jobs are in a state, 1 is listed"])
+
+
+def test_the_check_says_whose_books_balance(on_fleet: Command) -> None:
+    assert on_fleet("queue", "check").out.splitlines()[0].split() == ["counted", "jobs", "of", "shapes"]
+    assert json.loads(on_fleet("queue", "check", "--model", "hunyuanvideo", "--json").out)["model"] == "hunyuanvideo"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["check", "check --json", "pause", "resume", "share", "purge --yes", "redrive --all", "redrive ab12", "events"],
+)
+def test_a_model_that_no_fleet_serves_is_refused(fleet: Fleet, on_fleet: Command, words: str) -> None:
+    command = words.split() if words == "events" else ["queue", *words.split()]
+    answer = on_fleet(*command, "--model", "nosuch")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "no model named 'nosuch'; there are: hunyuanvideo, shapes, " in answer.err
+
+
+def test_a_queue_that_had_jobs_is_operated_though_its_model_is_not_in_the_catalogue(
+    fleet: Fleet, on_fleet: Command
+) -> None:
+    with closing(open_queue(fleet.redis_url, "older")) as queue:
+        queue.submit(VideoJob(prompt="a circle"), None)
+    assert on_fleet("queue", "check", "--model", "older").out.endswith("the books balance\n")
+    assert on_fleet("events", "--model", "older").out.endswith("  queued\n")
 
 
 def test_events_are_told_a_line_each(fleet: Fleet, on_fleet: Command) -> None:
