@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from fastflow_ray.client import Client, Job
 from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import job_card, job_line, jobs_table
 from fastflow_ray.display.workers import rests, workers_table
+from fastflow_ray.errors import FastFlowError
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import JobState
@@ -80,8 +82,9 @@ def submit(
     fields = job_fields(ctx.params)
     with connect(redis, store, api) as fleet:
         jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
+        with suppress(FastFlowError):  # the jobs are on the queue, whether or not this can be told
+            tell_obstacles(fleet, jobs[-1:])
         if wait:
-            tell_obstacles(fleet, jobs)
             _wait_for(jobs, json)
 
 

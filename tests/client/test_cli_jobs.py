@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from leaks import ClosedAfter
@@ -22,6 +23,7 @@ from waiting import wait_for
 
 from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import Client
+from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Claim, JobRecord, Progress
@@ -46,6 +48,7 @@ def begun(fleet: Fleet, *words: str) -> subprocess.Popen[str]:
 
 
 def test_submit_prints_the_id_and_nothing_else(fleet: Fleet, on_fleet: Command) -> None:
+    fleet.queue.sign_in(WorkerCard("worker-0", "cpu"), ttl_s=DEADLINE_S)  # or the job may be told to wait in vain
     answer = on_fleet(
         "submit", PROMPT, "--size", "64x32", "--frames", 17, "--steps", 20, "--guidance", 1.5, "--shift", 2, "--seed",
         7, "--fps", 9, "--acceleration", "off", "--audit", "--priority", 200, "--tenant", "ann",
@@ -135,6 +138,23 @@ def test_submit_can_wait_for_the_video(fleet: Fleet, on_fleet: Command, extra: t
     else:
         job_id, *_, end = answer.out.splitlines()
         assert end.startswith(f"{job_id}  succeeded  4 of 10 steps evaluated (2.5×)  in ")
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",), ("--count", 2)])
+def test_submit_says_that_nobody_serves_the_model(fleet: Fleet, on_fleet: Command, extra: tuple[object, ...]) -> None:
+    fleet.queue.sign_in(WorkerCard("worker-0", "cpu"), ttl_s=DEADLINE_S)
+    answer = on_fleet("submit", PROMPT, "--model", "hunyuanvideo", *extra)
+    assert (answer.code, len(answer.out.splitlines())) == (0, 2 if "--count" in extra else 1)
+    assert answer.err == "no worker serves hunyuanvideo now; its jobs wait until one comes\n"
+
+
+def test_a_submit_succeeds_though_who_serves_cannot_be_told(on_fleet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(client: Client) -> NoReturn:
+        raise QueueUnavailable("Redis cannot be reached")
+
+    monkeypatch.setattr(Client, "services", unreachable)
+    answer = on_fleet("submit", PROMPT)
+    assert (answer.code, len(answer.out.strip()), answer.err) == (0, 32, "")
 
 
 REFUSED = [
