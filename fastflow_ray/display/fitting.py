@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
 
@@ -10,16 +10,20 @@ GAP = 2  # columns between two of a table's
 
 
 class Fitting:
-    """Shown as `wide`, or as `narrow` where `wide` would have to break a word."""
+    """Shown as `wide`, or as `narrow` on fewer columns than are needed: to break no word, where no number is given."""
 
-    def __init__(self, wide: Table, narrow: Table) -> None:
-        """The columns of `wide` stand `GAP` apart."""
-        self._wide, self._narrow = wide, narrow
+    def __init__(self, wide: Table, narrow: RenderableType, needed: int | None = None) -> None:
+        """The columns of `wide` stand `GAP` apart, unless `needed` says how many of the terminal's it takes."""
+        self._wide, self._narrow, self._needed = wide, narrow, needed
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        least = [_least(column, console, options) for column in self._wide.columns]
-        unbroken = sum(least) + GAP * (len(least) - 1)
-        yield self._wide if unbroken <= options.max_width else self._narrow
+        needed = _unbroken(self._wide, console, options) if self._needed is None else self._needed
+        yield self._wide if needed <= options.max_width else self._narrow
+
+
+def _unbroken(table: Table, console: Console, options: ConsoleOptions) -> int:
+    least = [_least(column, console, options) for column in table.columns]
+    return sum(least) + GAP * (len(least) - 1)
 
 
 def _least(column: Column, console: Console, options: ConsoleOptions) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from fastflow_ray.counted import counted
 from fastflow_ray.display.advance import BAR_CELLS, Advance, Strip, advance, bar, phase_text, seconds_text, work_text
+from fastflow_ray.display.fitting import Fitting
 from fastflow_ray.display.words import on_one_line, prompt_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
@@ -26,21 +28,12 @@ COLOUR = {
 }
 
 
-def jobs_table(records: Sequence[JobRecord]) -> Table:
+def jobs_table(records: Sequence[JobRecord]) -> RenderableType:
     """One row per job, in the order given, its id below its prompt.
 
-    On 80 columns prompt, bar and worker give way, never a number or an id; on fewer what is cut is marked.
+    On 80 columns prompt, bar and worker give way, never a number or an id; on fewer each job has a few lines instead.
     """
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("steps")
-    for heading in ("step", "made", "skipped", "ETA"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("worker", max_width=20, style="bright_black")
-    for record in records:
-        table.add_row(_name(record), *_cells(record))
-    return table
+    return Fitting(_abreast(records), _stacked(records), needed=80)
 
 
 def account_line(result: Mapping[str, Any]) -> str:
@@ -114,6 +107,29 @@ def silence(record: JobRecord) -> str | None:
     return f"{quiet}, the job comes back in at most {record.back_in_s:.0f} s"
 
 
+def _abreast(records: Sequence[JobRecord]) -> Table:
+    """A cell for each fact, but for the id."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("prompt", max_width=PROMPT_CELLS, no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("steps")
+    for heading in ("step", "made", "skipped", "ETA"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("worker", max_width=20, style="bright_black")
+    for record in records:
+        table.add_row(_name(record), *_cells(record))
+    return table
+
+
+def _stacked(records: Sequence[JobRecord]) -> Group:
+    """Below each prompt a line for the id and one for the numbers; neither the bar nor the worker."""
+    lines: list[RenderableType] = []
+    for record in records:
+        name = Text(record.job_id, "bright_black", overflow="fold")
+        lines += [_shortened(prompt_of(record)), *(Padding(line, (0, 0, 0, 2)) for line in (name, _numbers(record)))]
+    return Group(*lines)
+
+
 def _counts(record: JobRecord, now: Advance) -> str:
     if now.evaluated_steps is not None and record.result:
         return account_line(record.result)
@@ -161,8 +177,19 @@ def _name(record: JobRecord) -> Group:
 def _cells(record: JobRecord) -> list[RenderableType]:
     now = advance(record)
     counts = [f"{now.step}/{now.steps}", str(now.made), str(now.skipped)] if now.steps else ["", "", ""]
-    state = Text("silent" if record.silent else phase_text(now) or str(record.state), COLOUR[record.state])
-    return [state, Strip(now), *counts, _time(record, now), _shortened(record.worker or "")]
+    return [_state(record, now), Strip(now), *counts, _time(record, now), _shortened(record.worker or "")]
+
+
+def _numbers(record: JobRecord) -> Text:
+    now = advance(record)
+    words = [f"{now.step}/{now.steps}, {now.made} made, {now.skipped} skipped"] if now.steps else []
+    if told := _time(record, now):
+        words.append(told if record.state in TERMINAL else f"ETA {told}")
+    return Text("  ").join([_state(record, now), *map(Text, words)])
+
+
+def _state(record: JobRecord, now: Advance) -> Text:
+    return Text("silent" if record.silent else phase_text(now) or str(record.state), COLOUR[record.state])
 
 
 def _shortened(text: str) -> Text:

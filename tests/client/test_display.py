@@ -70,6 +70,29 @@ def test_on_80_columns_no_number_is_cut_of_a_long_resumed_or_audited_job() -> No
         assert {"100/100", *facts.split()} <= set(line.split())
 
 
+@pytest.mark.parametrize("width", [34, 50, 60, 72, 79])
+def test_on_fewer_than_80_columns_a_job_has_lines_of_its_own_with_id_and_numbers_whole(width: int) -> None:
+    job_id, prompt = (
+        "0123456789abcdef" * 2,
+        "a small white square drifting to the right over a brown background, and on",
+    )
+    whole = replace(DONE, job_id=job_id, finished_s=3710.0, result=MANIFEST | {"steps": 100, "resumed_at_steps": [5]})
+    audited = replace(RUNNING, job_id=job_id, progress=Progress("audit", 200, 200, 38, 62, audit_steps=100))
+    running = replace(RUNNING, job_id=job_id, payload=json.dumps({"prompt": prompt}))
+    lines = printed(jobs_table([running, whole, audited]), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0] == (prompt if len(prompt) <= width else f"{prompt[: width - 1]}…")
+    assert [line.strip() for line in lines].count(job_id) == 3
+    told = " ".join(word for line in lines for word in line.split() if word != job_id)
+    for facts in (
+        "sample 20/40, 8 made, 12 skipped ETA 4.2 s",
+        "succeeded 100/100, 3 made, 5 skipped over 1:01:40",
+        "audit+100 100/100, 38 made, 62 skipped",
+    ):
+        assert facts in told
+    assert len(lines) == 9 or width < 60, "a line each for prompt, id and numbers"
+
+
 def test_a_narrow_terminal_shortens_prompt_and_worker_and_no_number() -> None:
     prompt = "a small red circle and a blue square moving left"
     long = replace(RUNNING, payload=json.dumps({"prompt": prompt}), worker="worker-gpu-17")
