@@ -61,6 +61,17 @@ def test_every_command_it_names_exists(command: Callable[..., Answer]) -> None:
     assert named <= set(listed)
 
 
+def test_the_openai_package_it_names_is_the_one_that_is_tested() -> None:
+    (told,) = re.findall(r"`openai` package speaks to as\nwell \(tested with ([\d.]+),", README)
+    assert f"openai=={told}" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_curl_writes_no_error_into_a_video() -> None:
+    lines = [line for line in README.splitlines() if line.startswith("$ curl") and " -o " in line]
+    assert lines
+    assert all(" -fL " in line for line in lines)
+
+
 def test_every_make_target_it_names_exists() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = {name for path in DOCUMENTS for name in re.findall(r"`make ([\w-]+)|^\$ make ([\w-]+)", path.read_text())}
