@@ -9,7 +9,7 @@ INTERRUPTED = 130  # as shells have it: 128, and 2 for SIGINT
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run one command line (by default the process's own) and exit with its code; Ctrl-C ends it without a word."""
+    """Run one command line (by default the process's own) and exit with its code; Ctrl-C ends it with no traceback."""
     try:
         from fastflow_ray.cli.app import run  # only here: importing takes long enough to be interrupted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,6 +36,16 @@ def save_video(made: Generation, fps: int, output: Path) -> None:
         write_video(made.frames, video, fps)
         with replacing(output) as sibling:
             shutil.copyfile(video, sibling)
+
+
+@contextmanager
+def told_if_interrupted() -> Iterator[None]:
+    """Say on standard error what a Ctrl-C inside leaves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; nothing goes on, and no half video is left", file=sys.stderr)
+        raise
 
 
 @contextmanager

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import shown
-from fastflow_ray.cli.local_run import loaded, save_video
+from fastflow_ray.cli.local_run import loaded, save_video, told_if_interrupted
 from fastflow_ray.cli.options import connect
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.client import succeeded
@@ -48,8 +49,14 @@ def replay(
     """
     check_destination(output, ".mp4")
     recipe = _recipe(source, redis, store, api)
+    with told_if_interrupted():
+        report = _make(recipe, output, model, any_revision, console(stderr=True, quiet=json))
+    print_json(report) if json else print(_sentence(report))
+
+
+def _make(recipe: Recipe, output: Path, model: str | None, any_revision: bool, screen: Console) -> dict[str, Any]:
+    """Load, generate and save; everything there is to report."""
     spec = recipe.spec()
-    screen = console(stderr=True, quiet=json)
     engine = loaded(recipe.model if model is None else model, screen)
     if not any_revision:
         _check_revision(recipe, engine)
@@ -59,13 +66,12 @@ def replay(
     with shown(screen) as on_step:
         made = engine.generate(spec, FastFlow(), on_step)
     save_video(made, spec.fps, output)
-    report = {
+    return {
         "path": str(output),
         "same_frames": _same(recipe, sha256 := frames_sha256(made.frames)),
         "frames_sha256": sha256,
         "changed": recipe.changed(dict(engine.versions), engine.revision),
     }
-    print_json(report) if json else print(_sentence(report))
 
 
 def _recipe(source: str, redis: str | None, store: str | None, api: str | None) -> Recipe:

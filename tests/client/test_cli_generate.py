@@ -9,7 +9,7 @@ from collections.abc import Callable
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -221,6 +221,19 @@ def test_damaged_statistics_are_named_before_the_model_is_loaded(command: Comman
 def test_a_full_disk_is_one_line(generate: Command) -> None:
     answer = generate("-o", "/dev/full", "--acceleration", "off")
     assert (answer.code, answer.err) == (1, "error: cannot write /dev/full: No space left on device\n")
+
+
+def test_an_interrupted_generate_says_that_nothing_is_left_of_it(
+    generate: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*generation: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastflow_ray.audited.generate", interrupted)
+    answer = generate("-o", tmp_path / "o.mp4")
+    told = "interrupted; nothing goes on, and no half video is left\n"
+    assert (answer.code, answer.out, answer.err) == (130, "", told)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_a_model(command: Command, tmp_path: Path) -> None:

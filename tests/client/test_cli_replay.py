@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -116,6 +116,17 @@ def test_other_weights_are_refused_unless_they_will_do(replay: Callable[..., Ans
     changed = replay(other | {"frames_sha256": "0" * 64}, "--any-revision")
     assert (changed.code, changed.out.count("revision ")) == (0, 1)
     assert changed.out.endswith(" was 0123456789ab\n")
+
+
+def test_an_interrupted_replay_says_that_nothing_is_left_of_it(
+    engine: Engine, replay: Callable[..., Answer], manifest: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*generation: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(engine), "generate", interrupted)
+    told = "interrupted; nothing goes on, and no half video is left\n"
+    assert replay(manifest) == Answer(130, "", told)
 
 
 def test_a_place_without_a_name_is_none(replay: Callable[..., Answer], manifest: dict[str, Any]) -> None:
