@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from fastflow_ray.cli.options import DEFAULT_REDIS, DEFAULT_STORE
 from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.settings import Settings
 from orchestration.api.app import open_app
@@ -21,9 +22,9 @@ REFUSALS = (errno.EADDRINUSE, errno.EACCES)  # any other may be of one address i
 log = logging.getLogger(__name__)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; the default is this machine alone.")]
-Port = Annotated[int, typer.Option(min=1, max=65535)]
-RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Default: FASTFLOW_REDIS_URL.")]
-StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="Default: FASTFLOW_STORE_URL.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help=DEFAULT_REDIS)]
+StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help=DEFAULT_STORE)]
 ApiKeyFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Demand the key in this file. Default: FASTFLOW_API_KEY, if set.")
 ]

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -59,8 +60,17 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(queue.app, name="queue")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)]
+
+
 @app.callback()
-def fastflow_ray() -> None:
+def fastflow_ray(version: Version = False) -> None:
     """Video from flow models on a fleet of GPUs, most network evaluations skipped."""
 
 

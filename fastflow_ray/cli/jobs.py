@@ -37,7 +37,7 @@ Deadline = Annotated[
     float | None, typer.Option("--deadline", metavar="SECONDS", help="Of no use if not begun so long from now.")
 ]
 Delay = Annotated[float | None, typer.Option("--delay", metavar="SECONDS", help="Not before so long from now.")]
-Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes.")]
+Tenant = Annotated[str | None, typer.Option(help="Whose share of the fleet this takes. Default: the tenant 'default'.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit with 1 if it has no video.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
 State = Annotated[JobState | None, typer.Option(help="Only jobs in this state.")]

@@ -18,13 +18,15 @@ from fastflow_ray.settings import Settings
 _SPEED = "What may be skipped (left out: a speedup of 2.6)"
 _FLEET, _VIDEO = "Where the fleet is", "The video (left out: the model's own numbers)"
 _PRESETS = ", ".join(f"{preset} {fidelity_db:g} dB" for preset, fidelity_db in FIDELITY_DB.items())
+DEFAULT_REDIS = "Default: FASTFLOW_REDIS_URL, or redis://127.0.0.1:6379/0."
+DEFAULT_STORE = "Default: FASTFLOW_STORE_URL, or .fastflow-ray/store in this folder."
 RedisUrl = Annotated[
     str | None,
-    typer.Option("--redis", metavar="URL", help="Its queue. Default: FASTFLOW_REDIS_URL.", rich_help_panel=_FLEET),
+    typer.Option("--redis", metavar="URL", help=f"Its queue. {DEFAULT_REDIS}", rich_help_panel=_FLEET),
 ]
 StoreUrl = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", help="Its results. Default: FASTFLOW_STORE_URL.", rich_help_panel=_FLEET),
+    typer.Option("--store", metavar="URL", help=f"Its results. {DEFAULT_STORE}", rich_help_panel=_FLEET),
 ]
 ApiUrl = Annotated[
     str | None,

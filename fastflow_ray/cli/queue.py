@@ -48,7 +48,10 @@ def desk_of(model: str, redis: str | None) -> Iterator[QueueDesk]:
 @app.command()
 def share(
     tenant: Annotated[str | None, typer.Argument(help=f"'{EVERYBODY}' for all without a share of their own.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Of two tenants, 2 is served twice what 1 is.")] = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(help=f"Of two tenants, 2 is served twice what 1 is. Default: that of '{EVERYBODY}', or 1."),
+    ] = None,
     max_running: MaxRunning = None,
     max_queued: MaxQueued = None,
     model: Model = "shapes",

@@ -10,6 +10,7 @@ from scripted_fleet import Answer
 from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.settings import Settings
 
 Command = Callable[..., Answer]
 
@@ -56,6 +57,20 @@ def test_other_options_tell_what_they_take(help_of: Callable[[str], str]) -> Non
 def test_a_negative_prompt_is_told_to_need_guidance(help_of: Callable[[str], str], words: str) -> None:
     told = " ".join(help_of(words).replace("│", " ").split())
     assert "What it must not show; needs guidance above 1." in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("submit", "Whose share of the fleet this takes. Default: the tenant 'default'."),
+        ("queue share", "2 is served twice what 1 is. Default: that of '*', or 1."),
+        ("serve", "Port to listen on. [default: 8000]"),
+        *((words, f"Default: FASTFLOW_REDIS_URL, or {Settings().redis_url}.") for words in ("list", "serve")),
+        *((words, "Default: FASTFLOW_STORE_URL, or .fastflow-ray/store in this folder.") for words in ("get", "serve")),
+    ],
+)
+def test_what_is_left_out_is_told(help_of: Callable[[str], str], words: str, told: str) -> None:
+    assert told in " ".join(help_of(words).replace("│", " ").split())
 
 
 @pytest.mark.parametrize("words", ["", "queue", "policy"])

@@ -133,4 +133,5 @@ def test_a_wrong_value_is_told_in_our_words(command: Command, words: tuple[objec
 
 def test_the_version_and_no_command_at_all(command: Command) -> None:
     assert command("version").out == "0.1.0\n"
+    assert command("--version") == Answer(0, "0.1.0\n", "")
     assert "submit" in command().out + command().err
