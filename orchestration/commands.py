@@ -65,18 +65,20 @@ def up(
     local = LocalFleet(data, limits, models_to_serve(model), redis, store, dashboard, **settings)
     try:
         with announced(screen, _raising(limits)) as note, local as fleet:
-            _attend(fleet, local, screen, note, lambda: _say_how_to_use(screen, fleet.plan, redis, store, dashboard))
+            attend(fleet, local, screen, note, lambda: _say_how_to_use(screen, fleet.plan, redis, store, dashboard))
     except KeyboardInterrupt:
         screen.print("Interrupted; what had begun has been ended.")
         raise
     screen.print("The fleet has ended. Its queue and its videos are kept.")
 
 
-def _attend(fleet: Fleet, local: LocalFleet, screen: Console, note: Status, say_how: Callable[[], None]) -> None:
+def attend(fleet: Fleet, local: LocalFleet, screen: Console, note: Status, say_how: Callable[[], None]) -> None:
     """Until the first Ctrl-C, which ends the fleet in good order."""
     try:
         # A service manager or a container stops us by SIGTERM; Ray has set a handler of its own while it started.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Of a shell's script what runs in the background is born deaf to SIGINT.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         note.stop()
         say_how()
         note.start()

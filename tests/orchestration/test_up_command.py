@@ -10,11 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
+from typing import Any, NoReturn, cast
 
 import pytest
 import ray
 from processes import alive, family_of
+from rich.console import Console
 from s3_server import boto3_settings
 from waiting import RAY_S, wait_for
 
@@ -22,6 +25,7 @@ from fastflow_ray.cli import main
 from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from orchestration.autoscale import Limits
+from orchestration.commands import attend
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 
@@ -224,6 +228,28 @@ def test_it_says_at_once_what_it_raises(
     with pytest.raises(SystemExit):
         main(["up", "--data", str(tmp_path), "--redis", "redis://127.0.0.1:1/0", *words])
     assert capsys.readouterr().out == f"Raising a fleet of {number} …\n"
+
+
+@pytest.fixture
+def deaf() -> Iterator[None]:
+    """As a script's shell begins what is to run in the background: this process does not hear SIGINT."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_background_of_a_script_it_can_be_ended_too(deaf: None, number: int) -> None:
+    def say_how() -> NoReturn:
+        os.kill(os.getpid(), number)
+        raise AssertionError("it goes on")
+
+    screen, nothing = Console(file=StringIO()), cast(Any, None)
+    attend(nothing, nothing, screen, screen.status(""), say_how)
+    assert isinstance(screen.file, StringIO)
+    assert screen.file.getvalue().startswith("The workers give their jobs back and leave; ")
 
 
 @pytest.mark.parametrize(
