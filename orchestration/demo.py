@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -23,8 +23,9 @@ from fastflow_ray.cli.watch import exit_code, follow
 from fastflow_ray.client import POLL_S, Client, Job
 from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
+from fastflow_ray.display.words import prompt_of
 from fastflow_ray.jobs.states import JobState
-from fastflow_ray.media.contact_sheet import contact_sheet
+from fastflow_ray.media.contact_sheet import Clip, contact_sheet
 from fastflow_ray.media.video import read_video
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.statistics_store import StatisticsStore
@@ -118,11 +119,12 @@ def _show(screen: Console, records: Sequence[JobRecord], films: dict[str, Path],
         screen.print(line)
     if films:
         sheet, matrix = out / "contact-sheet.png", out / "learnt.png"
-        contact_sheet([(_prompt_in(path), read_video(path)) for path in films.values()], sheet)
+        contact_sheet(titled(records, films), sheet)
         draw(learnt, matrix)
         videos = counted(len(films), "video")
         screen.print(f"\n{videos} in {out}, all on one sheet: {sheet}; what the fleet learnt: {matrix}")
 
 
-def _prompt_in(path: Path) -> str:
-    return path.stem.split("-", 1)[1].replace("-", " ")
+def titled(records: Sequence[JobRecord], films: Mapping[str, Path]) -> list[Clip]:
+    """Every film under its prompt."""
+    return [(prompt_of(record), read_video(films[record.job_id])) for record in records if record.job_id in films]

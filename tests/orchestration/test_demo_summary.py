@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobRecord
+from orchestration.demo import titled
 from orchestration.demo_summary import summary_lines, summary_table
 
 PROMPT = "a small white square drifting to the right over a brown background"
@@ -42,6 +45,15 @@ def test_a_narrow_terminal_shortens_the_prompt_and_no_number() -> None:
     assert row(200).split() == [*PROMPT.split(), *numbers]
     assert row(72).split()[-8:] == numbers
     assert row(72).split()[:2] == ["a", "small…"]
+
+
+def test_a_film_has_its_prompt_as_title_with_all_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = "on a black background, a small orange triangle moves to the left"
+    other = replace(DONE, job_id="cd34", payload=json.dumps({"prompt": prompt}))
+    unfinished = replace(DONE, job_id="ef56", state=JobState.DEAD)
+    monkeypatch.setattr("orchestration.demo.read_video", lambda path: path.stem)
+    films = {"ab12": tmp_path / "1.mp4", "cd34": tmp_path / "2.mp4"}
+    assert titled([DONE, unfinished, other], films) == [(PROMPT, "1"), (prompt, "2")]
 
 
 def test_a_resumed_video_says_nothing_about_how_much_sooner_it_was_there() -> None:
