@@ -43,7 +43,7 @@ class CacheDit(LearnsNothing):
     def settings(self, regime: Regime, budgets: Sequence[float]) -> list[Setting]:
         """The grid, whatever the budgets."""
         if find_spec("cache_dit") is None:
-            raise NotApplicable('not installed: pip install "fastflow-ray[bench]"')
+            raise NotApplicable('not installed: pip install ".[bench]"')
         return list(self.grid)
 
     @contextmanager

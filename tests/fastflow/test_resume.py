@@ -185,15 +185,15 @@ def test_a_plan_lent_by_a_neighbour_is_gone_on_with(components, learnt):
 
 def test_what_was_added_on_the_way_stays_added(components, learnt):
     """A prompt unlike those the plan was learnt from leaves its band."""
-    (name,) = learnt.trajectories
+    (name,), pace = learnt.trajectories, {"evaluations": 8}  # to which two may be added
     table = copy.deepcopy(learnt.trajectories[name])
     table.products.sums *= 1e-4  # all errors are expected to be a hundredth
     statistics = Statistics(trajectories={name: table})
-    expected, spec = Worker(one_expert, components, torch.float32, statistics).run(MODES["auto"])
+    expected, spec = Worker(one_expert, components, torch.float32, statistics).run(pace)
     assert len(spec.added) > 1
     other = Worker(one_expert, components, torch.float32, None)
-    for checkpoint in Worker(one_expert, components, torch.float32, statistics).checkpoints(MODES["auto"]):
-        latents, trace = other.run(MODES["auto"], resume=checkpoint)
+    for checkpoint in Worker(one_expert, components, torch.float32, statistics).checkpoints(pace):
+        latents, trace = other.run(pace, resume=checkpoint)
         other.fastflow.forget_delta()
         other.fastflow.adopt(Statistics())
         assert torch.equal(latents, expected)
