@@ -96,7 +96,7 @@ class FastFlow:
 
         With `evaluations`, or with `speedup` for steps / speedup of them, it follows a plan drawn up from what was
         learnt: the first call of a key evaluates every step, and now and then one runs its seed in full too, which
-        `trace.nfe` counts and `trace.audit_db` tells of. Errors out of the ordinary add up to a quarter, `trace.added`.
+        `trace.nfe` counts and `trace.audit_db` tells of. Errors out of the ordinary add up to half, `trace.added`.
         With `fidelity_db` every step is evaluated until audits show that fewer keep so many dB with the probability
         `confidence`. With a `plan` it walks that one, such as the `trace.plan` of an earlier call, whose video it makes
         again. Without any, it is FastFlow as published.

@@ -29,7 +29,7 @@ from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
 BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
-MOST_ADDED = 0.25  # of the evaluations that were asked for; one at least
+MOST_ADDED = 0.5  # of the evaluations that were asked for; one at least
 
 
 class PlanPolicy:

@@ -127,8 +127,8 @@ def test_whoever_is_served_loop_and_machine_walk_the_same_bits_where_the_watch_a
     assert torch.equal(planned(rough, start(9), SIGMAS, spec.plan)[0], expected)
 
 
-@pytest.mark.parametrize(("pace", "most"), [(Pace(evaluations=12), 3), (Pace(evaluations=3), 1)])
-def test_who_asks_for_so_many_evaluations_gets_a_quarter_more_at_most(pace: Pace, most: int):
+@pytest.mark.parametrize(("pace", "most"), [(Pace(evaluations=6), 3), (Pace(evaluations=3), 1)])
+def test_who_asks_for_so_many_evaluations_gets_half_as_many_more_at_most(pace: Pace, most: int):
     known = taught().statistics.trajectories["k"]
     ours = PlanPolicy(known, TrajectoryTable.empty(20, known.grid), pace, SIGMAS)
     planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
@@ -141,7 +141,7 @@ def test_who_is_promised_a_fidelity_gets_as_many_more_as_it_takes():
         known.audits.note(CANDIDATES[0].name, boldness(20, 7), 90.0)
     ours = PlanPolicy(known, TrajectoryTable.empty(20, known.grid), Pace(fidelity_db=40.0), SIGMAS)
     planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
-    assert len(ours.added) > ours.plan.evaluations / 4
+    assert len(ours.added) > ours.plan.evaluations / 2
 
 
 def test_the_trace_counts_what_was_added_and_its_plan_makes_the_same_bits():
