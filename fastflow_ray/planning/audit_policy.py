@@ -81,8 +81,7 @@ class AuditPolicy:
     def promised(self, walked: Plan) -> list[Offer]:
         """What an audit tells of that a user asked for, and not the fleet: the plan that a promise rests on, where it
         was walked as it is. Who is served at a speed it does not tell, for no rival was walked on the same seed."""
-        is_ripe = self._book.table.full_runs >= RIPE
-        if self._search is None or self._served is None or not is_ripe or self._served.plan != walked:
+        if self._search is None or self._served is None or self._served.plan != walked:
             return []
         return [self._served]
 

@@ -137,8 +137,8 @@ class PlanPolicy:
         if (promise := Promise.asked_for(self._pace, self._book)) is not None:
             return promise.kept
         budget = self._pace.evaluations_for(self._known.steps)
-        if self._pace.speedup is not None:  # as fast as can be
-            budget = max(budget, self._book.fewest)
+        if self._pace.speedup is not None:
+            return self._book.served(max(budget, self._book.fewest))  # as fast as can be
         self._book.check(budget)
         return self._book.served(budget)
 
