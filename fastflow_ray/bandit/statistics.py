@@ -48,6 +48,13 @@ class Statistics:
         table.check(key, steps, grid)
         return table
 
+    def release(self, key: str) -> None:
+        """Leave the key to any grid where nothing was learnt under it, as by a first generation that failed."""
+        if key in self.tables and not self.tables[key].pulls.any():
+            del self.tables[key]
+        if key in self.trajectories and not self.trajectories[key].runs:
+            del self.trajectories[key]
+
     def merge(self, other: Statistics) -> Statistics:
         """The sum of both, as new statistics that share no array with either."""
         return Statistics(_sum(self.tables, other.tables), _sum(self.trajectories, other.trajectories))

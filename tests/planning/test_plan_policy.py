@@ -477,6 +477,16 @@ def test_statistics_of_another_grid_are_refused():
         taught().sample(field, noise(0), flow_sigmas(9, 3.0), key="k", fidelity_db=40.0)
 
 
+@pytest.mark.parametrize("pace", [{"evaluations": 4}, {}])
+def test_a_first_generation_that_fails_binds_its_key_to_no_grid(pace):
+    fast = FastFlow()
+    with pytest.raises(InvalidOutput):
+        fast.sample(lambda x, sigma: x * float("nan"), noise(0), flow_sigmas(9, 5.0), key="k", **pace)
+    fast.sample(field, noise(0), SIGMAS, key="k", **pace)
+    assert fast.statistics.runs("k") == 1
+    assert fast.take_delta().runs("k") == 1
+
+
 # Any shape, any grid
 
 
