@@ -50,7 +50,7 @@ from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.step_machine import StepMachine
 from fastflow_ray.sampling.trace import Trace
-from fastflow_ray.sampling.velocity import Velocity, begun
+from fastflow_ray.sampling.velocity import Velocity, as_noise
 
 if TYPE_CHECKING:
     from fastflow_ray.models.attachment import Attachment
@@ -105,7 +105,7 @@ class FastFlow:
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
         float32, and what was done. Raises InvalidInput and InvalidOutput too.
         """
-        sigmas, x = as_grid(sigmas), begun(x)
+        sigmas, x = as_grid(sigmas), as_noise(x)
         pace = asked(
             evaluations=evaluations, speedup=speedup, fidelity_db=fidelity_db, confidence=confidence, plan=plan
         )

@@ -49,16 +49,16 @@ class Candidate:
     caution: float = 0.0  # the power of its length by which a skip counts for more
     standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
     firmness: int = PRIOR  # how many audits this standing counts as
-    frugal_firmness: int | None = None  # the same where less than a third of the steps is evaluated, if it differs
+    sparse_firmness: int | None = None  # the same where less than a third of the steps is evaluated, if it differs
 
     @property
     def is_learnt(self) -> bool:
         """Whether its path comes from what was learnt, and its predictions of skipped velocities do."""
         return self.emphasis is not None
 
-    def firmness_at(self, frugal: bool) -> int:
+    def firmness_at(self, sparse: bool) -> int:
         """How many audits its standing counts as, where less than a third of the steps is evaluated or more."""
-        return self.firmness if self.frugal_firmness is None or not frugal else self.frugal_firmness
+        return self.firmness if self.sparse_firmness is None or not sparse else self.sparse_firmness
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, Weighing.GROWTH, caution=2.0, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
-    Candidate(Integrator.ADAMS, standing_db=-7, frugal_firmness=1),  # the best without guidance, the worst with much
+    Candidate(Integrator.ADAMS, standing_db=-7, sparse_firmness=1),  # the best without guidance, the worst with much
     Candidate(Integrator.LINE, standing_db=-6, firmness=1),  # on fields that differ from job to job, and on those that
     Candidate(Integrator.HOLD, standing_db=-9, firmness=1),  # jump, one of the two is the best: audits soon tell
 )
@@ -94,11 +94,11 @@ class Record:
 
 
 def served(
-    records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, *, frugal: bool = False
+    records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, *, sparse: bool = False
 ) -> Candidate:
     """Of the candidates that were audited the one believed to keep most; the first where no audit has been made.
-    `frugal` where less than a third of the steps is evaluated."""
-    believed = _believed_db(records, candidates, frugal)
+    `sparse` where less than a third of the steps is evaluated."""
+    believed = _believed_db(records, candidates, sparse)
     audited = [candidate for candidate in candidates if candidate in records]
     return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
 
@@ -108,15 +108,15 @@ def contenders(
     candidates: Sequence[Candidate] = CANDIDATES,
     heard: int = HEARD,
     *,
-    frugal: bool = False,
+    sparse: bool = False,
 ) -> list[Candidate]:
     """Those that could still be the best: with less than `heard` audits, or within two doubts of the best.
 
     Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
     falls behind by it is walked no more.
     """
-    believed = _believed_db(records, candidates, frugal)
-    best = served(records, candidates, frugal=frugal)
+    believed = _believed_db(records, candidates, sparse)
+    best = served(records, candidates, sparse=sparse)
 
     def could_win(candidate: Candidate) -> bool:
         audits = records.get(candidate, Record()).audits
@@ -127,7 +127,7 @@ def contenders(
 
 
 def _believed_db(
-    records: Mapping[Candidate, Record], candidates: Sequence[Candidate], frugal: bool
+    records: Mapping[Candidate, Record], candidates: Sequence[Candidate], sparse: bool
 ) -> dict[Candidate, float]:
     """Each candidate's mean fidelity, to which its standing counts as its firmness says.
 
@@ -139,7 +139,7 @@ def _believed_db(
     level_db = median(levels_db or [0.0])
 
     def believed_db(candidate: Candidate) -> float:
-        record, firmness = records.get(candidate, Record()), candidate.firmness_at(frugal)
+        record, firmness = records.get(candidate, Record()), candidate.firmness_at(sparse)
         prior_db = level_db + candidate.standing_db
         return (record.audits * record.mean_db + firmness * prior_db) / (record.audits + firmness)
 

@@ -37,7 +37,7 @@ class Planner:
     Args:
         mean, dsigma, weight, reintegrate, longest, caution, restarts: as for `SkipCosts`, which raises InvalidInput.
         most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
-        frugal: whether step 1 may be skipped as well, predicted from the first velocity alone.
+        sparse: whether so little is evaluated that step 1 may be skipped as well, by the first velocity alone.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Planner:
         longest: int = LONGEST,
         caution: float = 0.0,
         most: int | None = None,
-        frugal: bool = False,
+        sparse: bool = False,
         restarts: Collection[int] = (),
     ) -> None:
         self._costs = SkipCosts(
@@ -58,7 +58,7 @@ class Planner:
         )
         self.steps = self._costs.steps
         self._most = self.steps if most is None else most
-        self._frugal = frugal
+        self._sparse = sparse
 
     @property
     def fewest(self) -> int:
@@ -101,7 +101,7 @@ class Planner:
         gaps, cost = np.arange(self._costs.longest + 1), self._costs.of_later
         step, gap = np.nonzero(np.add.outer(np.arange(self.steps), gaps) < self.steps)
         plans = _Plans.empty(self.steps, self._costs.longest)
-        least = self._begun()
+        least = self._after_first()
         for n in range(2, self._most + 1):
             through = least[:-1, None, :] + cost
             plans.gap_before[n] = through.argmin(axis=2)
@@ -111,11 +111,11 @@ class Planner:
             plans.error[n] = least[-1].min()
         return plans
 
-    def _begun(self) -> Floats:
+    def _after_first(self) -> Floats:
         """Least error of the paths that evaluated 0 and will evaluate i next, a steps skipped between them, [i, a]."""
         steps, longest = self.steps, self._costs.longest
         least = np.full((steps + 1, longest + 1), np.inf)
-        skipped = np.arange(min(longest, steps - 2) + 1) if self._frugal else np.zeros(1, np.intp)
+        skipped = np.arange(min(longest, steps - 2) + 1) if self._sparse else np.zeros(1, np.intp)
         least[1 + skipped, skipped] = self._costs.of_first[skipped]
         return least
 

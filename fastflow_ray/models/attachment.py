@@ -66,7 +66,7 @@ def attach(pipe: Any, machine_for: MachineFor) -> Iterator[Attachment]:
     if isinstance(stock, FastFlowScheduler):
         raise InvalidInput("this pipeline is attached already; leave the first `with` before entering another")
     scheduler = FastFlowScheduler.like(stock, machine_for, pipe.config.get("boundary_ratio"))
-    gates = [Gate(transformer, lambda: scheduler.skips) for transformer in _transformers(pipe)]
+    gates = [Gate(transformer, lambda: scheduler.is_skipping) for transformer in _transformers(pipe)]
     scheduler.count(gates)
     with ExitStack() as leaving:
         for gate in gates:

@@ -83,9 +83,9 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         return twin
 
     @property
-    def skips(self) -> bool:
+    def is_skipping(self) -> bool:
         """Whether the present step does without the network."""
-        return self._passage is not None or (self._machine is not None and self._machine.skips)
+        return self._passage is not None or (self._machine is not None and self._machine.is_skipping)
 
     def checkpoint(self, policy: Mapping[str, Any]) -> Checkpoint:
         """Where the trajectory stands, between two of its steps, in this machine's memory. Waits for the device."""
@@ -137,7 +137,7 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
             return _answer(self._pass_over(self._passage, sample), return_dict)
         if self.trace.plan is not None and kwargs.get("per_token_timesteps") is not None:
             raise AccelerationUnavailable("this pipeline gives each token a sigma of its own; run it without a plan")
-        skipped = self._machine.skips
+        skipped = self._machine.is_skipping
         x = self._machine.advance(model_output, sample, euler).to(model_output.dtype)
         self._count_evaluations(skipped)
         self._latents = x

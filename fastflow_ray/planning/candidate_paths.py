@@ -13,7 +13,7 @@ from fastflow_ray.bandit.planner import LONGEST, Planner
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.learned_plan import evenly_spread
 
-FRUGAL = 3  # beyond this speedup the second step has to earn its evaluation as any other
+SPARSE = 3  # beyond this speedup the second step has to earn its evaluation as any other
 FEW = 3  # full runs; while fewer are known, everyone is more cautious, and heeds no misses
 CAUTION_OF_FEW = 2.0  # which every candidate then adds to its own
 FAR = 64  # steps skipped in a row, of which each is considered; for time and memory grow by their square
@@ -22,9 +22,9 @@ Floats = NDArray[np.float64]
 Way = tuple[Weighing, float, float]  # weighing, emphasis, caution
 
 
-def is_frugal(evaluations: int, steps: int) -> bool:
+def is_sparse(evaluations: int, steps: int) -> bool:
     """Whether less than a third of the steps is evaluated."""
-    return evaluations * FRUGAL < steps
+    return evaluations * SPARSE < steps
 
 
 class CandidatePaths:
@@ -53,8 +53,8 @@ class CandidatePaths:
     def _planner(self, way: Way, evaluations: int) -> Planner:
         """One answers every budget whose skips need not be longer than usual; each bolder one has its own."""
         total, longest, stride = self._table.steps, self._longest(evaluations), self._stride(evaluations)
-        bold, frugal = longest > LONGEST, is_frugal(evaluations, total)
-        key = (way, evaluations if bold else total, frugal)
+        bold, sparse = longest > LONGEST, is_sparse(evaluations, total)
+        key = (way, evaluations if bold else total, sparse)
         if key not in self._planners:
             weighing, emphasis, caution = way
             self._planners[key] = Planner(
@@ -64,7 +64,7 @@ class CandidatePaths:
                 longest=-(-longest // stride) if bold else LONGEST,
                 caution=caution,
                 most=evaluations if bold else None,
-                frugal=frugal,
+                sparse=sparse,
                 restarts=self._restarts,
             )
         return self._planners[key]

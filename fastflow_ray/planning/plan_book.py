@@ -19,7 +19,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.planning.candidate_paths import CandidatePaths, is_frugal
+from fastflow_ray.planning.candidate_paths import CandidatePaths, is_sparse
 from fastflow_ray.planning.learned_plan import draw_up, needed_steps
 from fastflow_ray.planning.plan_error import expected_error
 from fastflow_ray.sampling.plan import Plan
@@ -54,12 +54,12 @@ class PlanBook:
         """The plan that is served at this budget; None where nothing is known or nothing would be saved."""
         if not self.knows or evaluations >= self.table.steps:
             return None
-        candidate = served(self.records(evaluations), frugal=is_frugal(evaluations, self.table.steps))
+        candidate = served(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
         return self.offer(candidate, evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
         """The plans an audit at this budget should walk: of all candidates that could still be the best."""
-        could_win = contenders(self.records(evaluations), frugal=is_frugal(evaluations, self.table.steps))
+        could_win = contenders(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
         return [self.offer(candidate, evaluations) for candidate in could_win]
 
     def fidelity_db(self, offer: Offer) -> float | None:

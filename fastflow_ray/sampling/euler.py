@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.sampling.grid import check_grid
-from fastflow_ray.sampling.velocity import Velocity, begun, evaluated
+from fastflow_ray.sampling.velocity import Velocity, as_noise, evaluated
 from fastflow_ray.sampling.velocity_history import check_finite
 
 
@@ -22,7 +22,7 @@ def euler(velocity: Velocity, x: Tensor, sigmas: Tensor) -> Tensor:
     Returns x at sigma = 0, float32. Raises InvalidInput for an unsound grid, InvalidOutput for NaN or infinity.
     """
     check_grid(sigmas)
-    x = begun(x)
+    x = as_noise(x)
     for k in range(len(sigmas) - 1):
         v = evaluated(velocity, x, sigmas[k])
         x = x + (sigmas[k + 1] - sigmas[k]) * v

@@ -11,7 +11,7 @@ from fastflow_ray.sampling.grid import check_grid
 from fastflow_ray.sampling.skip_policy import SkipPolicy
 from fastflow_ray.sampling.skips import longest_skip
 from fastflow_ray.sampling.trace import Trace
-from fastflow_ray.sampling.velocity import Velocity, begun, evaluated
+from fastflow_ray.sampling.velocity import Velocity, as_noise, evaluated
 from fastflow_ray.sampling.velocity_history import VelocityHistory, check_finite
 
 
@@ -29,7 +29,7 @@ def fastflow(
     Returns x at sigma = 0, float32, and what was done. Raises as `euler` does. Source: arXiv 2602.11105.
     """
     check_grid(sigmas)
-    x = begun(x)
+    x = as_noise(x)
     trace, history, skip, k = Trace(steps=len(sigmas) - 1), VelocityHistory(), None, 0
     while k < trace.steps:
         v = evaluated(velocity, x, sigmas[k])

@@ -14,12 +14,12 @@ Euler = Callable[[Tensor, Tensor], Tensor]  # (velocity, x) → x + dsigma·velo
 
 
 class Machine(Protocol):
-    """Ask `skips`, run the network or not, then `advance`; at the end, once x is known to be sound, `finish`."""
+    """Ask `is_skipping`, run the network or not, then `advance`; at the end, once x is known to be sound, `finish`."""
 
     trace: Trace  # all but `nfe`, which whoever runs the network counts
 
     @property
-    def skips(self) -> bool:
+    def is_skipping(self) -> bool:
         """Whether the present step does without the network."""
 
     def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:

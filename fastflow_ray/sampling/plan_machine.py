@@ -40,7 +40,7 @@ class PlanMachine:
         self._known: list[Tensor] = []  # the latest velocities evaluated, as they went along, oldest first
 
     @property
-    def skips(self) -> bool:
+    def is_skipping(self) -> bool:
         """Whether the present step does without the network."""
         return self._step in self._plan.predict
 
@@ -52,7 +52,7 @@ class PlanMachine:
     def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:
         """As `Machine` says; float32."""
         x = self._taken_back(x)
-        if self.skips:
+        if self.is_skipping:
             v = combine(self._plan.predict[self._step], self._known)
         else:
             x, v = self._evaluated(velocity.to(torch.float32, copy=True), x)  # it may be overwritten

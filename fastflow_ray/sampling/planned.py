@@ -9,7 +9,7 @@ from fastflow_ray.sampling.grid import check_grid
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine, go_again
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
-from fastflow_ray.sampling.velocity import Velocity, begun, evaluated
+from fastflow_ray.sampling.velocity import Velocity, as_noise, evaluated
 from fastflow_ray.sampling.velocity_history import check_finite
 from fastflow_ray.sampling.watch import Watch, unwatched
 
@@ -32,7 +32,7 @@ def planned(
     check_grid(sigmas)
     plan.check(len(sigmas) - 1)
     trace, sightings = Trace(steps=plan.steps), sightings or Sightings()
-    x = start = begun(x)
+    x = start = as_noise(x)
     known: list[Tensor] = []
     for k in range(plan.steps):
         if k in plan.predict:

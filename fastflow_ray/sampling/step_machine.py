@@ -30,14 +30,14 @@ class StepMachine:
         self._skip: tuple[int, int] | None = None  # (step, skipped) that the next evaluation ends
 
     @property
-    def skips(self) -> bool:
+    def is_skipping(self) -> bool:
         """Whether the present step does without the network."""
         return self._step < self._next_evaluation
 
     def advance(self, velocity: Tensor, x: Tensor, euler: Euler) -> Tensor:
         """As `Machine` says: by `velocity` and x as they are if the step is evaluated, else by the prediction,
         float32."""
-        if self.skips:
+        if self.is_skipping:
             velocity = self._history.predict(self._sigmas[self._step])
         else:
             self._learn(velocity)

@@ -12,7 +12,7 @@ from fastflow_ray.errors import InvalidInput
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, sigma as 0-dim float32) → dx/dsigma, of the shape of x
 
 
-def begun(x: Tensor) -> Tensor:
+def as_noise(x: Tensor) -> Tensor:
     """The noise x as a trajectory begins from it, float32; raises InvalidInput unless it is a batch of real numbers."""
     if not _is_real(x) or x.ndim == 0 or x.numel() == 0:
         raise InvalidInput(f"x has to be noise, a tensor of real numbers of shape (batch, …); it is {_described(x)}")

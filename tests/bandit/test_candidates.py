@@ -69,12 +69,12 @@ def test_where_little_is_evaluated_five_audits_suffice_for_a_plain_solver_to_be_
     """What audits said at guidance 1 and shift 8, 7 of 30 evaluated."""
     means_db = [34.1, 31.8, 35.8, 35.1, 32.5, 31.0, 39.0, 36.6, 32.2]
     measured = {each: Record(5, mean_db) for each, mean_db in zip(CANDIDATES, means_db, strict=True)}
-    assert served(measured, frugal=True).integrator is Integrator.ADAMS
+    assert served(measured, sparse=True).integrator is Integrator.ADAMS
     assert served(measured).integrator is not Integrator.ADAMS
     with_guidance = {each: Record(5, 30 + each.standing_db) for each in CANDIDATES}
-    assert served(with_guidance, frugal=True) == FIRST
+    assert served(with_guidance, sparse=True) == FIRST
     adams = next(each for each in CANDIDATES if each.integrator is Integrator.ADAMS)
-    assert adams in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams], frugal=True)
+    assert adams in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams], sparse=True)
     assert adams not in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams])
 
 

@@ -59,9 +59,9 @@ def moves(evaluated, steps):
     return zip([None, *evaluated[:-1]], evaluated, [*evaluated[1:], steps], strict=True)
 
 
-def all_paths(steps, frugal):
+def all_paths(steps, sparse):
     """Of two evaluations and more."""
-    begun, rest = ((0,), range(1, steps)) if frugal else ((0, 1), range(2, steps))
+    begun, rest = ((0,), range(1, steps)) if sparse else ((0, 1), range(2, steps))
     return [(*begun, *more) for count in range(len(begun) % 2, steps) for more in combinations(rest, count)]
 
 
@@ -74,9 +74,9 @@ def all_paths(steps, frugal):
     st.sets(st.integers(0, 7), max_size=2),
     st.sampled_from([0.0, 1.5, 2.0]),
 )
-def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, restarts, caution):
+def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, sparse, restarts, caution):
     mean, dsigma, weight = problem(8, seed)
-    options = {"reintegrate": reintegrate, "longest": longest, "frugal": frugal, "restarts": restarts}
+    options = {"reintegrate": reintegrate, "longest": longest, "sparse": sparse, "restarts": restarts}
     options["caution"] = caution
     planner = Planner(mean, dsigma, weight, **options)
     price = {
@@ -87,7 +87,7 @@ def test_no_subset_of_the_steps_is_better(seed, reintegrate, longest, frugal, re
         else np.inf
         for p, i, j in [*combinations(range(9), 3), *((None, 0, j) for j in range(1, 9))]
     }
-    errors = {path: sum(price[move] for move in moves(path, 8)) for path in all_paths(8, frugal)}
+    errors = {path: sum(price[move] for move in moves(path, 8)) for path in all_paths(8, sparse)}
     assert planner.fewest == min(len(path) for path, error in errors.items() if error < np.inf)
     for evaluations in range(planner.fewest, 9):
         path = planner.path(evaluations)
@@ -169,7 +169,7 @@ def test_the_second_step_is_evaluated_only_where_it_is_worth_it():
     alone = np.zeros((20, 20))
     alone[1, 1] = 100 * calm.max()
     for mean, second in ((calm, False), (calm + alone, True)):
-        path = Planner(mean, dsigma, np.ones(21), frugal=True).path(6)
+        path = Planner(mean, dsigma, np.ones(21), sparse=True).path(6)
         assert (path.evaluated[1] == 1) == second
         assert path.expected_error <= Planner(mean, dsigma, np.ones(21)).path(6).expected_error
 
@@ -202,13 +202,13 @@ def skip_displacements(path, run, dsigma, mean):
         yield dsigma[i + 1 : j] @ (run[i + 1 : j] - weights.T @ run[history])
 
 
-@pytest.mark.parametrize("frugal", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("evaluations", [8, 12, 19])
-def test_every_skip_leaves_the_error_that_was_expected(evaluations, frugal):
+def test_every_skip_leaves_the_error_that_was_expected(evaluations, sparse):
     steps, dsigma = 50, np.full(50, -1 / 50)
     runs = [velocities(steps, np.random.default_rng(seed), dim=1000) for seed in range(16)]
     mean = np.mean([run @ run.T / 1000 for run in runs[:8]], axis=0)
-    planner = Planner(mean, dsigma, np.ones(steps + 1), frugal=frugal)
+    planner = Planner(mean, dsigma, np.ones(steps + 1), sparse=sparse)
     path = planner.path(evaluations)
     happened = [np.mean(error**2) for run in runs[8:] for error in skip_displacements(path, run, dsigma, mean)]
     assert np.sum(happened) / 8 == pytest.approx(path.expected_error, rel=0.1)

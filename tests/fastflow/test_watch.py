@@ -118,7 +118,7 @@ def test_whoever_is_served_loop_and_machine_walk_the_same_bits_where_the_watch_a
         def euler(v, x, k=k):
             return x + (SIGMAS[k + 1] - SIGMAS[k]) * v
 
-        x = machine.advance(torch.full_like(x, math.nan) if machine.skips else rough(x, SIGMAS[k]), x, euler)
+        x = machine.advance(torch.full_like(x, math.nan) if machine.is_skipping else rough(x, SIGMAS[k]), x, euler)
     machine.finish()
     assert bool(in_loop.added) == candidate.is_learnt, "a line would go on over a long skip from two close velocities"
     assert torch.equal(x, expected)

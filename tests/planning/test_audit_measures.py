@@ -39,7 +39,7 @@ def walk(field: Field, plan: Plan, x: Tensor, sigmas: Tensor = SIGMAS) -> Sighti
     told: list[Sightings] = []
     machine = PlanMachine(plan, lambda seen, _: told.append(seen))
     for sigma, after in pairwise(sigmas):
-        velocity = x if machine.skips else field(x, sigma)
+        velocity = x if machine.is_skipping else field(x, sigma)
         x = machine.advance(velocity, x, lambda v, x, dsigma=after - sigma: x + dsigma * v)  # type: ignore[misc]
     machine.finish()
     return told[0]

@@ -10,7 +10,7 @@ from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Integrator, We
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.planning.candidate_paths import FEW, FRUGAL
+from fastflow_ray.planning.candidate_paths import FEW, SPARSE
 from fastflow_ray.sampling.plan import Plan
 
 
@@ -28,7 +28,7 @@ def test_any_budget_has_a_plan_of_just_so_many_evaluations(steps, candidate):
         plan = plans.offer(candidate, evaluations).plan
         assert plan.evaluations == evaluations
         assert plan.steps == steps
-        if candidate.emphasis is not None and evaluations * FRUGAL >= steps:
+        if candidate.emphasis is not None and evaluations * SPARSE >= steps:
             assert plan.evaluated[:2] == (0, 1)
 
 

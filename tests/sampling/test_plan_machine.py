@@ -37,7 +37,7 @@ def learn_nothing(seen, plan) -> None:
 
 
 def network(machine, x, sigma) -> Tensor:
-    return torch.full_like(x, torch.nan) if machine.skips else field(x, sigma)
+    return torch.full_like(x, torch.nan) if machine.is_skipping else field(x, sigma)
 
 
 def walk(machine, x, sigmas=SIGMAS, dtype=torch.float32, alter=lambda step, x: x):

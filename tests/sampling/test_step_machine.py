@@ -49,7 +49,7 @@ def test_it_is_the_loop_bit_for_bit_whatever_the_policy(run, shift, seed):
 
     x, machine = noise, StepMachine(sigmas, in_machine := Wishes(wishes), restarts)
     for k in range(steps):
-        answer = torch.full_like(x, torch.nan) if machine.skips else field(x, sigmas[k])
+        answer = torch.full_like(x, torch.nan) if machine.is_skipping else field(x, sigmas[k])
         x = machine.advance(answer, x, lambda v, x, k=k: x + (sigmas[k + 1] - sigmas[k]) * v)
     machine.finish()
 

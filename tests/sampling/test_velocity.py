@@ -88,7 +88,7 @@ def test_machines_remember_what_a_network_answered_and_not_its_buffer(
 def driven(machine: PlanMachine | StepMachine, velocity: Velocity) -> Tensor:
     x, answer = noise(), torch.zeros(2, 5)
     for k in range(8):
-        answer = answer if machine.skips else velocity(x, SIGMAS[k])
+        answer = answer if machine.is_skipping else velocity(x, SIGMAS[k])
         x = machine.advance(answer, x, lambda v, x, k=k: x + (SIGMAS[k + 1] - SIGMAS[k]) * v)
     return x
 
