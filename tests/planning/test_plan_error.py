@@ -55,6 +55,12 @@ def test_the_expected_error_is_the_mean_over_many_generations(integrator):
     assert expected_error(plan, table.products.mean, table.growth.to_end, D) == pytest.approx(np.mean(each), rel=1e-3)
 
 
+def test_no_prediction_is_expected_to_miss_by_less_than_float32_rounds_off():
+    constant = np.full((STEPS, STEPS), 4.0)  # which a line foresees exactly
+    plan = draw_up(EVALUATED, Integrator.LINE, constant, S)
+    assert [foreseen_error(plan, constant, step) for step in plan.foresee] == [pytest.approx(4e-10)] * len(plan.foresee)
+
+
 def test_every_step_is_expected_to_err_by_nothing():
     table = TrajectoryTable.empty(STEPS, "g")
     table.add_run(MEAN)
