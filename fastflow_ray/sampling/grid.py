@@ -30,8 +30,11 @@ def flow_sigmas(steps: int, shift: float, train_timesteps: int = 1000) -> torch.
 
 
 def as_grid(sigmas: torch.Tensor | ArrayLike) -> torch.Tensor:
-    """`sigmas` as a tensor, float32 unless it is one; raises InvalidInput as `check_grid` does."""
-    grid = sigmas.detach() if isinstance(sigmas, torch.Tensor) else _row(sigmas)
+    """`sigmas` as a float32 tensor, on the device of one; raises InvalidInput as `check_grid` does."""
+    given = sigmas.detach() if isinstance(sigmas, torch.Tensor) else _row(sigmas)
+    if given.is_complex():
+        raise InvalidInput("the grid has sigmas that are not real; use `flow_sigmas(steps, shift)`")
+    grid = given.to(torch.float32)
     check_grid(grid)
     return grid
 

@@ -57,11 +57,20 @@ def test_a_grid_may_be_held_by_whatever_holds_numbers(held):
     assert torch.equal(as_grid(held(row)), torch.tensor(row))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_whatever_its_dtype_the_network_is_asked_at_float32(dtype):
+    grid = as_grid(torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0], dtype=dtype))
+    assert (grid.dtype, grid.tolist()) == (torch.float32, [1.0, 0.75, 0.5, 0.25, 0.0])
+
+
 def test_a_grid_needs_no_gradient():
     assert not as_grid(flow_sigmas(20, 3.0).requires_grad_()).requires_grad
 
 
-@pytest.mark.parametrize("what", [None, "abc", [1.0, "x"], [[1.0], [0.5, 0.2]], {}, 1.0])
+UNREAL = torch.linspace(1, 0, 5).to(torch.complex64)
+
+
+@pytest.mark.parametrize("what", [None, "abc", [1.0, "x"], [[1.0], [0.5, 0.2]], {}, 1.0, UNREAL])
 def test_what_holds_no_row_of_numbers_is_no_grid(what):
     with pytest.raises(InvalidInput, match=r"flow_sigmas|in a row"):
         as_grid(what)
