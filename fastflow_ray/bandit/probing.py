@@ -1,4 +1,7 @@
-"""Which budget an audit should try next, on the way to the boldest that keeps a fidelity. Knows counts only."""
+"""Which rung the next audit for a promise should try, to find the boldest that keeps a fidelity.
+
+A rung is a boldness: the higher it is, the fewer steps are evaluated. Knows counts of audits, and no plan.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +10,52 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-BEGIN = 5  # the boldness to begin with: the steps evaluated fall by 2^(5/4)
-TELLING = 6  # audits whose mean and spread say where the rare ones will be, long before these are seen
+BEGIN = 5  # the boldness to begin with: N / 2^(5/4) evaluations, 21 of 50
+TELLING = 6  # audits by whose mean and spread a rung is judged; a rare failure is seen only after many more
 
 
 class Tried(NamedTuple):
-    """What audits at one boldness said about a fidelity."""
+    """What the audits at one rung said about a fidelity."""
 
     audits: int = 0
-    failures: int = 0  # that fell below it
-    headroom: float = math.inf  # of their mean above it, in their standard deviations
-    foretold: bool = False  # to be kept, so far above it they are
+    failures: int = 0  # audits that kept less than the fidelity
+    headroom: float = math.inf  # how far their mean lies above the fidelity, in their standard deviations
+    foretold: bool = False  # whether the next generation is foretold to keep the fidelity
 
     def is_too_bold(self, confidence: float) -> bool:
-        """It failed twice, and more often than `confidence` allows; or by its spread it is going to."""
-        seen = self.failures > 1 and self.failures > (1 - confidence) * self.audits
-        going_to = self.audits >= TELLING and self.headroom < NormalDist().inv_cdf(confidence)
-        return not self.foretold and (seen or going_to)
+        """Whether more than 1 − `confidence` of the videos fail there: as two failures show, or as the spread tells."""
+        has_failed = self.failures > 1 and self.failures > (1 - confidence) * self.audits
+        will_fail = self.audits >= TELLING and self.headroom < NormalDist().inv_cdf(confidence)
+        return not self.foretold and (has_failed or will_fail)
 
 
 def next_rung(rungs: Sequence[int], tried: Mapping[int, Tried], confidence: float) -> int:
-    """The boldness to try, of `rungs`, rising: bolder and bolder while it is foretold to be kept, then bisection.
+    """The rung to try next, one of `rungs`, which rise. What is bolder than a rung that is too bold, is so as well.
 
-    Beyond what is too bold all is. Where `TELLING` audits of a rung told neither, a milder one is tried that was heard
-    less, down to the one foretold to be kept: it may stay in doubt for good. Once nothing lies between what is too bold
-    and the boldest that is foretold to be kept, the latter is tried until it has been shown to be.
+    - It begins with the rung nearest to `BEGIN`, until this one is foretold to be kept or is too bold.
+    - While none is too bold, it goes two rungs beyond the boldest that is foretold to be kept; one, where that is all.
+    - Then it goes by bisection between what is foretold to be kept and what is too bold.
+    - A rung that `TELLING` audits leave in doubt may stay in doubt for good. So a milder one with fewer audits is tried
+      instead, down to the one that is foretold to be kept.
+    - Where nothing is left between the two, it stays at the boldest that is foretold to be kept.
     """
-    failed = [b for b, there in tried.items() if there.is_too_bold(confidence)]
-    hopeful = [b for b in rungs if b < min(failed, default=math.inf)]
-    good = max((b for b in hopeful if b in tried and tried[b].foretold), default=None)
-    ahead = [b for b in hopeful if good is None or b > good]
-    if not ahead:
-        return rungs[0] if good is None else good
-    if not failed and good is None:
-        return min(ahead, key=lambda b: abs(b - BEGIN))
-    worth_trying = _middles(ahead) if failed else ahead[1::-1]
-    return _first_open([*worth_trying, *([] if good is None else [good])], tried)
+    too_bold = [rung for rung, there in tried.items() if there.is_too_bold(confidence)]
+    possible = [rung for rung in rungs if rung < min(too_bold, default=math.inf)]
+    foretold = max((rung for rung in possible if rung in tried and tried[rung].foretold), default=None)
+    in_question = [rung for rung in possible if foretold is None or rung > foretold]
+    if not in_question:
+        return rungs[0] if foretold is None else foretold
+    if not too_bold and foretold is None:
+        return min(in_question, key=lambda rung: abs(rung - BEGIN))
+    worth_trying = _by_bisection(in_question) if too_bold else in_question[1::-1]
+    return _first_with_few_audits([*worth_trying, *([] if foretold is None else [foretold])], tried)
 
 
-def _middles(rungs: Sequence[int]) -> list[int]:
-    """The middle, the middle of the milder half, and so on."""
-    return [rungs[len(rungs) // 2], *_middles(rungs[: len(rungs) // 2])] if rungs else []
+def _by_bisection(rungs: Sequence[int]) -> list[int]:
+    """The middle one, then the middle of the milder half, and so on."""
+    return [rungs[len(rungs) // 2], *_by_bisection(rungs[: len(rungs) // 2])] if rungs else []
 
 
-def _first_open(rungs: Sequence[int], tried: Mapping[int, Tried]) -> int:
-    """The first that was not heard so often that it may stay in doubt for good; if all were, the first."""
-    return next((b for b in rungs if tried.get(b, Tried()).audits < TELLING), rungs[0])
+def _first_with_few_audits(rungs: Sequence[int], tried: Mapping[int, Tried]) -> int:
+    """The first with fewer than `TELLING` audits; where each has as many, the first."""
+    return next((rung for rung in rungs if tried.get(rung, Tried()).audits < TELLING), rungs[0])
