@@ -1,8 +1,9 @@
-"""Which steps to evaluate so that the least error reaches the end: a shortest path over pairs of evaluations.
+"""Which steps to evaluate so that the least error reaches the end of a trajectory.
 
-The velocities of a trajectory are a process with known inner products, C[i, j] = mean of <v_i, v_j> / dim. Linear
-prediction (kriging) of the skipped ones then has an expected error that can be computed before anything is run, and
-the path of least total error is found by dynamic programming. Knows inner products, and no velocity.
+What is known of the velocities is C[i, j], the mean of <v_i, v_j> / dim. From C alone the expected error of
+predicting a skipped velocity by kriging follows, before anything is run. So dynamic programming finds the path of least
+total error. A skip is predicted from two evaluations: the programme's state is the last one and the distance to the one
+before it. Knows inner products, and no velocity.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ LONGEST = 12  # steps skipped in a row
 
 @dataclass(frozen=True)
 class Path:
-    """The steps that are evaluated, and the price of skipping the others."""
+    """The steps that are evaluated, and the error that skipping the others is expected to leave."""
 
     evaluated: tuple[int, ...]  # rising from 0
-    expected_error: float  # squared, per coordinate, of each skip as `weight` and `caution` weigh it, summed
+    expected_error: float  # squared, per coordinate: the costs of its skips as `SkipCosts` has them, summed
 
 
 class Planner:
-    """The paths of least expected error over one grid; one dynamic programme answers every budget and every target.
+    """The paths of least expected error over one grid of N steps, for every budget and every target error.
 
-    A path is a chain of skips. What each costs, `SkipCosts` tells; costs add up along the path, for errors of different
-    skips are taken as uncorrelated.
+    A path is a chain of skips, which `SkipCosts` prices. Their costs add up, for errors of different skips are taken as
+    uncorrelated.
 
     Args:
         mean, dsigma, weight, reintegrate, longest, caution, restarts: as for `SkipCosts`, which raises InvalidInput.
-        most: evaluations that will be asked for; fewer are planned sooner. None: all steps.
-        sparse: whether so little is evaluated that step 1 may be skipped as well, by the first velocity alone.
+        most: the largest budget that will be asked for, in evaluations; the smaller, the less to compute. None: N.
+        sparse: whether step 1 may be skipped, predicted from the velocity at 0 alone; else it is always evaluated.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Planner:
     @property
     def fewest(self) -> int:
         """The least number of evaluations that reaches the end."""
-        return int(np.flatnonzero(np.isfinite(self._plans.error))[0])
+        return int(np.flatnonzero(np.isfinite(self._best_paths.error))[0])
 
     def path(self, evaluations: int) -> Path:
         """The path of least expected error with at most `evaluations`; of equal ones, the one that evaluates most.
@@ -76,60 +77,61 @@ class Planner:
                 f"{so_few} not reach the end of {self.steps} steps with at most"
                 f" {self._costs.longest} skipped in a row; ask for at least {self.fewest}"
             )
-        affordable = self._plans.error[: evaluations + 1]
-        return self._trace(int(np.flatnonzero(affordable == affordable.min())[-1]))
+        affordable = self._best_paths.error[: evaluations + 1]
+        return self._read_back(int(np.flatnonzero(affordable == affordable.min())[-1]))
 
     def path_within(self, expected_error: float) -> Path:
-        """The path of fewest evaluations whose expected error is no larger; raises InvalidInput below 0."""
+        """The path of fewest evaluations with at most this expected error; raises InvalidInput for one below 0."""
         if not expected_error >= 0:
             raise InvalidInput(f"no path has an expected error of {expected_error}; ask for 0 or more")
-        return self._trace(int(np.flatnonzero(self._plans.error <= expected_error)[0]))
+        return self._read_back(int(np.flatnonzero(self._best_paths.error <= expected_error)[0]))
 
-    def _trace(self, evaluations: int) -> Path:
-        """The path of exactly that many evaluations, read backwards from the end."""
-        step, gap = self.steps, int(self._plans.last_gap[evaluations])
+    def _read_back(self, evaluations: int) -> Path:
+        """The best path of exactly so many evaluations, read from the end to the beginning."""
+        step, skipped = self.steps, int(self._best_paths.skipped_last[evaluations])
         evaluated = []
-        for gap_before in self._plans.gap_before[evaluations:1:-1]:
-            step -= gap + 1
+        for skipped_before in self._best_paths.skipped_before[evaluations:1:-1]:
+            step -= skipped + 1
             evaluated.append(step)
-            gap = int(gap_before[step, gap])
-        return Path((0, *reversed(evaluated)), float(self._plans.error[evaluations]))
+            skipped = int(skipped_before[step, skipped])
+        return Path((0, *reversed(evaluated)), float(self._best_paths.error[evaluations]))
 
     @cached_property
-    def _plans(self) -> _Plans:
-        """The dynamic programme: round n extends every path of n evaluations by a skip, to an evaluation or the end."""
-        gaps, cost = np.arange(self._costs.longest + 1), self._costs.of_later
-        step, gap = np.nonzero(np.add.outer(np.arange(self.steps), gaps) < self.steps)
-        plans = _Plans.empty(self.steps, self._costs.longest)
-        least = self._after_first()
+    def _best_paths(self) -> _BestPaths:
+        """The dynamic programme. Round n extends every path of n evaluations by a skip: to one evaluation more, or to
+        the end, which is index N."""
+        lengths, cost = np.arange(self._costs.longest + 1), self._costs.of_later
+        i, b = np.nonzero(np.add.outer(np.arange(self.steps), lengths) < self.steps)  # skips that end on the grid
+        best = _BestPaths.empty(self.steps, self._costs.longest)
+        least = self._after_first()  # [i, a], as there, but i is the n-th evaluation
         for n in range(2, self._most + 1):
-            through = least[:-1, None, :] + cost
-            plans.gap_before[n] = through.argmin(axis=2)
+            extended = least[:-1, None, :] + cost  # [i, b, a]
+            best.skipped_before[n] = extended.argmin(axis=2)
             least = np.full_like(least, np.inf)
-            least[step + 1 + gap, gap] = through.min(axis=2)[step, gap]
-            plans.last_gap[n] = least[-1].argmin()
-            plans.error[n] = least[-1].min()
-        return plans
+            least[i + 1 + b, b] = extended.min(axis=2)[i, b]
+            best.skipped_last[n] = least[-1].argmin()
+            best.error[n] = least[-1].min()
+        return best
 
     def _after_first(self) -> Floats:
-        """Least error of the paths that evaluated 0 and will evaluate i next, a steps skipped between them, [i, a]."""
+        """Least error of a path that evaluates 0, skips a steps and evaluates i next, [i, a]; (N + 1, longest + 1)."""
         steps, longest = self.steps, self._costs.longest
         least = np.full((steps + 1, longest + 1), np.inf)
-        skipped = np.arange(min(longest, steps - 2) + 1) if self._sparse else np.zeros(1, np.intp)
-        least[1 + skipped, skipped] = self._costs.of_first[skipped]
+        a = np.arange(min(longest, steps - 2) + 1) if self._sparse else np.zeros(1, np.intp)
+        least[1 + a, a] = self._costs.of_first[a]
         return least
 
 
 @dataclass(frozen=True, eq=False)
-class _Plans:
-    """What the dynamic programme leaves behind, by number of evaluations."""
+class _BestPaths:
+    """The best path of every number of evaluations n, in a form to be read back from its end."""
 
-    error: Floats  # (N + 1,): of the best path; inf where none reaches the end
-    last_gap: Steps  # (N + 1,): steps it skips before the end
-    gap_before: Steps  # [n, i, b]: steps best skipped before i, the n-th evaluation, when b are skipped after it
+    error: Floats  # [n], (N + 1,): its expected error; inf where no path of n evaluations reaches the end
+    skipped_last: Steps  # [n], (N + 1,): steps it skips before the end
+    skipped_before: Steps  # [n, i, b]: steps best skipped before i, the n-th evaluation, if b are skipped after it
 
     @classmethod
-    def empty(cls, steps: int, longest: int) -> _Plans:
+    def empty(cls, steps: int, longest: int) -> _BestPaths:
         """Before any round."""
-        last_gap = np.zeros(steps + 1, np.intp)
-        return cls(np.full(steps + 1, np.inf), last_gap, np.zeros((steps + 1, steps, longest + 1), np.intp))
+        skipped_last = np.zeros(steps + 1, np.intp)
+        return cls(np.full(steps + 1, np.inf), skipped_last, np.zeros((steps + 1, steps, longest + 1), np.intp))
