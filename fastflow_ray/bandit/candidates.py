@@ -1,9 +1,11 @@
-"""The ways to spend a budget of evaluations that contend with each other, and how audits decide between them.
+"""The candidates, each a way to spend a budget of evaluations, and how audits decide between them.
 
-No integrator is the best everywhere: interpolating wins where the field is smooth and loses where it is stiff, for the
-evaluation that ends a skip is made where the prediction led; going back half of the way is between the two. And on some
-fields nothing learnt beats a plain solver. So every audit walks the contenders on the seed that was run in full,
-and who is served is chosen by what was measured, here and, with the weight of a few audits, on other fields before.
+No integrator is the best on every field. To interpolate is best where the field is smooth. It loses where the field is
+stiff, for the evaluation that ends a skip is made at an x to which predictions led. To go back half of the way lies
+between the two. On some fields a plain solver beats all that was learnt.
+
+So an audit walks every candidate that could be the best, on a seed that is also run in full. The candidate that is
+served is chosen by its audits and its standing, which was measured on other fields before and counts as a few audits.
 Knows names, numbers and counts, not how a plan is walked.
 """
 
@@ -15,63 +17,63 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-DOUBT_DB = 5.0  # standard deviation of what one audit says about the difference of two candidates
-HEARD = 3  # audits before anyone falls out: one video may put the best of candidates 20 dB behind
-PRIOR = 3  # audits that a standing counts as if it varies between fields
-FIRM = 10  # audits that it counts as if it varies by a decibel or two
+DOUBT_DB = 5.0  # standard deviation of the difference of two candidates in one audit, as it is supposed
+HEARD = 3  # audits before a candidate may be out: one video may put the best candidate 20 dB behind
+PRIOR = 3  # audits that a standing counts as where it differs much from field to field
+FIRM = 10  # audits that it counts as where it differs by a decibel or two only
 
 
 class Integrator(StrEnum):
-    """How a skipped step is gone through."""
+    """How x is taken over a skip: which velocities are predicted, and whether the skip is re-integrated."""
 
-    INTERPOLATE = "interpolate"  # predicted by kriging, and gone again once the evaluation that ends the skip is known
-    HALFWAY = "halfway"  # the mean of having gone once and having gone again
-    EXTRAPOLATE = "extrapolate"  # predicted by kriging, once
-    ADAMS = "adams"  # along the line through the last two velocities, and gone again along the parabola to the next
-    LINE = "line"  # along the line, once, as FastFlow and Adams-Bashforth 2 do
-    HOLD = "hold"  # with the last velocity: Euler with fewer steps
+    INTERPOLATE = "interpolate"  # predicted by kriging; re-integrated once the evaluation that ends the skip is known
+    HALFWAY = "halfway"  # the same, but x is set to the mean of what it was before and what re-integration makes of it
+    EXTRAPOLATE = "extrapolate"  # predicted by kriging, not re-integrated
+    ADAMS = "adams"  # on the line through the last two velocities; re-integrated on the parabola through the next
+    LINE = "line"  # on that line, not re-integrated; as FastFlow and Adams-Bashforth 2 do
+    HOLD = "hold"  # the last velocity is kept: Euler with fewer steps
 
 
 class Weighing(StrEnum):
-    """What the errors of a path's skips are weighed by."""
+    """How much the error of a skip counts where a path is chosen."""
 
-    EARLY = "early"  # the earlier the heavier, by one law for all fields; and by how far predictions were seen to miss
-    GROWTH = "growth"  # as audits measured deviations to grow
+    EARLY = "early"  # the earlier the more, by one law for all fields; times how far predictions were seen to miss
+    GROWTH = "growth"  # by the factor by which it grows until the end, as audits measured it
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to draw up a plan for any budget."""
+    """One way to draw up a plan for any budget: which path, and which integrator."""
 
     integrator: Integrator
-    emphasis: float | None = None  # the power of law or growth that weighs errors; None: fewer steps, evenly spread
+    emphasis: float | None = None  # the power to which `weighing` is raised; None: nothing learnt, evenly spread steps
     weighing: Weighing = Weighing.EARLY
     caution: float = 0.0  # the power of its length by which a skip counts for more
-    standing_db: float = 0.0  # what it kept beyond the first, on average over regimes of the embedded model
+    standing_db: float = 0.0  # what it kept beyond the first candidate, on average over regimes of the embedded model
     firmness: int = PRIOR  # how many audits this standing counts as
-    sparse_firmness: int | None = None  # the same where less than a third of the steps is evaluated, if it differs
+    sparse_firmness: int | None = None  # the same where less than a third of the steps is evaluated; None: no different
 
     @property
     def is_learnt(self) -> bool:
-        """Whether its path comes from what was learnt, and its predictions of skipped velocities do."""
+        """Whether its path and its predictions of velocities come from what was learnt."""
         return self.emphasis is not None
 
     def firmness_at(self, sparse: bool) -> int:
-        """How many audits its standing counts as, where less than a third of the steps is evaluated or more."""
+        """How many audits its standing counts as; `sparse` where less than a third of the steps is evaluated."""
         return self.firmness if self.sparse_firmness is None or not sparse else self.sparse_firmness
 
     @property
     def name(self) -> str:
-        """As statistics know it."""
+        """The name under which statistics keep its audits."""
         if self.emphasis is None:
             return self.integrator.value
         caution = f"-caution-{self.caution:g}" if self.caution else ""
         return f"{self.integrator}-{self.weighing}-{self.emphasis:g}{caution}"
 
 
-# The first is served until another has been measured to be better. Standings, rounded: docs/experiments.md, 2026-11-27,
-# "Candidates that differ in caution"; of those that are less firm, 2026-11-26, "Where the error of a plan is made" and
-# "What the second evaluation is worth".
+# The first is served until another has been measured to be better. Where the rounded standings come from, the log says
+# (docs/experiments.md): 2026-11-27, "Candidates that differ in caution"; for those that are less firm, 2026-11-26,
+# "Where the error of a plan is made" and "What the second evaluation is worth".
 CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, firmness=FIRM),
     Candidate(Integrator.INTERPOLATE, 1.0, caution=2.0, firmness=FIRM),
@@ -79,25 +81,29 @@ CANDIDATES = (
     Candidate(Integrator.INTERPOLATE, 1.0, Weighing.GROWTH, caution=2.0, firmness=FIRM),
     Candidate(Integrator.HALFWAY, 1.0, standing_db=-2),
     Candidate(Integrator.EXTRAPOLATE, 1.0, standing_db=-5),
-    Candidate(Integrator.ADAMS, standing_db=-7, sparse_firmness=1),  # the best without guidance, the worst with much
-    Candidate(Integrator.LINE, standing_db=-6, firmness=1),  # on fields that differ from job to job, and on those that
-    Candidate(Integrator.HOLD, standing_db=-9, firmness=1),  # jump, one of the two is the best: audits soon tell
+    # Where little is evaluated, Adams is the best without guidance and the worst with much: there audits decide soon.
+    Candidate(Integrator.ADAMS, standing_db=-7, sparse_firmness=1),
+    # On fields that differ from job to job, and on those that jump, one of these two is the best: audits decide soon.
+    Candidate(Integrator.LINE, standing_db=-6, firmness=1),
+    Candidate(Integrator.HOLD, standing_db=-9, firmness=1),
 )
 
 
 @dataclass(frozen=True)
 class Record:
-    """What audits said about one candidate near one budget."""
+    """What audits measured of one candidate near one budget."""
 
     audits: int = 0
-    mean_db: float = 0.0  # measured fidelity
+    mean_db: float = 0.0  # mean fidelity
 
 
 def served(
     records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, *, sparse: bool = False
 ) -> Candidate:
-    """Of the candidates that were audited the one believed to keep most; the first where no audit has been made.
-    `sparse` where less than a third of the steps is evaluated."""
+    """The candidate whose plan is served: of those that were audited the one believed to keep most.
+
+    The first of `candidates` before any audit. `sparse` where less than a third of the steps is evaluated.
+    """
     believed = _believed_db(records, candidates, sparse)
     audited = [candidate for candidate in candidates if candidate in records]
     return max(audited or candidates[:1], key=lambda candidate: believed[candidate])
@@ -110,10 +116,10 @@ def contenders(
     *,
     sparse: bool = False,
 ) -> list[Candidate]:
-    """Those that could still be the best: with less than `heard` audits, or within two doubts of the best.
+    """The candidates that could still be the best: with fewer than `heard` audits, or within two doubts of the best.
 
-    Successive elimination (Even-Dar, Mannor and Mansour 2006): the width falls with the root of the audits, and whoever
-    falls behind by it is walked no more.
+    A doubt falls with the root of the audits. A candidate that is further behind is walked no more: successive
+    elimination (Even-Dar, Mannor and Mansour 2006). `sparse` as for `served`.
     """
     believed = _believed_db(records, candidates, sparse)
     best = served(records, candidates, sparse=sparse)
@@ -129,22 +135,24 @@ def contenders(
 def _believed_db(
     records: Mapping[Candidate, Record], candidates: Sequence[Candidate], sparse: bool
 ) -> dict[Candidate, float]:
-    """Each candidate's mean fidelity, to which its standing counts as its firmness says.
+    """The fidelity that each candidate is believed to keep: the mean of its audits and, as `firmness` audits more, of
+    what its standing lets one expect.
 
-    A standing is relative: what the field keeps at all is told by the median over all audits, for now and then one
-    fails altogether.
+    A standing is relative to the first candidate. What that one keeps on this field, each audit tells: the fidelity it
+    measured, less the standing of its candidate. Their median is taken, for now and then an audit fails altogether.
     """
-    heard = [(each, records[each]) for each in candidates if each in records]
-    levels_db = [record.mean_db - each.standing_db for each, record in heard for _ in range(record.audits)]
-    level_db = median(levels_db or [0.0])
+    heard = [(candidate, records[candidate]) for candidate in candidates if candidate in records]
+    told_db = [record.mean_db - candidate.standing_db for candidate, record in heard for _ in range(record.audits)]
+    first_db = median(told_db or [0.0])
 
     def believed_db(candidate: Candidate) -> float:
         record, firmness = records.get(candidate, Record()), candidate.firmness_at(sparse)
-        prior_db = level_db + candidate.standing_db
-        return (record.audits * record.mean_db + firmness * prior_db) / (record.audits + firmness)
+        expected_db = first_db + candidate.standing_db
+        return (record.audits * record.mean_db + firmness * expected_db) / (record.audits + firmness)
 
     return {candidate: believed_db(candidate) for candidate in candidates}
 
 
 def _doubt_db(audits: int) -> float:
+    """Standard deviation of the mean difference of two candidates over so many audits."""
     return DOUBT_DB / math.sqrt(max(1, audits))
