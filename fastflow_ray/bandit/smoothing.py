@@ -1,4 +1,8 @@
-"""Whether predictions should be smoother than what was learnt says, as audits walked one path on one seed both ways."""
+"""Whether the plans of a policy key should predict velocities smoothly, decided by audits.
+
+An audit walks one path on one seed both ways: by predictions as they were learnt, and by smooth ones, from inner
+products of which the prior is half.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,44 @@ from typing import Any
 from fastflow_ray.bandit.fields import counts, floats
 from fastflow_ray.errors import InvalidInput
 
-AT_MOST_DB = 6.0  # what one audit may say: a video that falls apart one way and not the other is a matter of luck
-DOUBT_DB = 3.0  # standard deviation of what one audit says
-STANDING_DB = -0.5  # what smooth predictions are taken to gain before any audit
-FIRM = 2  # audits that this counts as
-HEARD = 4  # audits at least, before one way is walked no more
-ENOUGH = 16  # audits at most: between ways that they do not tell apart there is little to choose
+AT_MOST_DB = 6.0  # gain or loss that one audit counts for: that a video falls apart one way only is a matter of luck
+DOUBT_DB = 3.0  # standard deviation of the gain in one audit, as it is supposed
+STANDING_DB = -0.5  # the gain that smooth predictions are taken to bring before any audit
+FIRM = 2  # audits that `STANDING_DB` counts as
+HEARD = 4  # audits that are made at least, before the question is closed
+ENOUGH = 16  # audits that are made at most: where they do not tell the ways apart, either will do
 
 
 @dataclass
 class Smoothing:
-    """What smooth predictions kept beyond those as learnt, over all plans and budgets of one key."""
+    """The gain of smooth predictions: by how many dB a video keeps more than by predictions as learnt.
 
-    gain_sum: float = 0.0  # dB, of each audit at most `AT_MOST_DB` either way
+    Over all plans and budgets of one policy key.
+    """
+
+    gain_sum: float = 0.0  # dB, summed over audits; each between −`AT_MOST_DB` and `AT_MOST_DB`
     audits: int = 0
 
     @property
     def gain_db(self) -> float:
-        """What they are believed to gain on average."""
+        """The gain they are believed to bring, on average."""
         return (self.gain_sum + FIRM * STANDING_DB) / (self.audits + FIRM)
 
     @property
     def pays(self) -> bool:
-        """Whether predictions should be smooth."""
+        """Whether the key's plans should predict smoothly."""
         return self.gain_db > 0
 
     @property
     def is_open(self) -> bool:
-        """Whether another audit could still change that and be worth it: few were heard, or they differ by less than
-        two doubts."""
+        """Whether another audit is worth walking a path both ways: so far there are few, or the gain lies within two
+        doubts of 0. A doubt falls with the root of the audits."""
         if self.audits < HEARD:
             return True
         return self.audits < ENOUGH and abs(self.gain_db) <= 2 * DOUBT_DB / math.sqrt(self.audits)
 
     def add(self, gain_db: float) -> None:
-        """Learn from one audit that walked a path on one seed both ways; raises InvalidInput unless it is a number."""
+        """Learn from one audit by how many dB its smooth walk kept more; raises InvalidInput for NaN."""
         if math.isnan(gain_db):
             raise InvalidInput("a gain that is not a number teaches nothing")
         self.gain_sum += max(-AT_MOST_DB, min(gain_db, AT_MOST_DB))
