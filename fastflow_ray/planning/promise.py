@@ -1,4 +1,4 @@
-"""The promise of a fidelity: the plan of fewest evaluations that audits assure to keep it."""
+"""The promise of a fidelity, and how it is kept: by the plan of fewest evaluations that audits assure to keep it."""
 
 from __future__ import annotations
 
@@ -12,64 +12,74 @@ from fastflow_ray.planning.plan_book import Offer, PlanBook
 
 
 class Promise:
-    """That a generation keeps `fidelity_db` dB with the probability `confidence`, by what audits in `book` showed."""
+    """A generation keeps `fidelity_db`, in dB, with the probability `confidence`; the audits in `book` vouch for it."""
 
     def __init__(self, book: PlanBook, fidelity_db: float, confidence: float) -> None:
         self.book, self.fidelity_db, self.confidence = book, fidelity_db, confidence
 
     @classmethod
     def asked_for(cls, pace: Pace, book: PlanBook) -> Promise | None:
-        """What a job of this pace was promised; None where it asked for no fidelity."""
+        """The promise to a job of this pace; None where it asked for no fidelity."""
         return None if pace.fidelity_db is None else cls(book, pace.fidelity_db, pace.confidence)
 
     @cached_property
     def ladder(self) -> dict[int, int]:
-        """Boldness → the least bold budget of it, for which all audits there may speak; the boldest first."""
+        """Rung → the budget it stands for, in evaluations; the boldest rung first.
+
+        Of the budgets of one boldness that is the largest: audits of a smaller one err on the safe side for it.
+        """
         steps = self.book.table.steps
         return {boldness(steps, budget): budget for budget in range(self.book.fewest, steps)}
 
     @cached_property
     def kept(self) -> Offer | None:
-        """The plan of fewest evaluations that is assured to hold it, rather one that is proven to; None while no plan
-        is, and every step has to be evaluated."""
+        """The plan that is served: of the boldest rung where one is assured to keep the fidelity.
+
+        Of several there, one that is proven; of these, the one assured to keep most. None while no plan is assured:
+        then every step has to be evaluated.
+        """
         for rung in self.ladder:
-            assured = {candidate: self.assured_db(candidate, rung) for candidate in CANDIDATES}
-            holding = [candidate for candidate in CANDIDATES if assured[candidate] >= self.fidelity_db]
-            if holding:
-                return self.offer(max(holding, key=lambda each: (self._proves(each, rung), assured[each])), rung)
+            assured_db = {candidate: self.assured_db(candidate, rung) for candidate in CANDIDATES}
+            keeping = [candidate for candidate in CANDIDATES if assured_db[candidate] >= self.fidelity_db]
+            if keeping:
+                best = max(keeping, key=lambda each: (self._is_proven_at(each, rung), assured_db[each]))
+                return self.offer(best, rung)
         return None
 
     @property
     def is_proven(self) -> bool:
-        """Whether the plan that is kept was audited so often that no distribution has to be assumed."""
+        """Whether the plan that is served is proven: audited so often that no distribution has to be assumed."""
         return self.kept is not None and is_proven(self.book.audited(self.kept).audits, self.confidence)
 
     @cached_property
     def may_fall(self) -> bool:
-        """Whether videos fall into another mode now and then, by what was seen of any plan."""
+        """Whether videos of this key may fall into another mode, as an audit of any plan showed."""
         return self.book.table.audits.show_falls
 
     def offer(self, candidate: Candidate, rung: int) -> Offer:
-        """Its plan of this boldness: along the path that was audited since plans have settled, though more is known by
-        now. One step evaluated earlier or later may keep far less, and audits vouch for what they walked."""
+        """The candidate's plan at this rung.
+
+        Once an audit has walked a settled one, the path stays the same, whatever is learnt later: a path that evaluates
+        one step earlier or later may keep far less, and audits vouch only for what they walked.
+        """
         path = self.audited(candidate, rung).path
         if path is not None and self.book.admits(path):
             return self.book.along(candidate, path)
         return self.book.offer(candidate, self.ladder[rung])
 
     def assured_db(self, candidate: Candidate, rung: int) -> float:
-        """What its plans of this boldness may be promised to keep; −inf by too few audits."""
+        """The fidelity that the candidate's plans at this rung may be promised to keep; −inf by too few audits."""
         return self.audited(candidate, rung).assured_db(self.confidence, self._spread_db, self._looks)
 
     def foretold_db(self, candidate: Candidate, rung: int) -> float:
-        """The same by however few audits; −inf without any."""
+        """As `assured_db`, but by however few audits; −inf without any."""
         return self.audited(candidate, rung).foretold_db(self.confidence, self._spread_db, self._looks)
 
     def audited(self, candidate: Candidate, rung: int) -> Fidelities:
-        """What its plans of this boldness kept."""
+        """What audits measured of the candidate's plans at this rung."""
         return self.book.table.audits.at(candidate.name, rung)
 
-    def _proves(self, candidate: Candidate, rung: int) -> bool:
+    def _is_proven_at(self, candidate: Candidate, rung: int) -> bool:
         return is_proven(self.audited(candidate, rung).audits, self.confidence)
 
     @cached_property

@@ -1,6 +1,6 @@
-"""The search for the plan of fewest evaluations that keeps a fidelity: what the next audit should walk.
+"""The search for the plan of fewest evaluations that keeps a promise: which plans the next audit should walk.
 
-It climbs a ladder: bolder and bolder while audits lie far enough above, and by halves from there.
+It climbs the promise's ladder: to bolder rungs while audits lie far enough above the fidelity, then by bisection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastflow_ray.planning.promise_ladder import PromiseLadder
 
 
 class PromiseSearch:
-    """Where the search for what a promise can be kept with stands, by what audits said so far."""
+    """How far the search for one promise has come, by the audits so far."""
 
     def __init__(self, promise: Promise) -> None:
         self.promise = promise
@@ -21,36 +21,41 @@ class PromiseSearch:
 
     @property
     def probed(self) -> int | None:
-        """The budget that is worth an audit; None where nothing can be skipped."""
+        """The budget, in evaluations, that the next audit should try; None where nothing can be skipped."""
         return None if self._rung is None else self.promise.ladder[self._rung]
 
     @property
     def audits(self) -> int:
-        """How often the best plan of that budget was audited."""
+        """How many audits the best candidate of the probed rung has there."""
         return 0 if self._rung is None else self._ladder.tried(self._rung).audits
 
     @property
     def heard(self) -> int:
-        """How often any plan of that budget was, at most."""
+        """The most audits that any candidate has at the probed rung."""
         rung = self._rung
-        return 0 if rung is None else max(self.promise.audited(each, rung).audits for each in CANDIDATES)
+        return 0 if rung is None else max(self.promise.audited(candidate, rung).audits for candidate in CANDIDATES)
 
     @property
     def is_open(self) -> bool:
-        """Whether fewer evaluations than the promise is kept by could still do."""
+        """Whether the promise is kept, and fewer evaluations could perhaps keep it as well."""
         kept = self.promise.kept
         return kept is not None and self.probed is not None and self.probed < kept.plan.evaluations
 
     @property
     def unproven(self) -> int:
-        """The audits that this budget lacks before it can be promised; 0 if it is not foretold to be."""
+        """How many audits the best candidate of the probed rung lacks to be promised; 0 if it is not foretold to keep
+        the fidelity."""
         is_foretold = self._rung is not None and self._ladder.tried(self._rung).foretold
         return max(0, FEW - self.audits) if is_foretold else 0
 
     def worth_walking(self) -> list[Offer]:
-        """The best and a rival on the probed rung, everyone in the first audit; the best on the one that could be
-        promised first; the best and a rival on the next bolder one, which may have failed while plans came from few
-        full runs, or for the only one that was tried there."""
+        """The plans that the next audit should walk, each once.
+
+        - At the probed rung: the best candidate and one rival; all candidates in the first audit.
+        - At a milder rung: the best one of the rung that could be promised first.
+        - At the next bolder rung: the best one and one rival. They may have failed only because their plans came from
+          few full runs, or because only one candidate was tried.
+        """
         if self._rung is None:
             return []
         bolder = [rung for rung in self._ladder.rungs if rung > self._rung][:1]
@@ -61,7 +66,7 @@ class PromiseSearch:
         return [offer for place, offer in enumerate(offers) if offer not in offers[:place]]
 
     def _rivals(self, rung: int) -> list[Offer]:
-        """Of whoever could be the best there the one audited least; everyone, before any audit."""
+        """The plan of the rival with the fewest audits at this rung; of every rival, before the key's first audit."""
         rivals = self._ladder.rivals(rung)
         walked = rivals[:1] if self.promise.book.table.audits.audits else rivals
         return [self.promise.offer(candidate, rung) for candidate in walked]
