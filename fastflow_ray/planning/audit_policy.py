@@ -1,6 +1,6 @@
 """Whether a generation's seed is run in full too, which other plans are walked on it then, and what that teaches.
 
-Knows how far the fleet's audits have come, and neither pipelines nor videos: a `Trial` holds what was made.
+Knows how many audits the fleet has made and lacks, and neither pipelines nor videos: a `Trial` holds what was made.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from fastflow_ray.sampling.sightings import Sightings
 
 
 class BothWays(NamedTuple):
-    """A path as it would be served, and by predictions that are smooth where those are not, or the other way round."""
+    """Two plans along one path: one predicts smoothly, the other as learnt."""
 
-    own: Plan
+    own: Plan  # the way in which the key's plans predict now
     other: Plan
 
 
@@ -44,33 +44,47 @@ class AuditPolicy:
         served: Offer | None,
         share: float = 1.0,
     ) -> None:
-        """The generation is planned from `book`, at `evaluations`, and `served` that plan (None: it was given, or skips
-        nothing), in a fleet that `known` is known of, and what it teaches goes to `learning`. `share` is this worker's
-        part of the fleet's work, which it audits in proportion to."""
+        """Of one generation.
+
+        Args:
+            known: what the fleet knows of the key.
+            learning: the tables that learn from the audit.
+            book: what the generation's plan comes from.
+            pace: what was asked of it.
+            evaluations: how many steps its plan evaluates.
+            served: its plan; None where that was given, or evaluates every step.
+            share: this worker's part of the fleet's work, 0 to 1; it makes as large a part of the audits.
+        """
         self._known, self._learning, self._book = known, tuple(learning), book
         self._evaluations, self._served, self._share = evaluations, served, share
         promise = Promise.asked_for(pace, book)
         self._search = None if promise is None else PromiseSearch(promise)
-        is_settled = pace.plan is not None or pace.wants_every(known.steps)
-        self._wanted = 0.0 if is_settled or not book.knows else audits_lacking(known, self._search, served)
+        is_plan_fixed = pace.plan is not None or pace.wants_every(known.steps)
+        self._lacking = 0.0 if is_plan_fixed or not book.knows else audits_lacking(known, self._search, served)
 
     def is_due(self, seen: Sightings) -> bool:
-        """Whether the fleet would learn enough to pay for it if this generation's seed were run in full too."""
-        if self._wanted < 1:
+        """Whether the fleet lacks audits, and this generation's lot says that it is the one to be audited."""
+        if self._lacking < 1:
             return False
-        walked = [offer.plan.evaluations for offer in self.rivals]
-        audited = self._known.steps + sum(walked) + self._evaluations * self._is_smoothing_open
-        jobs_long = audited / self._evaluations
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
-        return lot(seen.noise) < chance(self._wanted, self._share, jobs_long, at_once)
+        jobs_long = self._evaluations_of_audit / self._evaluations
+        return lot(seen.noise) < chance(self._lacking, self._share, jobs_long, at_once)
+
+    @property
+    def _evaluations_of_audit(self) -> int:
+        """The full run's, the rivals', and those of the path walked the other way where that is asked."""
+        walked = [offer.plan.evaluations for offer in self.rivals]
+        return self._known.steps + sum(walked) + self._evaluations * self._is_smoothing_open
 
     @cached_property
     def rivals(self) -> list[Offer]:
-        """What an audit should walk: the plan that is served first, for a promise has to be watched; then those that
-        could be the best at this budget, or that could keep the promise by fewer evaluations.
+        """The plans that an audit should walk beside the generation's own.
 
-        None while plans are drawn up from next to nothing: those that learn would be held to it, and those that learn
-        nothing would win.
+        First the plan that is served, as it was drawn up: the generation may have altered it on the way, and a promise
+        has to be watched. Then those that could be the best at this budget; for a promise, those that its search names.
+
+        Empty while few full runs are known: learnt plans would be judged by what they were drawn up from then, and
+        plans that learn nothing would win.
         """
         if self._book.table.full_runs < RIPE:
             return []
@@ -79,15 +93,21 @@ class AuditPolicy:
         return [*own, *(offer for offer in others if offer not in own)]
 
     def promised(self, walked: Plan) -> list[Offer]:
-        """What an audit tells of that a user asked for, and not the fleet: the plan that a promise rests on, where it
-        was walked as it is. Who is served at a speed it does not tell, for no rival was walked on the same seed."""
+        """The plans whose fidelity is learnt from an audit that the user asked for, and not the fleet: the one that a
+        promise rests on, if `walked` is that plan, unaltered.
+
+        Empty for a speed: which candidate is served is decided between rivals on one seed, and none is walked here.
+        """
         if self._search is None or self._served is None or self._served.plan != walked:
             return []
         return [self._served]
 
     def both_ways(self, walked: Plan) -> BothWays | None:
-        """The plan that the generation `walked`, or of the first rival that learns where its own was not learnt; None
-        where nobody learns, audits have told which way is better, or a promise rests on plans as they are."""
+        """The plan to be walked both ways: what the generation `walked` if it was learnt, else the first learnt rival.
+
+        None where no plan is learnt, where audits have told which way is better, and for a promise: it rests on plans
+        as they were audited.
+        """
         own = [] if self._served is None else [self._served._replace(plan=walked)]
         learnt = next((offer for offer in [*own, *self.rivals] if offer.candidate.is_learnt), None)
         if learnt is None or not self._is_smoothing_open:
@@ -99,7 +119,7 @@ class AuditPolicy:
         return self._search is None and self._book.table.smoothing.is_open
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
-        """Take in the full run of a seed that was also walked by `plan`: all inner products, growth and response."""
+        """Learn from the full run of a seed that `plan` walked as well: inner products, growth and response."""
         growth = measured_growth(plan, walked, full, self._book.dsigma)
         self._learn_response(plan, walked, full)
         learn(self._learning, full, known=self._book.table, mean=self._book.mean)
@@ -107,22 +127,27 @@ class AuditPolicy:
             table.growth.add(*growth)
 
     def charge_full(self) -> None:
-        """Count the full run among what the fleet evaluates to learn, where it was the fleet that wanted it."""
+        """Count the full run's evaluations as spent on audits, for the fleet wanted it, and not the user alone."""
         for table in self._learning:
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
-        """Take in the fidelity of a plan that was walked on a seed also run in full; and for a promise its path, once
-        plans have settled."""
-        budget = boldness(self._known.steps, offer.plan.evaluations)
+        """Learn which fidelity a plan kept on a seed that was also run in full.
+
+        For a promise also its path, once plans have settled: the promise stays with it.
+        """
+        bucket = boldness(self._known.steps, offer.plan.evaluations)
         has_settled = self._search is not None and self._book.table.full_runs >= SETTLED
         path = offer.plan.evaluated if has_settled else None
         for table in self._learning:
-            table.audits.note(offer.candidate.name, budget, measured_db, ssim, path)
+            table.audits.note(offer.candidate.name, bucket, measured_db, ssim, path)
 
     def learn_walk(self, offer: Offer, seen: Sightings | None, full: Sightings) -> None:
-        """Take in what a plan that was walked only for the audit showed beside the full run; None: it led the network
-        astray. How velocities respond it shows where the generation itself, evaluating every step, did not."""
+        """Learn from a plan that was walked only for the audit, and saw `seen`; None: its walk led the network astray.
+
+        Its evaluations count as spent on audits. A learnt plan tells by how much predictions miss. It also tells how
+        velocities respond, where the generation itself evaluated every step and could not.
+        """
         for table in self._learning:
             table.audit_evaluations += offer.plan.evaluations
         if seen is None or not offer.candidate.is_learnt:
@@ -132,9 +157,9 @@ class AuditPolicy:
             self._learn_response(offer.plan, seen, full)
 
     def learn_smoothing(self, both_ways: BothWays, own_db: float, other_db: float) -> None:
-        """Take in what a plan kept, and what the other way did on the same seed."""
-        beyond_db = min(other_db, IDENTICAL_DB) - min(own_db, IDENTICAL_DB)
-        gain_db = -beyond_db if self._book.table.smoothing.pays else beyond_db
+        """Learn what smooth predictions gain, from the fidelities of both ways on one seed, in dB."""
+        other_gain_db = min(other_db, IDENTICAL_DB) - min(own_db, IDENTICAL_DB)
+        gain_db = -other_gain_db if self._book.table.smoothing.pays else other_gain_db  # of the smooth one
         for table in self._learning:
             table.audit_evaluations += both_ways.other.evaluations
             table.smoothing.add(gain_db)
