@@ -1,7 +1,7 @@
-"""Every plan that can be drawn up from one table, what each is expected to keep, and which one is served.
+"""Every plan that can be drawn up from one table, the fidelity each is expected to keep, and which one is served.
 
-For any budget each candidate has one plan. What audits measured decides who is served; where they were made at another
-budget, how much more or less the planner expects tells what a plan keeps.
+For any budget each candidate has one plan. Audits decide which is served. Where they were made at another budget, the
+difference of expected errors carries over what they measured to this one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ class Offer(NamedTuple):
 
     candidate: Candidate
     plan: Plan
-    expected_db: float  # from full runs and growth alone, up to a constant
+    expected_db: float  # by full runs and growth alone, up to a constant: only differences mean something
 
 
 class PlanBook:
-    """Keeps what it has drawn up: good for as long as `table` says the same. One grid, one set of restarts."""
+    """The plans of one table, one grid of N steps and one set of restarts.
+
+    Keeps what it has drawn up: good for as long as `table` says the same.
+    """
 
     def __init__(self, table: TrajectoryTable, sigmas: Floats, restarts: Collection[int] = ()) -> None:
-        """`sigmas`, shape (N + 1,), falls from 1 to 0; at the steps `restarts` another network takes over."""
+        """`sigmas`, shape (N + 1,), falls from 1 to 0. At the steps `restarts` another network takes over."""
         self.table = table
         self.sigmas = sigmas
         self._restarts = restarts
@@ -47,37 +50,44 @@ class PlanBook:
 
     @property
     def knows(self) -> bool:
-        """Whether anything has been learnt that a plan could be drawn up from."""
+        """Whether any generation has been learnt from, so that plans can be drawn up."""
         return self.table.products.weight > 0
 
     def served(self, evaluations: int) -> Offer | None:
-        """The plan that is served at this budget; None where nothing is known or nothing would be saved."""
+        """The plan that is served at this budget; None where nothing is known, or every step is evaluated."""
         if not self.knows or evaluations >= self.table.steps:
             return None
         candidate = served(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
         return self.offer(candidate, evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
-        """The plans an audit at this budget should walk: of all candidates that could still be the best."""
+        """The plans that an audit at this budget should walk: of every candidate that could still be the best."""
         could_win = contenders(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
         return [self.offer(candidate, evaluations) for candidate in could_win]
 
     def fidelity_db(self, offer: Offer) -> float | None:
-        """What a generation is expected to keep, on average; None before an audit."""
-        steps, budget = self.table.steps, offer.plan.evaluations
-        nearest = self.table.audits.nearest(offer.candidate.name, boldness(steps, budget))
+        """The fidelity that a generation of this plan is expected to keep on average, in dB.
+
+        By audits of its candidate at the nearest boldness; None where there were none.
+        """
+        steps, bucket = self.table.steps, boldness(self.table.steps, offer.plan.evaluations)
+        nearest = self.table.audits.nearest(offer.candidate.name, bucket)
         if nearest is None:
             return None
-        measured, bucket = nearest
-        if bucket == boldness(steps, budget):
+        measured, audited_bucket = nearest
+        if audited_bucket == bucket:
             return measured.mean_db
-        there = self.offer(offer.candidate, min(max(evaluations_of(steps, bucket), self.fewest), steps - 1))
-        return measured.mean_db + offer.expected_db - there.expected_db
+        audited_budget = min(max(evaluations_of(steps, audited_bucket), self.fewest), steps - 1)
+        audited = self.offer(offer.candidate, audited_budget)
+        return measured.mean_db + offer.expected_db - audited.expected_db
 
     def records(self, evaluations: int) -> dict[Candidate, Record]:
-        """What audits measured at the nearest budget that was audited, mostly of the same seeds."""
-        at = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
-        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == at}
+        """What audits measured of each candidate, all at the audited boldness that is nearest to this budget.
+
+        Only there, for candidates can be compared where most of their audits were of the same seeds.
+        """
+        nearest = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
+        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == nearest}
         return {
             candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_db)
             for candidate in CANDIDATES
@@ -85,41 +95,43 @@ class PlanBook:
         }
 
     def audited(self, offer: Offer) -> Fidelities:
-        """What audits of its candidate measured at this very boldness."""
+        """What audits measured of the plan's candidate, at the boldness of this very plan."""
         return self.table.audits.at(offer.candidate.name, boldness(self.table.steps, offer.plan.evaluations))
 
     @cached_property
     def fewest(self) -> int:
-        """The least budget: two steps, and two at each restart."""
+        """The least budget, in evaluations: two steps, and two more at each restart."""
         return len({1} | needed_steps(self.table.steps, self._restarts))
 
     def offer(self, candidate: Candidate, evaluations: int) -> Offer:
-        """The candidate's plan; raises InvalidInput for a budget that cannot be."""
+        """The candidate's plan for this budget; raises InvalidInput if it is too small."""
         if (candidate, evaluations) not in self._offers:
-            self._offers[candidate, evaluations] = self._draw_up(candidate, evaluations)
+            self.check(evaluations)
+            path = self._paths.evaluated(candidate, evaluations)
+            self._offers[candidate, evaluations] = self.along(candidate, path)
         return self._offers[candidate, evaluations]
 
     def admits(self, path: Sequence[int]) -> bool:
-        """Whether a plan may evaluate just these steps."""
+        """Whether there is a plan that evaluates just these steps."""
         return needed_steps(self.table.steps, self._restarts) <= {*path} <= {*range(self.table.steps)}
 
     def along(self, candidate: Candidate, path: Sequence[int]) -> Offer:
-        """The candidate's plan that evaluates these very steps."""
-        plan = self._drawn_up(path, candidate)
-        return Offer(
-            candidate, plan, expected_db(expected_error(plan, self.mean, self.table.growth.to_end, self.dsigma))
-        )
+        """The candidate's plan that evaluates just these steps."""
+        plan = self._plan(path, candidate)
+        error = expected_error(plan, self.mean, self.table.growth.to_end, self.dsigma)
+        return Offer(candidate, plan, expected_db(error))
 
     def other_way(self, plan: Plan, candidate: Candidate) -> Plan:
-        """The same steps by predictions that are smooth where the plan's are not, and the other way round."""
-        return self._drawn_up(plan.evaluated, candidate, self.mean if self._is_smooth else self._smoothed)
+        """The plan of the same path that predicts the other way: as learnt where the key's plans predict smoothly, and
+        smoothly where they do not."""
+        return self._plan(plan.evaluated, candidate, self.mean if self._is_smooth else self._smoothed)
 
     def with_evaluation(self, plan: Plan, step: int, candidate: Candidate) -> Plan:
-        """The same plan with one evaluation more, at `step`."""
-        return self._drawn_up(sorted({*plan.evaluated, step}), candidate)
+        """The candidate's plan that evaluates one step more, `step`."""
+        return self._plan(sorted({*plan.evaluated, step}), candidate)
 
     def check(self, evaluations: int) -> None:
-        """Raise InvalidInput for a budget that cannot be."""
+        """Raise InvalidInput for a budget that is too small."""
         if evaluations < self.fewest:
             so_few = counted(evaluations, "evaluation is", "evaluations are")
             raise InvalidInput(
@@ -127,12 +139,8 @@ class PlanBook:
                 " two steps have to be evaluated, and two wherever another network takes over"
             )
 
-    def _draw_up(self, candidate: Candidate, evaluations: int) -> Offer:
-        self.check(evaluations)
-        return self.along(candidate, self._paths.evaluated(candidate, evaluations))
-
-    def _drawn_up(self, evaluated: Sequence[int], candidate: Candidate, products: Floats | None = None) -> Plan:
-        """By predictions from these inner products, or as they are best."""
+    def _plan(self, evaluated: Sequence[int], candidate: Candidate, products: Floats | None = None) -> Plan:
+        """By predictions from `products`, (N, N); None: from those that audits have told to be better."""
         if products is None:
             products = self._smoothed if self._is_smooth else self.mean
         return draw_up(evaluated, candidate.integrator, products, self.sigmas, self._restarts, self._response)
@@ -147,19 +155,20 @@ class PlanBook:
 
     @property
     def _is_smooth(self) -> bool:
+        """Whether the key's plans predict smoothly."""
         return self.table.smoothing.pays
 
     @cached_property
     def _smoothed(self) -> Floats:
-        """C as smooth predictions are made from it, (N, N)."""
+        """The inner products that smooth predictions are made from, (N, N)."""
         return self.table.products.smoothed(velocity_prior(self.sigmas))
 
     @cached_property
     def mean(self) -> Floats:
-        """C, the inner products of velocities that the next generation is expected to have, (N, N)."""
+        """C, the inner products per coordinate that the next generation's velocities are expected to have, (N, N)."""
         return self.table.products.expected(velocity_prior(self.sigmas))
 
     @cached_property
     def dsigma(self) -> Floats:
-        """Shape (N,), negative."""
+        """sigma_{k+1} − sigma_k, (N,), negative."""
         return np.diff(self.sigmas)
