@@ -142,6 +142,10 @@ class AuditBook:
             per_candidate[candidate] += cell.audits
         return max(per_candidate.values(), default=0)
 
+    def heard_at(self, boldness: int) -> int:
+        """The most audits that any candidate had at this boldness."""
+        return max((cell.audits for _, bucket, cell in self.cells() if bucket == boldness), default=0)
+
     def merge(self, other: AuditBook) -> AuditBook:
         """Both, as a new book."""
         merged = AuditBook()

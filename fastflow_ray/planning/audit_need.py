@@ -1,21 +1,45 @@
 """How many audits a fleet lacks for one policy key: many while something is young, then a small share of its work.
 
-Three things are young, one after the other: a key with few generations, a promise that few audits assure, and a plan of
-fewer evaluations that might keep the promise as well.
+Four things are young, one after the other: a key with few generations, a budget that is new to it, a promise that few
+audits assure, and a plan of fewer evaluations that might keep the promise as well.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
+from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.candidates import HEARD
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.plan_book import Offer
 from fastflow_ray.planning.promise_search import PromiseSearch
 
 AUDIT_SHARE = 0.03  # of the evaluations that jobs asked for; a busy fleet spends as many on audits
 PROVING_SHARE = 0.1  # the same, while a promise rests on few audits and an assumption
+NEW_BUDGET_SHARE = 0.25  # of the jobs, at most, that ask for a budget which is new to an old key
 RIPE = 3  # full runs; a candidate's plans from fewer say little about its later ones
 SEARCH = 64  # audits at one budget, in search of the first plan that keeps a fidelity
+
+
+class Need(NamedTuple):
+    """What a fleet would have audited, as a job sees it."""
+
+    audits: float  # that it lacks; below 1 it wants none
+    of_jobs: float = 1.0  # the largest share of the jobs that is audited for it
+
+
+def audit_need(known: TrajectoryTable, search: PromiseSearch | None, served: Offer | None) -> Need:
+    """The audits that are lacking, as `audits_lacking`; or, where none is, one of a budget that few audits heard.
+
+    Audits at one budget do not tell which candidate is the best at another. But a user who asks for a budget once gains
+    nothing by its audit, so these are rare.
+    """
+    lacking = audits_lacking(known, search, served)
+    if lacking >= 1 or search is not None or served is None:
+        return Need(lacking)
+    heard = known.audits.heard_at(boldness(known.steps, served.plan.evaluations))
+    return Need(1.0, NEW_BUDGET_SHARE) if heard < HEARD else Need(lacking)
 
 
 def audits_lacking(known: TrajectoryTable, search: PromiseSearch | None, served: Offer | None) -> float:

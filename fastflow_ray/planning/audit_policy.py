@@ -15,7 +15,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.audit_measures import measured_growth, measured_response
-from fastflow_ray.planning.audit_need import RIPE, audits_lacking
+from fastflow_ray.planning.audit_need import RIPE, Need, audit_need
 from fastflow_ray.planning.learning import SETTLED, learn, learn_misses
 from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.promise import Promise
@@ -59,16 +59,16 @@ class AuditPolicy:
         self._evaluations, self._served, self._share = evaluations, served, share
         promise = Promise.asked_for(pace, book)
         self._search = None if promise is None else PromiseSearch(promise)
-        is_plan_fixed = pace.plan is not None or pace.wants_every(known.steps)
-        self._lacking = 0.0 if is_plan_fixed or not book.knows else audits_lacking(known, self._search, served)
+        is_plan_fixed = pace.plan is not None or pace.wants_every(known.steps) or _is_beyond_measure(pace)
+        self._need = Need(0.0) if is_plan_fixed or not book.knows else audit_need(known, self._search, served)
 
     def is_due(self, seen: Sightings) -> bool:
         """Whether the fleet lacks audits, and this generation's lot says that it is the one to be audited."""
-        if self._lacking < 1:
+        if self._need.audits < 1:
             return False
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         jobs_long = self._evaluations_of_audit / self._evaluations
-        return lot(seen.noise) < chance(self._lacking, self._share, jobs_long, at_once)
+        return lot(seen.noise) < min(chance(self._need.audits, self._share, jobs_long, at_once), self._need.of_jobs)
 
     @property
     def _evaluations_of_audit(self) -> int:
@@ -168,3 +168,8 @@ class AuditPolicy:
         response = measured_response(plan, walked, full, self._book.sigmas)
         for table in self._learning:
             table.response.add(*response)
+
+
+def _is_beyond_measure(pace: Pace) -> bool:
+    """Whether so high a fidelity was asked for that every step is evaluated, whatever audits tell."""
+    return pace.fidelity_db is not None and pace.fidelity_db > IDENTICAL_DB

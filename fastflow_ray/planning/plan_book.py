@@ -61,9 +61,14 @@ class PlanBook:
         return self.offer(candidate, evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
-        """The plans that an audit at this budget should walk: of every candidate that could still be the best."""
-        could_win = contenders(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
-        return [self.offer(candidate, evaluations) for candidate in could_win]
+        """The plans that an audit at this budget should walk: of every candidate that could still be the best.
+
+        One without audits at this boldness is left out if it could not at the nearest like it.
+        """
+        sparse = is_sparse(evaluations, self.table.steps)
+        here, alike = self._records_at(boldness(self.table.steps, evaluations)), self._records_alike(evaluations)
+        could_win, could_there = (contenders(records, sparse=sparse) for records in (here, alike))
+        return [self.offer(each, evaluations) for each in could_win if each in here or each in could_there]
 
     def fidelity_db(self, offer: Offer) -> float | None:
         """The fidelity that a generation of this plan is expected to keep on average, in dB.
@@ -86,8 +91,18 @@ class PlanBook:
 
         Only there, for candidates can be compared where most of their audits were of the same seeds.
         """
-        nearest = self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations))
-        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == nearest}
+        return self._records_at(self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations)))
+
+    def _records_alike(self, evaluations: int) -> dict[Candidate, Record]:
+        """What they measured at the nearest other boldness that is as sparse; empty where none was audited."""
+        steps, own = self.table.steps, boldness(self.table.steps, evaluations)
+        others = {bucket for _, bucket, _ in self.table.audits.cells()} - {own}
+        sparse = is_sparse(evaluations, steps)
+        alike = [bucket for bucket in others if is_sparse(evaluations_of(steps, bucket), steps) == sparse]
+        return self._records_at(min(alike, key=lambda bucket: (abs(bucket - own), bucket), default=None))
+
+    def _records_at(self, boldness: int | None) -> dict[Candidate, Record]:
+        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == boldness}
         return {
             candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_db)
             for candidate in CANDIDATES

@@ -9,8 +9,8 @@ from plan_books import known
 
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
-from fastflow_ray.bandit.candidates import CANDIDATES
-from fastflow_ray.planning.audit_need import audits_lacking
+from fastflow_ray.bandit.candidates import CANDIDATES, HEARD
+from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need, audits_lacking
 from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_search import PromiseSearch
@@ -50,3 +50,16 @@ def test_where_videos_fall_it_is_heard_three_times_as_often(audits: int):
 @pytest.mark.parametrize(("failed", "more"), [(0, True), (2, False)])
 def test_what_could_keep_a_proven_promise_by_less_is_heard_as_often_as_a_young_key(failed: int, more: bool):
     assert lacking(PROVEN, failed) == 6 if more else lacking(PROVEN, failed) < 1
+
+
+@pytest.mark.parametrize(("heard", "is_new"), [(0, True), (HEARD - 1, True), (HEARD, False)])
+def test_a_budget_is_heard_now_and_then_until_audits_decide_who_serves_it(heard: int, is_new: bool):
+    table = copy.deepcopy(known(STEPS))
+    for budget, count in ((KEPT, 6), (BOLDER, heard)):
+        for _ in range(count):
+            table.audits.note(CANDIDATES[0].name, boldness(STEPS, budget), 40.0)
+    table.runs, table.audit_evaluations = RUNS, 10_000
+    plans = PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy())
+    asked, usual = (audit_need(table, None, plans.served(budget)) for budget in (BOLDER, KEPT))
+    assert asked == (Need(1.0, NEW_BUDGET_SHARE) if is_new else usual)
+    assert usual.audits < 1

@@ -170,6 +170,20 @@ def test_a_plain_solver_is_heard_where_less_than_a_third_is_evaluated(evaluation
     assert ("adams" in [offer.candidate.name for offer in behind.contenders(evaluations)]) == is_heard
 
 
+def test_whoever_cannot_win_at_a_like_budget_is_not_walked_at_a_new_one():
+    """Nor once another was heard there. A budget of less than a third of the steps is like no other."""
+    far_behind = {(FIRST.name, 15): [60.0] * 5, ("adams", 15): [30.0] * 5}
+
+    def walked(audits: TrajectoryTable, budget: int) -> set[str]:
+        return {offer.candidate.name for offer in book(30, table=audits).contenders(budget)}
+
+    others = {each.name for each in CANDIDATES} - {"adams"}
+    assert walked(audited(30, far_behind), 12) == others
+    assert walked(audited(30, far_behind | {(FIRST.name, 12): [50.0]}), 12) == others
+    assert walked(audited(30, far_behind), 7) == {*others, "adams"}
+    assert walked(audited(30, far_behind | {("adams", 12): [50.0]}), 12) == {*others, "adams"}
+
+
 def test_the_expected_fidelity_is_what_was_measured():
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
     assert plans.fidelity_db(plans.offer(FIRST, 12)) == pytest.approx(42, abs=0.5)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import AuditBook, boldness
-from fastflow_ray.bandit.candidates import CANDIDATES
+from fastflow_ray.bandit.candidates import CANDIDATES, HEARD
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.smoothing import Smoothing
 from fastflow_ray.bandit.statistics import Statistics
@@ -96,11 +96,20 @@ def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
-@pytest.mark.parametrize("pace", [{"speedup": 1.0}, {"evaluations": 8}])
+@pytest.mark.parametrize("pace", [{"speedup": 1.0}, {"evaluations": 8}, {"fidelity_db": 500.0}])
 def test_who_asks_for_no_skip_pays_for_no_audit(pace: dict[str, float]):
     fast = FastFlow()
     assert [fast.sample(field, noise(job), SIGMAS, key="k", **pace)[1].nfe for job in range(12)] == [8] * 12
     assert fast.statistics.trajectories["k"].full_runs == 12
+
+
+def test_who_asks_for_another_budget_is_heard_there_too_and_rarely_at_first():
+    fast = taught(12)
+    work = [fast.sample(field, noise(seed), SIGMAS, key="k", evaluations=3)[1].nfe for seed in range(100, 160)]
+    audited = [job for job, nfe in enumerate(work) if nfe >= SIGMAS.numel() - 1]
+    assert len(audited) == HEARD
+    assert fast.statistics.trajectories["k"].audits.heard_at(boldness(8, 3)) == HEARD
+    assert 4 < audited[-1] < 40
 
 
 def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Offer:
