@@ -66,9 +66,15 @@ class AuditPolicy:
         """Whether the fleet lacks audits, and this generation's lot says that it is the one to be audited."""
         if self._need.audits < 1:
             return False
+        drawn = lot(seen.noise)
+        if drawn >= self._chance(jobs_long=1):
+            return False  # told before rivals are drawn up, by which an audit is longer
+        return drawn < self._chance(self._evaluations_of_audit / self._evaluations)
+
+    def _chance(self, jobs_long: float) -> float:
+        """That this generation is audited, if an audit takes as much work as so many jobs."""
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
-        jobs_long = self._evaluations_of_audit / self._evaluations
-        return lot(seen.noise) < min(chance(self._need.audits, self._share, jobs_long, at_once), self._need.of_jobs)
+        return min(chance(self._need.audits, self._share, jobs_long, at_once), self._need.of_jobs)
 
     @property
     def _evaluations_of_audit(self) -> int:
