@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fastflow_ray.errors import (
     FastFlowError,
@@ -68,6 +69,7 @@ def install_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(FastFlowError, _answer_fastflow_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(ClientDisconnect, _answer_who_has_left)
     app.add_exception_handler(Exception, _answer_surprise)
 
 
@@ -120,6 +122,10 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     answer = envelope(error.status_code, code, message)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _answer_who_has_left(_: Request, error: Exception) -> JSONResponse:
+    return envelope(400, InvalidInput.code, "the body ends before its end")  # for the metrics; nobody reads it
 
 
 async def _answer_surprise(_: Request, error: Exception) -> JSONResponse:

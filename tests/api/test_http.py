@@ -1,6 +1,7 @@
 """The wire itself: bodies, headers, refusals, bytes and events, as any HTTP client sees them."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import redis
 from hand_worker import HandWorker
 from leaks import ClosedAfter
 from live_server import serving
+from waiting import wait_for
 
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.queue import open_queue
@@ -108,6 +110,18 @@ class TestCreate:
         endless = iter([b" " * 2**20] * 5)
         answer = http.post("/v1/videos", content=endless, headers={"content-type": "application/json"})
         error_of(answer, 413)
+
+    @pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data; boundary=b"])
+    def test_who_leaves_amid_its_body_is_no_failure_of_the_server(
+        self, redis_url: str, store_url: str, capsys: pytest.CaptureFixture[str], media_type: str
+    ):
+        head = f"POST /v1/videos HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 99\r\n\r\n"
+        with serving(open_app(redis_url, store_url)) as url:
+            with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as connection:
+                connection.sendall(head.encode() + b"--b")
+            counted = 'fastflow_http_requests_total{method="POST",route="/v1/videos",status="400"} 1.0'
+            wait_for(lambda: counted in httpx.get(f"{url}/metrics").text, timeout_s=20)
+        assert "Traceback" not in capsys.readouterr().err
 
     def test_a_wrong_number_names_its_field(self, http: httpx.Client):
         error = error_of(http.post("/v1/videos", json=SHIP | {"num_frames": 16}), 400)
