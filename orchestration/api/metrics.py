@@ -41,13 +41,22 @@ class CountedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        started_s = time.monotonic()
+        started_s, answered = time.monotonic(), scope["type"] != "http"
+
+        def count(status: int) -> None:
+            nonlocal answered
+            answered = True
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._metrics.answered.labels(scope["method"], route, status).inc()
+            self._metrics.latency_s.labels(route).observe(time.monotonic() - started_s)
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unmatched")
-                self._metrics.answered.labels(scope["method"], route, message["status"]).inc()
-                self._metrics.latency_s.labels(route).observe(time.monotonic() - started_s)
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        finally:
+            if not answered:  # by an error that nobody expected, to which a layer further out answers
+                count(500)

@@ -283,6 +283,14 @@ def test_metrics_speak_of_routes_and_never_of_ids(redis_url: str, store_url: str
     assert video["id"] not in text
 
 
+def test_a_failure_that_nobody_expected_is_counted_too(redis_url: str, store_url: str, closed_after: ClosedAfter):
+    closed_after(StatisticsStore(redis_url, "shapes")).save({"shapes@1": "damaged"}, "w1", 1, "0")
+    with serving(open_app(redis_url, store_url)) as url:
+        error_of(httpx.get(f"{url}/v1/policy"), 500)
+        text = httpx.get(f"{url}/metrics").text
+    assert 'fastflow_http_requests_total{method="GET",route="/v1/policy",status="500"} 1.0' in text
+
+
 class TestKey:
     @pytest.fixture
     def guarded(self, redis_url: str, store_url: str) -> Iterator[httpx.Client]:
