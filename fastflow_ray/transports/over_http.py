@@ -34,7 +34,7 @@ class OverHttp:
         self._address = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self._address,
-            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+            headers=_header(b"Authorization", "the API key", f"Bearer {api_key}" if api_key else None),
             timeout=TIMEOUT,
             follow_redirects=True,  # a file may be behind a presigned URL; httpx does not send the key there
             transport=httpx.HTTPTransport(retries=2),  # of connecting only, so that nothing is sent twice
@@ -42,7 +42,7 @@ class OverHttp:
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:
         """The API takes our own names for the fields."""
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        headers = _header(b"Idempotency-Key", "the idempotency key", idempotency_key)
         return self._record(
             self._ask("POST", VIDEOS, json=job.model_dump(mode="json", exclude_none=True), headers=headers)
         )
@@ -173,6 +173,15 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
         silent_s=video["silent_s"],
         lease_left_s=video["lease_left_s"],
     )
+
+
+def _header(name: bytes, what: str, value: str | None) -> dict[bytes, bytes]:
+    """The header as the API reads it, if any; raises InvalidInput, without the value, if none can hold it."""
+    if value is None:
+        return {}
+    if value != value.strip() or not value.isprintable():
+        raise InvalidInput(f"{what} has a space at an end, or a line break or the like in it, which HTTP cannot carry")
+    return {name: value.encode()}
 
 
 def _message(answer: httpx.Response) -> str:

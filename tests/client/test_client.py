@@ -94,6 +94,19 @@ def test_a_key_makes_submitting_repeatable_even_with_an_open_seed(client: Client
         client.submit("a square", idempotency_key="monday")
 
 
+def test_a_key_may_be_in_any_script(client: Client) -> None:
+    first, again = (client.submit("a circle", idempotency_key="月曜日") for _ in range(2))
+    assert first.id == again.id
+
+
+@pytest.mark.parametrize("key", [" monday", "mon\nday", "monday\ud800"])
+def test_a_key_that_no_header_holds_is_a_mistake_and_not_an_absent_fleet(
+    serve_api: Callable[[str | None], str], key: str
+) -> None:
+    with Client(serve_api(None)) as client, pytest.raises(InvalidInput, match="the idempotency key has a space"):
+        client.submit("a circle", idempotency_key=key)
+
+
 def test_a_key_names_one_job_of_all_models(client: Client) -> None:
     client.submit("a circle", idempotency_key="monday")
     with pytest.raises(IdempotencyConflict):
@@ -247,6 +260,18 @@ def test_an_api_with_a_key(serve_api: Callable[[str | None], str]) -> None:
         assert client.submit("a circle").status().state is JobState.QUEUED
     with Client(address, api_key="guess") as stranger, pytest.raises(InvalidInput, match=r"refuses .*FASTFLOW_API_KEY"):
         stranger.submit("a circle")
+
+
+def test_an_api_with_a_key_in_any_script(serve_api: Callable[[str | None], str]) -> None:
+    with Client(serve_api("sésame, 開け"), api_key="sésame, 開け") as client:
+        assert client.jobs() == []
+
+
+@pytest.mark.parametrize("api_key", ["sesame\n", "ses\name", "sesame ", "sesame\ud800"])
+def test_a_key_that_no_header_holds_is_refused_and_not_told(api_key: str) -> None:
+    with pytest.raises(InvalidInput, match="the API key has a space at an end, or a line break") as refused:
+        Client("http://127.0.0.1:1", api_key=api_key)
+    assert "ses" not in str(refused.value)
 
 
 def test_an_api_keeps_to_its_own_limits() -> None:
