@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue.limits import (
@@ -23,6 +23,7 @@ from fastflow_ray.queue.limits import (
 
 PREFIX = "FASTFLOW_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]  # no header ends in an editor's newline
 
 
 def _store_here() -> str:
@@ -39,7 +40,7 @@ class Settings(BaseModel):
     )
     store_url: Annotated[str, Field(pattern=r"^(file|s3)://")] = Field(default_factory=_store_here)
     api_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # a fleet's HTTP API, instead of Redis
-    api_key: Annotated[str | None, Field(repr=False)] = None  # what that API asks for, and what a server of it demands
+    api_key: Annotated[Key | None, Field(repr=False)] = None  # what that API asks for, and what a server of it demands
     lease_s: Seconds = LEASE_S
     beat_s: Seconds = BEAT_S
     grace_s: Seconds = GRACE_S
@@ -86,6 +87,7 @@ _WANTED = {
     "redis_url": "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
     "store_url": "must begin with file:// or s3://",
     "api_url": "must begin with http:// or https://",
+    "api_key": "must be more than spaces",
     "max_crashes": "must be a whole number of workers, 1 or more",
     "max_queued": "must be a whole number of jobs, 1 or more",
 }

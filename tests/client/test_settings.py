@@ -54,6 +54,11 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert Settings.from_environment({"FASTFLOW_REDIS_URL": "", "FASTFLOW_LEASE_S": ""}).lease_s == 60
 
 
+@pytest.mark.parametrize(("text", "key"), [("secret\n", "secret"), (" two words\r\n", "two words")])
+def test_a_key_is_without_the_newline_of_its_file(text: str, key: str) -> None:
+    assert Settings.from_environment({"FASTFLOW_API_KEY": text}).api_key == key
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
@@ -64,6 +69,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ),
         ("FASTFLOW_STORE_URL", "/tmp/store", "must begin with file:// or s3://"),
         ("FASTFLOW_API_URL", "fleet:8000", "must begin with http:// or https://"),
+        ("FASTFLOW_API_KEY", "\n", "must be more than spaces"),
         ("FASTFLOW_LEASE_S", "a minute", "must be a number of seconds above 0"),
         ("FASTFLOW_GRACE_S", "0", "must be a number of seconds above 0"),
         ("FASTFLOW_STALL_S", "inf", "must be a number of seconds above 0"),
