@@ -33,7 +33,7 @@ class OverHttp:
     def __init__(self, url: str, api_key: str | None) -> None:
         self._address = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=self._address,
+            base_url=_parsed(self._address),
             headers=_header(b"Authorization", "the API key", f"Bearer {api_key}" if api_key else None),
             timeout=TIMEOUT,
             follow_redirects=True,  # a file may be behind a presigned URL; httpx does not send the key there
@@ -173,6 +173,13 @@ def _record_of(video: Mapping[str, Any]) -> JobRecord:
         silent_s=video["silent_s"],
         lease_left_s=video["lease_left_s"],
     )
+
+
+def _parsed(address: str) -> httpx.URL:
+    try:
+        return httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise InvalidInput(f"{address} is not a valid address ({error}); write http://host:port") from None
 
 
 def _header(name: bytes, what: str, value: str | None) -> dict[bytes, bytes]:

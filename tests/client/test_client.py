@@ -279,6 +279,12 @@ def test_an_api_keeps_to_its_own_limits() -> None:
         Client("http://127.0.0.1:1", max_queued=5)
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:port", "https://fleet.example:99999x"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"is not a valid address .*; write http://host:port"):
+        Client(url)
+
+
 def test_an_address_that_is_not_a_fleets(serve_api: Callable[[str | None], str]) -> None:
     elsewhere = serve_api(None) + "/elsewhere"
     with Client(elsewhere) as client, pytest.raises(QueueUnavailable, match="does not answer like a fleet's API"):
