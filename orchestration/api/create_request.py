@@ -146,8 +146,8 @@ def _flattened(fields: Mapping[str, Any]) -> dict[str, Any]:
             raise _invalid("extra_body", "it is not valid JSON") from None
     if not isinstance(extra, dict):
         raise _invalid("extra_body", "it is not an object")
-    merged = {name: value for name, value in {**fields, **extra}.items() if value is not None}
-    merged.pop("extra_body", None)
+    lifted = {name: value for name, value in fields.items() if name != "extra_body"} | extra
+    merged = {name: value for name, value in lifted.items() if value is not None}
     if merged.pop("input_reference", None):
         raise Refusal(400, InvalidInput.code, NO_IMAGES, "input_reference")
     return merged

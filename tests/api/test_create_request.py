@@ -68,6 +68,11 @@ def test_what_nobody_reads_is_named():
     assert [warning.split()[2] for warning in asked.warnings] == ["'enable_teacache'", "'guidance_scale_2'"]
 
 
+def test_an_extra_body_within_the_extra_body_is_ignored_with_a_warning():
+    asked = create_request({"prompt": "a ship", "extra_body": {"fps": 16, "extra_body": {"seed": 9}}})
+    assert (asked.job.fps, asked.warnings) == (16, ("unknown field 'extra_body' is ignored",))
+
+
 def test_null_counts_as_left_out():
     asked = create_request({"prompt": "a ship", "seed": None, "input_reference": None, "extra_body": None, "x": None})
     assert asked.job.seed is None
