@@ -12,12 +12,14 @@ from urllib.request import url2pathname
 
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import ValidationError
+from starlette.types import Message, Receive, Scope, Send
 
+from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import Manifest, StoredFile
-from orchestration.api.errors import Refusal
+from orchestration.api.errors import Refusal, envelope
 
 
 class Variant(StrEnum):
@@ -26,6 +28,27 @@ class Variant(StrEnum):
     VIDEO = "video"
     THUMBNAIL = "thumbnail"
     SPRITESHEET = "spritesheet"
+
+
+class _File(FileResponse):
+    """A file that refuses a range in the shape of every refusal; Starlette's would be plain text, or empty."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: Message | None = None
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                refused = message
+            if refused is None:
+                await send(message)
+
+        await super().__call__(scope, receive, unless_refused)
+        if refused is not None:
+            sentence = "Range: the file has no such bytes; ask as in bytes=0-1023, or leave it out"
+            answer = envelope(refused["status"], InvalidInput.code, sentence, "Range")
+            answer.raw_headers += [(name, value) for name, value in refused["headers"] if name == b"content-range"]
+            await answer(scope, receive, send)
 
 
 def content_answer(record: JobRecord, variant: Variant, store: Store) -> Response:
@@ -39,7 +62,7 @@ def content_answer(record: JobRecord, variant: Variant, store: Store) -> Respons
         return RedirectResponse(link, status_code=307)
     path = url2pathname(urlsplit(link).path)
     suffix = file.key.rpartition(".")[2]
-    return FileResponse(path, media_type=file.content_type, filename=f"{record.job_id}.{suffix}")
+    return _File(path, media_type=file.content_type, filename=f"{record.job_id}.{suffix}")
 
 
 def _file_of(record: JobRecord, variant: Variant) -> StoredFile:

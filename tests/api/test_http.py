@@ -228,6 +228,14 @@ class TestContent:
         answer = http.get(f"/v1/videos/{video_id}/content", headers={"Range": "bytes=4-7"})
         assert (answer.status_code, answer.content) == (206, b"ftyp")
 
+    @pytest.mark.parametrize(
+        ("wanted", "status"), [("bytes=99999999-", 416), ("bytes=x", 400), ("bytes=7-4", 400), ("seconds=0-1", 400)]
+    )
+    def test_a_range_that_is_none(self, http: httpx.Client, video_id: str, wanted: str, status: int):
+        answer = http.get(f"/v1/videos/{video_id}/content", headers={"Range": wanted})
+        assert error_of(answer, status)["param"] == "Range"
+        assert answer.headers.get("Content-Range", "").startswith("bytes */") is (status == 416)
+
     def test_a_variant_that_was_not_made(self, http: httpx.Client, video_id: str):
         answer = http.get(f"/v1/videos/{video_id}/content", params={"variant": "spritesheet"})
         assert error_of(answer, 404)["param"] == "variant"
