@@ -20,6 +20,7 @@ from fastflow_ray.queue.statistics_store import StatisticsStore
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.contract import Store
 from orchestration.api.access import BearerKey
+from orchestration.api.description import REFUSALS
 from orchestration.api.errors import install_error_answers
 from orchestration.api.fleet_view import FleetView
 from orchestration.api.health import Health
@@ -68,8 +69,8 @@ def create_app(
         lifespan=_lifespan(health, known, *statistics.values(), store),
     )
     guarded = [Depends(BearerKey(api_key))]
-    app.include_router(Videos(known, store, metrics).router(), dependencies=guarded)
-    app.include_router(FleetView(known, statistics).router(), dependencies=guarded)
+    app.include_router(Videos(known, store, metrics).router(), dependencies=guarded, responses=REFUSALS)
+    app.include_router(FleetView(known, statistics).router(), dependencies=guarded, responses=REFUSALS)
     app.include_router(health.router())
     app.add_api_route("/metrics", metrics.exposition, methods=["GET"], include_in_schema=False)
     app.add_middleware(CountedRequests, metrics=metrics)

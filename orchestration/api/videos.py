@@ -22,6 +22,7 @@ from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import job_folder
 from orchestration.api.content import Variant, content_answer
 from orchestration.api.create_request import CreateRequest, create_request, read_fields
+from orchestration.api.description import EVENTS, FILES, create_body
 from orchestration.api.errors import Refusal
 from orchestration.api.events import changes
 from orchestration.api.metrics import ApiMetrics
@@ -44,13 +45,14 @@ class Videos:
         router = APIRouter(prefix="/v1/videos", tags=["videos"])
         for path in UNSUPPORTED:
             router.add_api_route(path, unsupported, methods=["POST"], include_in_schema=False)
-        router.add_api_route("", self.create, methods=["POST"])
+        router.add_api_route("", self.create, methods=["POST"], openapi_extra=create_body())
         router.add_api_route("", self.list, methods=["GET"])
         router.add_api_route("/{video_id}", self.retrieve, methods=["GET"])
         router.add_api_route("/{video_id}", self.delete, methods=["DELETE"])
         router.add_api_route("/{video_id}/cancel", self.cancel, methods=["POST"])
-        router.add_api_route("/{video_id}/content", self.content, methods=["GET"])
-        router.add_api_route("/{video_id}/events", self.events, methods=["GET"])
+        file, stream = "/{video_id}/content", "/{video_id}/events"
+        router.add_api_route(file, self.content, methods=["GET"], response_class=Response, responses=FILES)
+        router.add_api_route(stream, self.events, methods=["GET"], response_class=StreamingResponse, responses=EVENTS)
         return router
 
     async def create(self, request: Request, idempotency_key: IdempotencyKey = None) -> JSONResponse:
