@@ -57,6 +57,8 @@ def in_our_words(complaint: ErrorDetails) -> str:
             return f"too long; at most {known['max_length']} characters"
         case "less_than_equal":
             return f"too large; at most {known['le']}"
+        case "less_than":
+            return f"too large; less than {known['lt']}"
         case "greater_than_equal":
             return f"too small; at least {known['ge']}"
         case "string_pattern_mismatch":

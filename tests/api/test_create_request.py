@@ -154,3 +154,7 @@ def test_a_refusal_says_the_remedy():
     assert "use 4k+1, such as 13 or 17" in refusal(prompt="x", num_frames=16).message
     assert "1000 s at 8 fps are 8,001 frames" in refusal(prompt="x", seconds=1000).message
     assert "shapes" in refusal(prompt="x", model="sora-2").message
+
+
+def test_the_first_seed_that_is_too_large_is_told_to_the_last_digit():
+    assert "less than 9223372036854775808" in refusal(prompt="x", seed=2**63).message

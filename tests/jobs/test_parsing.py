@@ -35,6 +35,7 @@ def test_valid_fields_become_a_job() -> None:
         ({"prompt": "x", "acceleration": "warp"}, "acceleration: must be 'off', 'fastflow' or 'auto'"),
         ({"prompt": "x", "preset": "best"}, "preset: must be 'faithful', 'balanced' or 'fast'"),
         ({"prompt": "x", "evaluations": 1}, "evaluations: too small; at least 2"),
+        ({"prompt": "x", "seed": 2**63}, "seed: too large; less than 9223372036854775808"),
         ({"prompt": "x", "evaluations": 201}, "evaluations: too large; at most 200"),
         ({"prompt": "x", "speedup": 0.5}, "speedup: too small; at least 1.0"),
         ({"prompt": "x", "speedup": float("inf")}, "speedup: must be a finite number"),
