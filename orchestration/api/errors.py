@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from fastflow_ray.errors import (
     FastFlowError,
@@ -43,6 +44,7 @@ PUBLIC_SENTENCE = {
     "queue_unavailable": "the queue cannot be reached; try again in a moment",
     "storage": "the store of results cannot be reached; try again in a moment",
 }
+METHODS = ("GET", "POST", "DELETE")  # that any route has
 INTERNAL_SENTENCE = "the server failed; its log says more"
 
 
@@ -121,7 +123,17 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     }.get(error.status_code, ("invalid_input", str(error.detail)))
     answer = envelope(error.status_code, code, message)
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods_at(request))
     return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Of all routes with this path; the one that raised the error tells of its own method alone."""
+    routes, scope = request.app.routes, request.scope
+    return [
+        method for method in METHODS if any(one.matches({**scope, "method": method})[0] is Match.FULL for one in routes)
+    ]
 
 
 async def _answer_who_has_left(_: Request, error: Exception) -> JSONResponse:

@@ -188,6 +188,13 @@ class TestOddAddresses:
         assert answer.headers["Allow"]
 
     @pytest.mark.parametrize(
+        ("path", "methods"),
+        [("", "GET, POST"), ("/some-id", "GET, DELETE"), ("/some-id/cancel", "POST"), ("/some-id/events", "GET")],
+    )
+    def test_a_method_that_is_none_is_told_those_that_are(self, http: httpx.Client, path: str, methods: str):
+        assert http.patch(f"/v1/videos{path}").headers["Allow"] == methods
+
+    @pytest.mark.parametrize(
         ("query", "param"), [({"limit": 0}, "limit"), ({"order": "up"}, "order"), ({"after": "nobody"}, "after")]
     )
     def test_a_query_that_is_none(self, http: httpx.Client, query: dict[str, object], param: str):
