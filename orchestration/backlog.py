@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.limits import GRACE_S
 from fastflow_ray.queue.reaper import Reaper
@@ -30,6 +31,11 @@ class Backlog:
             self._taken |= {reaped.seen.job_id for reaped in reaper.tick()}
         taken, self._taken = self._taken, set()
         return taken
+
+    def runs_at(self, worker: str, job_id: str) -> bool:
+        """Whether that worker has the job by a claim that nobody took from it."""
+        records = [queue.get(job_id) for queue in self._queues]
+        return any(one and one.state is JobState.RUNNING and one.worker == worker for one in records)
 
     def depths(self) -> dict[str, QueueDepth]:
         """By model."""

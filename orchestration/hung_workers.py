@@ -5,7 +5,7 @@ Knows no Ray; times are the caller's monotonic clock, in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from orchestration.worker_pool import WorkerSight
 
@@ -24,6 +24,11 @@ class HungWorkers:
         for worker in holders:
             for job_id in worker.job_ids.intersection(job_ids):
                 self._robbed[worker.name, job_id] = now_s
+
+    def forgive(self, has_again: Callable[[str, str], bool]) -> None:
+        """Those to whom the queue gave their job once more: `has_again(name, job)`. They may be seen with it at every
+        look, for they lose it and claim it within milliseconds."""
+        self._robbed = {robbed: since_s for robbed, since_s in self._robbed.items() if not has_again(*robbed)}
 
     def among(self, workers: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Those that should be ended."""

@@ -103,6 +103,7 @@ class Supervisor:
         self._reap(now_s)
         depths = self._backlog.depths()
         present = self._take_stock(self._pool.look(), now_s)
+        self._hung.forgive(self._backlog.runs_at)
         for worker in self._hung.among(present, now_s):
             self._end(worker, "hung")
         staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]

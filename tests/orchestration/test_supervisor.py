@@ -303,6 +303,16 @@ def test_who_lets_go_of_a_lost_job_stays(scene: Callable[..., Scene]) -> None:
     assert fleet.ticks(3, apart_s=CLING_S).exits == {}
 
 
+def test_who_is_given_a_lost_job_again_does_not_cling_to_it(scene: Callable[..., Scene]) -> None:
+    """The only worker, back after its Redis was out of reach: no look sees it between losing the job and claiming it."""
+    fleet = scene(floor=1, ceiling=1)
+    job_id = lose_a_job(fleet, "w-0")
+    again = fleet.queue.claim("w-0", lease_s=60.0)
+    assert again is not None
+    assert again.job_id == job_id
+    assert fleet.ticks(3, apart_s=CLING_S).exits == {}
+
+
 def test_closing_dismisses_everybody_and_makes_nobody(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=2, ceiling=4)
     fleet.ticks(4)
