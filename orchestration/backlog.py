@@ -5,9 +5,11 @@ Knows queues, not workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.limits import GRACE_S
@@ -19,16 +21,23 @@ COUNTS = ("queued", "delayed", "running", "succeeded", "dead", "cancelled", "sub
 class Backlog:
     """One queue per model; every method may raise QueueUnavailable."""
 
-    def __init__(self, queues: Sequence[JobQueue], grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self, queues: Sequence[JobQueue], grace_s: float = GRACE_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._queues = list(queues)
-        self._reapers = [Reaper(queue, grace_s) for queue in queues]
+        self._reapers = [Reaper(queue, grace_s, clock) for queue in queues]
         self._taken: set[str] = set()  # since the last answer
 
     def reap(self) -> set[str]:
         """Look once for jobs whose workers have died; answers the ids of those that were taken from them since the
         last answer, for a look may fail in the middle."""
-        for reaper in self._reapers:
-            self._taken |= {reaped.seen.job_id for reaped in reaper.tick()}
+        try:
+            for reaper in self._reapers:
+                self._taken |= {reaped.seen.job_id for reaped in reaper.tick()}
+        except QueueUnavailable:
+            for reaper in self._reapers:  # those that were not asked would take the outage for silence
+                reaper.forget()
+            raise
         taken, self._taken = self._taken, set()
         return taken
 

@@ -40,9 +40,12 @@ class Reaper:
         try:
             return self._look()
         except QueueUnavailable:
-            # The workers could not beat either while the server was away: what was seen before proves nothing.
-            self._first_seen_s.clear()
+            self.forget()
             raise
+
+    def forget(self) -> None:
+        """The server was away, and the workers could not beat either: what was seen before proves nothing."""
+        self._first_seen_s.clear()
 
     def _look(self) -> Sequence[Reaped]:
         now_s = self._clock()

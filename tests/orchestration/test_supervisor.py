@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from leaks import ClosedAfter
@@ -147,6 +147,23 @@ def test_what_was_reaped_before_a_queue_failed_is_told_with_the_next_answer(scen
     fails.works = True
     assert backlog.reap() == {claim.job_id}
     assert backlog.reap() == set()
+
+
+def test_a_look_in_vain_at_one_queue_proves_nothing_of_the_others(scene: Callable[..., Scene]) -> None:
+    """Redis was away from the second look on, and the first queue that was asked said so: nobody could beat."""
+    fleet = scene()
+    fleet.submit(1)
+    assert fleet.queue.claim("a worker that lives", lease_s=0.05) is not None
+    first, minutes = Unreliable(fleet.queue), count(step=60.0)
+    first.works = True
+    backlog = Backlog([first, fleet.queue], grace_s=30.0, clock=lambda: next(minutes))
+    wait_for(fleet.queue.expired)
+    assert backlog.reap() == set()
+    first.works = False
+    with pytest.raises(QueueUnavailable):
+        backlog.reap()
+    first.works = True
+    assert backlog.reap() == set(), "the grace begins anew"
 
 
 class Unreliable:
@@ -304,7 +321,7 @@ def test_who_lets_go_of_a_lost_job_stays(scene: Callable[..., Scene]) -> None:
 
 
 def test_who_is_given_a_lost_job_again_does_not_cling_to_it(scene: Callable[..., Scene]) -> None:
-    """The only worker, back after its Redis was out of reach: no look sees it between losing the job and claiming it."""
+    """The only worker, back after its Redis was out of reach: no look sees it between loss and claim."""
     fleet = scene(floor=1, ceiling=1)
     job_id = lose_a_job(fleet, "w-0")
     again = fleet.queue.claim("w-0", lease_s=60.0)
