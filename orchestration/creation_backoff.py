@@ -18,7 +18,7 @@ class CreationBackoff:
 
     def failed(self, now_s: float) -> None:
         """A worker died before it was ready."""
-        pause_s = min(FIRST_PAUSE_S * 2.0**self._failures, LONGEST_PAUSE_S)
+        pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self._failures, 10), LONGEST_PAUSE_S)
         self._failures += 1
         self._until_s = max(self._until_s, now_s + pause_s)
 

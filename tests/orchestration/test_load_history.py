@@ -72,6 +72,15 @@ def test_creation_pauses_double_up_to_a_minute_and_end_with_the_first_ready_work
     assert backoff.over(now_s)
 
 
+def test_the_pause_stays_the_longest_however_many_workers_have_died() -> None:
+    """64 of them, and a model that cannot be read for a quarter of an hour."""
+    backoff = CreationBackoff()
+    for _ in range(1_100):
+        backoff.failed(now_s=0.0)
+    assert not backoff.over(LONGEST_PAUSE_S - 1.0)
+    assert backoff.over(LONGEST_PAUSE_S)
+
+
 def test_cancelling_a_backlog_does_not_make_jobs_look_short() -> None:
     history = LoadHistory(LIMITS)
     history.load(QueueDepth(queued=50, running=1), workers=1, now_s=0)
