@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastflow_ray.storage.contract import Store
-from fastflow_ray.storage.manifest import job_folder
+from fastflow_ray.storage.manifest import JOB_ID, job_folder
 
 ROOM = "checkpoints"
 SUFFIX = ".safetensors"
@@ -41,8 +41,10 @@ class CheckpointRoom:
         return self._store.delete_prefix(self._job(job_id))
 
     def job_ids(self) -> set[str]:
-        """The jobs that have one."""
-        return {key.removeprefix(self._folder).split("/")[0] for key in self._store.list(self._folder)}
+        """The jobs that have one. What else lies there, such as the marks by which some tools show folders in a bucket,
+        is no job's."""
+        names = {key.removeprefix(self._folder).split("/")[0] for key in self._store.list(self._folder)}
+        return {name for name in names if JOB_ID.fullmatch(name)}
 
     def all_before(self, job_id: str, fence: int) -> bool:
         """Whether all there are of the job come from attempts before that of `fence`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.contract import Store
+from fastflow_ray.storage.s3 import S3Store
 
 
 def test_only_the_newest_attempts_is_kept(store: Store) -> None:
@@ -36,6 +39,21 @@ def test_jobs_and_models_are_kept_apart(store: Store) -> None:
     assert shapes.delete("a") == 0
     assert shapes.job_ids() == {"ab"}
     assert list(wan.newest_first("a")) == [b"wan's"]
+
+
+def test_what_is_no_jobs_is_nobodys(store: Store) -> None:
+    room = CheckpointRoom(store, "shapes")
+    room.put("a", 1, b"a")
+    for stray in ("read me.txt", "7.safetensors"):
+        store.put_bytes(f"checkpoints/shapes/{stray}", b"", "text/plain")
+    assert room.job_ids() == {"a"}
+
+
+def test_the_mark_of_a_folder_in_a_bucket_is_nobodys(s3_url: str) -> None:
+    """An empty object whose name ends in a slash, as consoles of S3 make it."""
+    with closing(S3Store(*s3_url.removeprefix("s3://").split("/"))) as store:
+        store._client.put_object(Bucket=store.bucket, Key=f"{store.prefix}checkpoints/shapes/")
+        assert CheckpointRoom(store, "shapes").job_ids() == set()
 
 
 @pytest.mark.parametrize("job_id", ["", ".", "../results", "a/b", "jobs/a"])

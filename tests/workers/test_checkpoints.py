@@ -414,3 +414,14 @@ def test_a_worker_that_begins_sweeps_up_after_jobs_that_ended_in_the_queue(tmp_p
     sweep(store, "small", queue, clock=lambda: 2 * checkpoints.FORGOTTEN_S + 1)
     assert room.job_ids() == {waiting}, "nobody has tried for a week"
     assert CheckpointRoom(store, "large").job_ids() == {forgotten}
+
+
+@pytest.mark.parametrize("stray", ["read me.txt", "a.safetensors", "_/7.safetensors"])
+def test_what_others_put_among_the_checkpoints_keeps_no_worker_from_beginning(tmp_path: Path, stray: str) -> None:
+    queue, store = MemoryQueue("small", QueueLimits()), FolderStore(tmp_path)
+    store.put_bytes(f"checkpoints/small/{stray}", b"", "text/plain")
+    cancelled = queue.submit(VideoJob(prompt="a red circle")).job_id
+    CheckpointRoom(store, "small").put(cancelled, 7, b"blob")
+    queue.cancel(cancelled)
+    sweep(store, "small", queue)
+    assert list(store.list("checkpoints/")) == [f"checkpoints/small/{stray}"]
