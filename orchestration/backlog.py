@@ -15,7 +15,7 @@ from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.limits import GRACE_S
 from fastflow_ray.queue.reaper import Reaper
 
-COUNTS = ("queued", "delayed", "running", "succeeded", "dead", "cancelled", "submitted")
+COUNTS = ("queued", "delayed", "running", "succeeded", "dead", "cancelled", "submitted", "bygone")
 
 
 class Backlog:

@@ -54,4 +54,5 @@ class LoadHistory:
 
 
 def _ended(depth: QueueDepth) -> int:
-    return depth.succeeded + depth.dead  # who cancels mostly cancels what has not begun
+    """Ever, though records go. Who cancels mostly cancels what has not begun."""
+    return depth.succeeded + depth.dead + depth.bygone

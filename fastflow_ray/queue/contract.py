@@ -112,6 +112,7 @@ class QueueDepth:
     submitted: int = 0
     oldest_queued_age_s: float = 0.0
     paused: str | None = None  # why no job is given out
+    bygone: int = field(default=0, compare=False)  # ever: of the succeeded and the dead, those whose records are gone
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     working      hash    kept              tenant → its jobs running
     capped       set     kept              tenants with ready jobs that may not run one more
     stat         hash    kept              fence; seq; clock:<lane>; attempt_ms; longest_lease; and ever: submitted,
-                                           forgotten, expired, struck
+                                           forgotten, expired, struck, bygone
     workers      zset    kept              worker → end of its card, ms
     latest       hash    kept              worker → the job it claimed last, while that runs
     cfg          hash    kept              paused: why; weight:, max_running:, max_queued: + tenant, or * for the others

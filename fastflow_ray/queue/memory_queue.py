@@ -229,7 +229,10 @@ class MemoryQueue:
             since_s = min((job.until_s for job in self._state.within(JobState.QUEUED)), default=now_s)
             submitted = self._state.submitted - self._state.forgotten - self._state.gone
             oldest_s = max(0.0, now_s - since_s)
-            return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_s, paused=self._state.paused)
+            paused, bygone = self._state.paused, self._state.bygone
+            return QueueDepth(
+                **by_state, submitted=submitted, oldest_queued_age_s=oldest_s, paused=paused, bygone=bygone
+            )
 
     def close(self) -> None:
         """There is nothing to let go."""

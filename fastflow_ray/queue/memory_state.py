@@ -37,6 +37,7 @@ class MemoryState:
         self.latest: dict[str, MemoryJob] = {}  # worker → the job it claimed last
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
+        self.bygone = 0  # ever: forgotten or gone, having succeeded or died
         self.last_fence = 0
         self.longest_lease_s = 0.0
         self.attempt_s: float | None = None  # how long attempts took lately
@@ -175,11 +176,15 @@ class MemoryState:
         now_s = self.clock()
         for job in [job for job in self.jobs.values() if job.state in TERMINAL and job.until_s <= now_s]:
             self.gone += 1
-            del self.jobs[job.new.job_id]
+            self._strike(job)
 
     def forget(self, job: MemoryJob) -> None:
         """Off the books on request."""
         self.forgotten += 1
+        self._strike(job)
+
+    def _strike(self, job: MemoryJob) -> None:
+        self.bygone += job.state is not JobState.CANCELLED
         del self.jobs[job.new.job_id]
 
     def at_cap(self, tenant: str) -> bool:

@@ -151,9 +151,11 @@ class RedisQueue:
 
     def depth(self) -> QueueDepth:
         """Jobs on the books by state; `submitted` is their sum, counted apart, so that a lost job would show."""
-        *counts, submitted, oldest_ms, paused = self._run("depth", self._ttl_ms)
+        *counts, submitted, oldest_ms, paused, bygone = self._run("depth", self._ttl_ms)
         by_state = dict(zip(JobState, counts, strict=True))
-        return QueueDepth(**by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000, paused=paused)
+        return QueueDepth(
+            **by_state, submitted=submitted, oldest_queued_age_s=oldest_ms / 1000, paused=paused, bygone=bygone
+        )
 
     def close(self) -> None:
         """Let the connections go; the next call opens them again."""

@@ -29,6 +29,15 @@ def test_records_that_expire_are_not_jobs_that_end() -> None:
     assert history.load(QueueDepth(running=1, succeeded=40), workers=1, now_s=10).job_s is None
 
 
+def test_jobs_that_end_count_though_as_many_records_expire() -> None:
+    """A day after its first job a fleet loses a record for every one it makes."""
+    history = LoadHistory(LIMITS)
+    for minute in range(5):
+        depth = QueueDepth(running=2, succeeded=100, bygone=4 * minute)
+        job_s = history.load(depth, workers=2, now_s=60.0 * minute).job_s
+    assert job_s == pytest.approx(30.0)
+
+
 def test_the_highest_need_is_remembered_for_as_long_as_patience_lasts() -> None:
     history = LoadHistory(LIMITS)
     history.load(QueueDepth(queued=5), workers=0, now_s=0)

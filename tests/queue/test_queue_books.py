@@ -46,6 +46,16 @@ def test_every_job_is_counted_once(stage) -> None:
     assert depth == QueueDepth(1, 1, 1, 1, 1, 1, 6, depth.oldest_queued_age_s)
 
 
+def test_what_was_made_is_counted_beyond_its_record(stage) -> None:
+    queue = stage.open(result_ttl_s=100)
+    ids = one_job_in_every_state(queue)
+    assert queue.forget(ids[JobState.DEAD])
+    assert queue.forget(ids[JobState.CANCELLED])
+    assert (queue.depth().succeeded, queue.depth().bygone) == (1, 1)
+    stage.elapse(101)
+    assert (queue.depth().succeeded, queue.depth().bygone) == (0, 2)
+
+
 def test_the_longest_wait_is_that_of_a_job_still_waiting(stage) -> None:
     queue = stage.open()
     queue.submit(JOB)

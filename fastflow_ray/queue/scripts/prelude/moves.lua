@@ -69,9 +69,13 @@ end
 -- Off the books, with everything that pointed to it; `why` is the counter that remembers it. Without one the record
 -- went by itself: when its time had come, or deleted by hand.
 local function strike(id, why)
-  local ended = stands_in(id, 'succeeded') or stands_in(id, 'dead') or stands_in(id, 'cancelled')
+  local worked_on = stands_in(id, 'succeeded') or stands_in(id, 'dead')
+  local ended = worked_on or stands_in(id, 'cancelled')
   leave_all_places(id)
   redis.call('DEL', jobs .. id)
   redis.call('HDEL', seats, id)
-  if redis.call('ZREM', index, id) == 1 then tally(why or ended and 'expired' or 'struck') end
+  if redis.call('ZREM', index, id) == 1 then
+    tally(why or ended and 'expired' or 'struck')
+    if worked_on then tally('bygone') end
+  end
 end
