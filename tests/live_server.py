@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,9 +16,9 @@ DEADLINE_S = 60.0
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The application behind a real socket; yields its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+def serving(app: FastAPI, http: Literal["auto", "h11"] = "auto") -> Iterator[str]:
+    """The application behind a real socket; yields its address. `h11` is what reads HTTP where uvicorn is alone."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1, http=http))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,6 +1,7 @@
 """What this server counts of itself, for `/metrics`. The fleet's own figures are exported by the supervisor.
 
-A label holds a route's template, never a path: an id in a label would make a new series per video.
+A label holds a route's template, never a path: an id in a label would make a new series per video. Nor does it hold a
+method that a client made up.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # told apart; all others are one
 
 
 class ApiMetrics:
@@ -47,7 +50,8 @@ class CountedRequests:
             nonlocal answered
             answered = True
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.answered.labels(scope["method"], route, status).inc()
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.answered.labels(method, route, status).inc()
             self._metrics.latency_s.labels(route).observe(time.monotonic() - started_s)
 
         async def counted(message: Message) -> None:
@@ -57,6 +61,7 @@ class CountedRequests:
 
         try:
             await self._app(scope, receive, counted)
-        finally:
-            if not answered:  # by an error that nobody expected, to which a layer further out answers
+        except Exception:  # that nobody expected, to which a layer further out answers
+            if not answered:
                 count(500)
+            raise

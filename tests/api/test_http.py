@@ -306,6 +306,16 @@ def test_a_failure_that_nobody_expected_is_counted_too(redis_url: str, store_url
     assert 'fastflow_http_requests_total{method="GET",route="/v1/policy",status="500"} 1.0' in text
 
 
+def test_a_method_that_a_client_makes_up_makes_no_series(redis_url: str, store_url: str):
+    """Whoever may ask, with a key or without one, may invent as many as he likes."""
+    with serving(open_app(redis_url, store_url), http="h11") as url:
+        for method in ("BREW", "WHISK"):
+            error_of(httpx.request(method, f"{url}/v1/videos"), 405)
+        text = httpx.get(f"{url}/metrics").text
+    assert 'fastflow_http_requests_total{method="other",route="/v1/videos",status="405"} 2.0' in text
+    assert "BREW" not in text
+
+
 class TestKey:
     @pytest.fixture
     def guarded(self, redis_url: str, store_url: str) -> Iterator[httpx.Client]:
