@@ -9,6 +9,7 @@ import logging
 from functools import cache
 
 import ray
+from ray.exceptions import RayError
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def node_is_draining() -> bool:
     """True from the moment Ray was asked to drain this process's node.
 
     On a Ray without the private call it is always False: the worker then leaves when its node does, and its job comes
-    back by its lease instead of being handed over.
+    back by its lease instead of being handed over. So it is while the head is away, which is to be asked again.
     """
     try:
         from ray._private.state import state
@@ -25,6 +26,9 @@ def node_is_draining() -> bool:
         draining = state.get_draining_nodes()
     except (ImportError, AttributeError) as missing:
         _warn_once(str(missing))
+        return False
+    except RayError as away:
+        log.warning("! no look whether this node is draining: %s", away)
         return False
     return ray.get_runtime_context().get_node_id() in draining
 

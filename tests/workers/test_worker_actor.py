@@ -18,7 +18,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"  # read when Ray is imported
 
 import ray
 from ray._private import state
-from ray.exceptions import WorkerCrashedError
+from ray.exceptions import RaySystemError, WorkerCrashedError
 from waiting import wait_for
 
 from fastflow_ray.bandit.ledger import Ledger
@@ -177,6 +177,16 @@ def test_a_node_on_its_way_out_is_seen(ray_here: None, monkeypatch: pytest.Monke
     here = ray.get_runtime_context().get_node_id()
     monkeypatch.setattr(state.state, "get_draining_nodes", lambda: {here: 0})
     assert node_is_draining()
+
+
+def test_a_head_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look is a task of its own: one that failed would be the last, and the node's leaving never be seen."""
+
+    def nobody_answers() -> None:
+        raise RaySystemError("Failed to connect to GCS.")
+
+    monkeypatch.setattr(state.state, "get_draining_nodes", nobody_answers)
+    assert not node_is_draining()
 
 
 def test_a_ray_that_does_not_tell_is_complained_about_once(
