@@ -37,7 +37,8 @@ class Door:
 
 
 def door_to(url: str, connect_timeout_s: float, answer_timeout_s: float) -> Door:
-    """Raises ValueError for what no Redis URL is."""
+    """Raises ValueError for what no Redis URL is, TypeError or RedisError for options that such a server has
+    not."""
     options: dict[str, Any] = {
         "protocol": 2,
         "decode_responses": True,
@@ -56,7 +57,8 @@ def door_to(url: str, connect_timeout_s: float, answer_timeout_s: float) -> Door
     if scheme == "unix":
         del options["socket_keepalive"]  # a socket of this machine has no peer that could vanish
     client = redis.Redis.from_url(url, retry=never, **options)
-    where = client.connection_pool.connection_kwargs
+    pool, where = client.connection_pool, client.connection_pool.connection_kwargs
+    pool.connection_class(**where)  # the options are looked at here; nothing is connected yet
     address = where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', PORT)}"
     return Door(lambda: client, address)
 

@@ -43,6 +43,8 @@ class Connection:
             self._door = door_to(url, CONNECT_TIMEOUT_S, answer_timeout_s)
         except ValueError:
             raise InvalidInput(f"the Redis URL is not valid; use {FORMS}") from None
+        except (TypeError, redis.RedisError):
+            raise InvalidInput("the Redis URL is not valid: its options are not those of such a server") from None
         self._opened: redis.Redis | None = None
         self._answer_timeout_s = answer_timeout_s
         self._reconnect_pauses_s = reconnect_pauses_s

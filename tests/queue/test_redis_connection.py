@@ -64,6 +64,20 @@ def test_a_malformed_url_is_invalid_input(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h/0?ssl_ca_certs=/ca.pem",
+        "rediss://h/0?ssl_cert_reqs=maybe",
+        "unix:///s.sock?tea=1",
+        "redis+sentinel://h/service?tea=1",
+    ],
+)
+def test_an_option_that_such_a_server_has_not_is_refused_before_it_is_asked(url: str) -> None:
+    with pytest.raises(InvalidInput, match="its options"):
+        open_queue(url, "shapes")
+
+
 @pytest.mark.parametrize("name", ["", "a{b}", "a:b", "x" * 65, "Ä"])
 def test_a_queue_is_named_like_a_model(name: str) -> None:
     with pytest.raises(InvalidInput, match="cannot name a queue"):
