@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -59,14 +59,21 @@ def _check_free(host: str, port: int) -> None:
     """Raise FastFlowError where nobody may listen; uvicorn would tell it in a log of its own, after it has started."""
     try:
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn: a server that left is no bar
-                probe.bind(address)
+            _probe(family, address)
     except OSError as refused:
-        if refused.errno in REFUSALS or isinstance(refused, socket.gaierror):
-            raise FastFlowError(
-                f"cannot listen on {host}:{port}: {refused.strerror}; choose another --host or --port"
-            ) from None
+        raise FastFlowError(
+            f"cannot listen on {host}:{port}: {refused.strerror}; choose another --host or --port"
+        ) from None
+
+
+def _probe(family: int, address: Any) -> None:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn: a server that left is no bar
+            probe.bind(address)
+    except OSError as refused:
+        if refused.errno in REFUSALS:
+            raise
 
 
 def _key_in(file: Path) -> str:

@@ -15,9 +15,9 @@ from live_server import free_port
 from waiting import wait_for
 
 from fastflow_ray.cli import main
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.queue.contract import JobQueue
-from orchestration.api_command import serve
+from orchestration.api_command import _check_free, serve
 
 COMMAND = "import typer; from orchestration.api_command import serve; typer.run(serve)"
 START_DEADLINE_S = 150.0  # Ray takes ten seconds where nothing else runs
@@ -99,6 +99,16 @@ def test_an_address_where_nobody_can_listen_is_one_line(
     assert line.startswith(f"error: cannot listen on {host}:{port}: ")
     assert said in line
     assert line.endswith("choose another --host or --port")
+
+
+def test_an_address_that_this_machine_has_not_hides_no_taken_port_of_another(monkeypatch: pytest.MonkeyPatch):
+    """`localhost` where there is no IPv6: its first address cannot be listened on, and uvicorn goes on without it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("203.0.113.1", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: places)
+        with pytest.raises(FastFlowError, match=f"cannot listen on localhost:{port}: Address already in use; choose"):
+            _check_free("localhost", port)
 
 
 def _answers(url: str) -> bool:
