@@ -107,7 +107,7 @@ def _knock(address: str) -> None:
     """Ray would try for many minutes to reach a port where nobody listens."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 @contextmanager
