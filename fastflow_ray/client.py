@@ -5,6 +5,7 @@ Knows nothing of models or tensors: it runs where neither torch nor Ray nor a GP
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fastflow_ray.atomic_file import replacing
-from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, StorageFailed, UnknownJob
+from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, QueueUnavailable, StorageFailed, UnknownJob
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import TERMINAL, JobState
 from fastflow_ray.queue.contract import JobRecord
@@ -23,6 +24,7 @@ from fastflow_ray.storage.manifest import JOB_ID
 from fastflow_ray.transports.contract import Transport
 
 POLL_S = 0.5
+PATIENCE_S = 60.0  # with a fleet that answered before
 
 
 class Client:
@@ -93,29 +95,45 @@ class Job:
         return record
 
     def watch(self, poll_s: float = POLL_S) -> Iterator[JobRecord]:
-        """Yield the record now and after each change, the last time when the job has ended."""
+        """Yield the record now and after each change, the last time when the job has ended. As patient as `wait`."""
         seen = None
-        while True:
-            record = self.status()
+        for record in self._looks(poll_s):
             if record != seen:
                 yield record
             if record.state in TERMINAL:
                 return
             seen = record
-            time.sleep(poll_s)
 
     def __iter__(self) -> Iterator[JobRecord]:
         return self.watch()
 
     def wait(self, timeout_s: float | None = None, poll_s: float = POLL_S) -> JobRecord:
-        """Return when the video is there. Raises JobFailed, JobCancelled, or TimeoutError while the job goes on."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while (record := self.status()).state not in TERMINAL:
-            left_s = poll_s if deadline is None else deadline - time.monotonic()
-            if left_s <= 0:
+        """Return when the video is there. Raises JobFailed, JobCancelled, or TimeoutError while the job goes on.
+
+        A fleet that answered once may be away for a minute, as while its API or its Redis is replaced; then it raises
+        QueueUnavailable.
+        """
+        until_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        looks = self._looks(poll_s, until_s)
+        while (record := next(looks)).state not in TERMINAL:
+            if time.monotonic() >= until_s:
                 raise TimeoutError(f"job {self.id} is still {record.state} after {timeout_s:g} s and goes on")
-            time.sleep(min(poll_s, left_s))
         return succeeded(record)
+
+    def _looks(self, poll_s: float, until_s: float = math.inf) -> Iterator[JobRecord]:
+        """The record, again and again; the last pause ends at `until_s` of the monotonic clock."""
+        heard_s = -math.inf
+        while True:
+            try:
+                record = self.status()
+            except QueueUnavailable:
+                now_s = time.monotonic()
+                if now_s - heard_s > PATIENCE_S or now_s >= until_s:
+                    raise
+            else:
+                yield record
+                heard_s = time.monotonic()
+            time.sleep(max(0.0, min(poll_s, until_s - time.monotonic())))
 
     def cancel(self) -> JobState:
         """Cancel now, or at the next step if the job runs; the state it then has. Raises UnknownJob."""

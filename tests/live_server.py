@@ -16,9 +16,9 @@ DEADLINE_S = 60.0
 
 
 @contextmanager
-def serving(app: FastAPI, http: Literal["auto", "h11"] = "auto") -> Iterator[str]:
+def serving(app: FastAPI, http: Literal["auto", "h11"] = "auto", port: int = 0) -> Iterator[str]:
     """The application behind a real socket; yields its address. `h11` is what reads HTTP where uvicorn is alone."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1, http=http))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1, http=http))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
 from leaks import ClosedAfter
+from live_server import free_port, serving
 from scripted_fleet import THUMBNAIL, VIDEO, Fleet
 from waiting import wait_for
 
-from fastflow_ray.client import Client
+from fastflow_ray.client import Client, Job
 from fastflow_ray.errors import (
     DeadlineTooTight,
     IdempotencyConflict,
@@ -28,6 +30,7 @@ from fastflow_ray.errors import (
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Progress
+from orchestration.api.app import open_app
 
 NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
 
@@ -133,6 +136,40 @@ def test_waiting_has_a_limit_and_the_job_goes_on(client: Client) -> None:
     with pytest.raises(TimeoutError, match=f"{job.id} is still queued after 0.05 s"):
         job.wait(timeout_s=0.05, poll_s=0.01)
     assert job.status().state is JobState.QUEUED
+
+
+def test_who_waits_over_http_outlasts_an_api_that_is_replaced(fleet: Fleet) -> None:
+    port, states, seen = free_port(), [], threading.Event()
+
+    def follow(job: Job) -> None:
+        for record in job.watch(poll_s=0.01):
+            states.append(record.state)
+            seen.set()
+
+    with ExitStack() as leaving:
+        with serving(open_app(fleet.redis_url, fleet.store_url), port=port) as url:
+            client = leaving.enter_context(Client(url))
+            job = client.submit("a circle")
+            following = threading.Thread(target=follow, args=[job])
+            following.start()
+            assert seen.wait(20)
+        fleet.work()
+        with pytest.raises(QueueUnavailable, match="cannot be reached"):
+            client.job(job.id).wait()  # whoever never had an answer is told at once
+        with serving(open_app(fleet.redis_url, fleet.store_url), port=port):
+            following.join(20)
+    assert states == [JobState.QUEUED, JobState.SUCCEEDED]
+
+
+def test_who_waits_for_a_fleet_that_stays_away_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastflow_ray.client.PATIENCE_S", 0.2)
+    with ExitStack() as leaving:
+        with serving(open_app(fleet.redis_url, fleet.store_url)) as url:
+            job = leaving.enter_context(Client(url)).submit("a circle")
+            looks = job.watch(poll_s=0.01)
+            assert next(looks).state is JobState.QUEUED
+        with pytest.raises(QueueUnavailable, match="cannot be reached"):
+            next(looks)
 
 
 def test_a_failed_job_says_why(fleet: Fleet, client: Client, tmp_path: Path) -> None:
