@@ -15,16 +15,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from fastflow_ray.atomic_file import replacing
-from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, QueueUnavailable, StorageFailed, UnknownJob
+from fastflow_ray.errors import InvalidInput, JobCancelled, JobFailed, StorageFailed, UnknownJob
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.patience import Patience
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.worker_card import Service
 from fastflow_ray.storage.manifest import JOB_ID
 from fastflow_ray.transports.contract import Transport
 
 POLL_S = 0.5
-PATIENCE_S = 60.0  # with a fleet that answered before
 
 
 class Client:
@@ -122,17 +122,10 @@ class Job:
 
     def _looks(self, poll_s: float, until_s: float = math.inf) -> Iterator[JobRecord]:
         """The record, again and again; the last pause ends at `until_s` of the monotonic clock."""
-        heard_s = -math.inf
+        patience = Patience()
         while True:
-            try:
-                record = self.status()
-            except QueueUnavailable:
-                now_s = time.monotonic()
-                if now_s - heard_s > PATIENCE_S or now_s >= until_s:
-                    raise
-            else:
+            if (record := patience.ask(self.status, until_s)) is not None:
                 yield record
-                heard_s = time.monotonic()
             time.sleep(max(0.0, min(poll_s, until_s - time.monotonic())))
 
     def cancel(self) -> JobState:

@@ -18,6 +18,7 @@ from fastflow_ray.display.console import console
 from fastflow_ray.display.jobs import job_line, jobs_table
 from fastflow_ray.display.words import model_of
 from fastflow_ray.jobs.states import TERMINAL, JobState
+from fastflow_ray.patience import Patience
 from fastflow_ray.queue.contract import JobRecord
 
 MOST_JOBS = 100  # followed when no id is given
@@ -69,11 +70,13 @@ def exit_code(records: Sequence[JobRecord]) -> int:
 
 
 def _looks(jobs: Sequence[Job], poll_s: float) -> Iterator[list[JobRecord]]:
+    patience = Patience()
     while True:
-        records = [job.status() for job in jobs]
-        yield records
-        if all(record.state in TERMINAL for record in records):
-            return
+        records = patience.ask(lambda: [job.status() for job in jobs])
+        if records is not None:
+            yield records
+            if all(record.state in TERMINAL for record in records):
+                return
         time.sleep(poll_s)
 
 

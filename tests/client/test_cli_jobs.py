@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import pytest
 from leaks import ClosedAfter
+from live_server import free_port, serving
 from rich.console import Console
 from scripted_fleet import DEADLINE_S, THUMBNAIL, VIDEO, Answer, Fleet
 from waiting import wait_for
@@ -28,6 +29,7 @@ from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Claim, JobRecord, Progress
 from fastflow_ray.queue.worker_card import WorkerCard
+from orchestration.api.app import open_app
 
 Command = Callable[..., Answer]
 NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
@@ -427,6 +429,19 @@ def test_watch_fails_if_a_job_has_no_video(on_fleet: Command) -> None:
     job_id = on_fleet("submit", PROMPT).out.strip()
     on_fleet("cancel", job_id)
     assert on_fleet("watch", job_id).code == 1
+
+
+def test_watch_outlasts_an_api_that_is_replaced(fleet: Fleet, closed_after: ClosedAfter) -> None:
+    port, lines, records = free_port(), StringIO(), []
+    with serving(open_app(fleet.redis_url, fleet.store_url), port=port) as url:
+        jobs = [closed_after(Client(url)).submit(PROMPT)]
+        watching = threading.Thread(target=lambda: records.extend(follow(jobs, Console(file=lines), poll_s=0.01)))
+        watching.start()
+        wait_for(lambda: "queued" in lines.getvalue(), timeout_s=DEADLINE_S)
+    fleet.work()
+    with serving(open_app(fleet.redis_url, fleet.store_url), port=port):
+        watching.join(DEADLINE_S)
+    assert [record.state for record in records] == [JobState.SUCCEEDED]
 
 
 def test_a_terminal_is_redrawn(fleet: Fleet) -> None:

@@ -162,7 +162,7 @@ def test_who_waits_over_http_outlasts_an_api_that_is_replaced(fleet: Fleet) -> N
 
 
 def test_who_waits_for_a_fleet_that_stays_away_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastflow_ray.client.PATIENCE_S", 0.2)
+    monkeypatch.setattr("fastflow_ray.patience.PATIENCE_S", 0.2)
     with ExitStack() as leaving:
         with serving(open_app(fleet.redis_url, fleet.store_url)) as url:
             job = leaving.enter_context(Client(url)).submit("a circle")
