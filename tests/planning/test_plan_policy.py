@@ -112,6 +112,18 @@ def test_who_asks_for_another_budget_is_heard_there_too_and_rarely_at_first():
     assert 4 < audited[-1] < 40
 
 
+def test_whoever_is_not_drawn_draws_up_no_rivals():
+    """Of most jobs at a new budget; rivals take up to nine plans."""
+    drawn = []
+    for seed in range(12):
+        known, seen = taught(12).statistics.trajectories["k"], Sightings()
+        policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=3), SIGMAS)
+        planned(field, noise(seed), SIGMAS, policy.plan, seen)
+        drawn.append(policy.audits.is_due(seen))
+        assert ("rivals" in vars(policy.audits)) == drawn[-1]
+    assert 0 < sum(drawn) < 12
+
+
 def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Offer:
     """What is served at this pace, in an audit that a user asks for and the fleet does not want."""
     policy, seen = PlanPolicy(known, learnt, pace, SIGMAS, share=0.0), Sightings()
