@@ -198,22 +198,20 @@ class FastFlow:
         self._is_alone = False
 
     def _own(self, key: str) -> Statistics:
-        """`statistics`, to learn into under this key: a generation copies what it uses of what was adopted."""
+        """`statistics`, to learn into under this key: a generation copies what it uses of what was adopted, and a key
+        under which nothing was learnt is bound to no grid."""
         if key in self._shared:
             self._shared.remove(key)
             self.statistics = self.statistics.owning(key)
+        for statistics in (self.statistics, self._delta):
+            statistics.release(key)
         return self.statistics
-
-    def _release(self, name: str) -> None:
-        for statistics in (self._own(name), self._delta):
-            statistics.release(name)
 
     def _policy(
         self, key: str | PolicyKey, sigmas: Tensor, call: str, begun: Mapping[str, Any] | None = None
     ) -> BanditPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         name = self._table_name(key, call, grid)
-        self._release(name)
         known = self._own(name).table(name, steps=steps, arms=self.arms, grid=grid)
         learnt = self._delta.table(name, steps=steps, arms=self.arms, grid=grid)
         if begun is None:
@@ -235,7 +233,6 @@ class FastFlow:
         _check_plan(pace.plan)
         pace.check(steps)
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
-        self._release(name)
         known = self._own(name).trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
         presence = self._presence.setdefault(name, Presence(met_at=known.runs))

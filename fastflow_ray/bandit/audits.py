@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -112,9 +112,9 @@ class AuditBook:
         _, bucket = min(own)
         return self._cells[candidate, bucket], bucket
 
-    def nearest_boldness(self, boldness: int) -> int | None:
-        """The audited bucket nearest to `boldness`; None before any audit."""
-        buckets = {bucket for _, bucket in self._cells}
+    def nearest_boldness(self, boldness: int, like: Callable[[int], bool] = lambda bucket: True) -> int | None:
+        """The audited bucket nearest to `boldness`, of those that are `like` it; None where there is none."""
+        buckets = {bucket for _, bucket in self._cells if like(bucket)}
         return min(buckets, key=lambda bucket: (abs(bucket - boldness), bucket), default=None)
 
     def cells(self) -> Iterator[tuple[str, int, Fidelities]]:
@@ -144,7 +144,7 @@ class AuditBook:
 
     def heard_at(self, boldness: int) -> int:
         """The most audits that any candidate had at this boldness."""
-        return max((cell.audits for _, bucket, cell in self.cells() if bucket == boldness), default=0)
+        return max((cell.audits for (_, bucket), cell in self._cells.items() if bucket == boldness), default=0)
 
     def merge(self, other: AuditBook) -> AuditBook:
         """Both, as a new book."""

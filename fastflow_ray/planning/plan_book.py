@@ -96,18 +96,18 @@ class PlanBook:
     def _records_alike(self, evaluations: int) -> dict[Candidate, Record]:
         """What they measured at the nearest other boldness that is as sparse; empty where none was audited."""
         steps, own = self.table.steps, boldness(self.table.steps, evaluations)
-        others = {bucket for _, bucket, _ in self.table.audits.cells()} - {own}
         sparse = is_sparse(evaluations, steps)
-        alike = [bucket for bucket in others if is_sparse(evaluations_of(steps, bucket), steps) == sparse]
-        return self._records_at(min(alike, key=lambda bucket: (abs(bucket - own), bucket), default=None))
 
-    def _records_at(self, boldness: int | None) -> dict[Candidate, Record]:
-        cells = {name: cell for name, bucket, cell in self.table.audits.cells() if bucket == boldness}
-        return {
-            candidate: Record(cells[candidate.name].audits, cells[candidate.name].mean_db)
-            for candidate in CANDIDATES
-            if candidate.name in cells
-        }
+        def is_alike(bucket: int) -> bool:
+            return bucket != own and is_sparse(evaluations_of(steps, bucket), steps) == sparse
+
+        return self._records_at(self.table.audits.nearest_boldness(own, is_alike))
+
+    def _records_at(self, bucket: int | None) -> dict[Candidate, Record]:
+        if bucket is None:
+            return {}
+        heard = {candidate: self.table.audits.at(candidate.name, bucket) for candidate in CANDIDATES}
+        return {candidate: Record(cell.audits, cell.mean_db) for candidate, cell in heard.items() if cell.audits}
 
     def audited(self, offer: Offer) -> Fidelities:
         """What audits measured of the plan's candidate, at the boldness of this very plan."""

@@ -6,7 +6,6 @@ It climbs the promise's ladder: to bolder rungs while audits lie far enough abov
 from __future__ import annotations
 
 from fastflow_ray.bandit.assurance import FEW
-from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.planning.plan_book import Offer
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_ladder import PromiseLadder
@@ -32,8 +31,7 @@ class PromiseSearch:
     @property
     def heard(self) -> int:
         """The most audits that any candidate has at the probed rung."""
-        rung = self._rung
-        return 0 if rung is None else max(self.promise.audited(candidate, rung).audits for candidate in CANDIDATES)
+        return 0 if self._rung is None else self.promise.book.table.audits.heard_at(self._rung)
 
     @property
     def is_open(self) -> bool:
