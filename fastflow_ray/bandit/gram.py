@@ -20,7 +20,7 @@ def completed(steps: Sequence[int], gram: Floats, known: Floats) -> Floats:
     R is the covariance of what W does not explain: the E step of expectation maximisation for a Gaussian with missing
     data (Dempster, Laird and Rubin 1977), and positive semidefinite as `gram` and `known` are.
     """
-    seen, others = np.asarray(steps), np.setdiff1d(np.arange(len(known)), steps)
+    seen, others = np.asarray(steps), np.delete(np.arange(len(known)), steps)
     weights = kriging_weights(known, steps, others.tolist()).T  # (others, S)
     unexplained = np.zeros((len(others), len(known)))  # rows: coefficients of v_o − W·v_S
     unexplained[:, others], unexplained[:, seen] = np.eye(len(others)), -weights

@@ -37,7 +37,6 @@ class Planner:
 
     Args:
         mean, dsigma, weight, reintegrate, longest, caution, restarts: as for `SkipCosts`, which raises InvalidInput.
-        most: the largest budget that will be asked for, in evaluations; the smaller, the less to compute. None: N.
         sparse: whether step 1 may be skipped, predicted from the velocity at 0 alone; else it is always evaluated.
     """
 
@@ -50,7 +49,6 @@ class Planner:
         reintegrate: bool = True,
         longest: int = LONGEST,
         caution: float = 0.0,
-        most: int | None = None,
         sparse: bool = False,
         restarts: Collection[int] = (),
     ) -> None:
@@ -58,13 +56,13 @@ class Planner:
             mean, dsigma, weight, reintegrate=reintegrate, longest=longest, caution=caution, restarts=restarts
         )
         self.steps = self._costs.steps
-        self._most = self.steps if most is None else most
         self._sparse = sparse
+        self._rounds: list[_Round] = []  # as far as they were asked for
 
     @property
     def fewest(self) -> int:
         """The least number of evaluations that reaches the end."""
-        return int(np.flatnonzero(np.isfinite(self._best_paths.error))[0])
+        return next(n for n in range(2, self.steps + 1) if np.isfinite(self._round(n).error))
 
     def path(self, evaluations: int) -> Path:
         """The path of least expected error with at most `evaluations`; of equal ones, the one that evaluates most.
@@ -77,61 +75,71 @@ class Planner:
                 f"{so_few} not reach the end of {self.steps} steps with at most"
                 f" {self._costs.longest} skipped in a row; ask for at least {self.fewest}"
             )
-        affordable = self._best_paths.error[: evaluations + 1]
-        return self._read_back(int(np.flatnonzero(affordable == affordable.min())[-1]))
+        affordable = range(min(evaluations, self.steps), 1, -1)
+        return self._read_back(min(affordable, key=lambda n: self._round(n).error))
 
     def path_within(self, expected_error: float) -> Path:
         """The path of fewest evaluations with at most this expected error; raises InvalidInput for one below 0."""
         if not expected_error >= 0:
             raise InvalidInput(f"no path has an expected error of {expected_error}; ask for 0 or more")
-        return self._read_back(int(np.flatnonzero(self._best_paths.error <= expected_error)[0]))
+        return self._read_back(next(n for n in range(2, self.steps + 1) if self._round(n).error <= expected_error))
 
     def _read_back(self, evaluations: int) -> Path:
         """The best path of exactly so many evaluations, read from the end to the beginning."""
-        step, skipped = self.steps, int(self._best_paths.skipped_last[evaluations])
+        last = self._round(evaluations)
+        step, skipped = self.steps, last.skipped_last
         evaluated = []
-        for skipped_before in self._best_paths.skipped_before[evaluations:1:-1]:
+        for n in range(evaluations, 1, -1):
             step -= skipped + 1
             evaluated.append(step)
-            skipped = int(skipped_before[step, skipped])
-        return Path((0, *reversed(evaluated)), float(self._best_paths.error[evaluations]))
+            skipped = int(self._round(n).skipped_before[step, skipped])
+        return Path((0, *reversed(evaluated)), last.error)
 
-    @cached_property
-    def _best_paths(self) -> _BestPaths:
-        """The dynamic programme. Round n extends every path of n evaluations by a skip: to one evaluation more, or to
-        the end, which is index N."""
-        lengths, cost = np.arange(self._costs.longest + 1), self._costs.of_later
-        i, b = np.nonzero(np.add.outer(np.arange(self.steps), lengths) < self.steps)  # skips that end on the grid
-        best = _BestPaths.empty(self.steps, self._costs.longest)
-        least = self._after_first()  # [i, a], as there, but i is the n-th evaluation
-        for n in range(2, self._most + 1):
-            extended = least[:-1, None, :] + cost  # [i, b, a]
-            best.skipped_before[n] = extended.argmin(axis=2)
-            least = np.full_like(least, np.inf)
-            least[i + 1 + b, b] = extended.min(axis=2)[i, b]
-            best.skipped_last[n] = least[-1].argmin()
-            best.error[n] = least[-1].min()
-        return best
+    def _round(self, evaluations: int) -> _Round:
+        """The dynamic programme's round of so many evaluations, from 1."""
+        if not self._rounds:
+            self._rounds.append(self._first_round())
+        while len(self._rounds) < evaluations:
+            self._rounds.append(self._extended(self._rounds[-1]))
+        return self._rounds[evaluations - 1]
 
-    def _after_first(self) -> Floats:
-        """Least error of a path that evaluates 0, skips a steps and evaluates i next, [i, a]; (N + 1, longest + 1)."""
+    def _first_round(self) -> _Round:
+        """The paths that evaluate 0, skip b steps and evaluate i next."""
         steps, longest = self.steps, self._costs.longest
         least = np.full((steps + 1, longest + 1), np.inf)
-        a = np.arange(min(longest, steps - 2) + 1) if self._sparse else np.zeros(1, np.intp)
-        least[1 + a, a] = self._costs.of_first[a]
-        return least
+        b = np.arange(min(longest, steps - 2) + 1) if self._sparse else np.zeros(1, np.intp)
+        least[1 + b, b] = self._costs.of_first[b]
+        return _Round(least, np.zeros((steps, longest + 1), np.intp))
+
+    def _extended(self, before: _Round) -> _Round:
+        """Every path of one evaluation fewer, extended by a skip: to one evaluation more, or to the end."""
+        extended = before.least[:-1, None, :] + self._costs.of_later  # [i, b, a]
+        least = np.full_like(before.least, np.inf)
+        i, b = self._on_grid
+        least[i + 1 + b, b] = extended.min(axis=2)[i, b]
+        return _Round(least, extended.argmin(axis=2))
+
+    @cached_property
+    def _on_grid(self) -> tuple[Steps, Steps]:
+        """Every i and b for which b steps can be skipped after step i."""
+        lengths = np.arange(self._costs.longest + 1)
+        i, b = np.nonzero(np.add.outer(np.arange(self.steps), lengths) < self.steps)
+        return i, b
 
 
 @dataclass(frozen=True, eq=False)
-class _BestPaths:
-    """The best path of every number of evaluations n, in a form to be read back from its end."""
+class _Round:
+    """The best paths of n evaluations, in a form to be extended, and to be read back from its end."""
 
-    error: Floats  # [n], (N + 1,): its expected error; inf where no path of n evaluations reaches the end
-    skipped_last: Steps  # [n], (N + 1,): steps it skips before the end
-    skipped_before: Steps  # [n, i, b]: steps best skipped before i, the n-th evaluation, if b are skipped after it
+    least: Floats  # [i, b], (N + 1, longest + 1): error of the best that skips b steps and evaluates i next; N: the end
+    skipped_before: Steps  # [i, b], (N, longest + 1): steps best skipped before i, the n-th, if b are skipped after it
 
-    @classmethod
-    def empty(cls, steps: int, longest: int) -> _BestPaths:
-        """Before any round."""
-        skipped_last = np.zeros(steps + 1, np.intp)
-        return cls(np.full(steps + 1, np.inf), skipped_last, np.zeros((steps + 1, steps, longest + 1), np.intp))
+    @cached_property
+    def error(self) -> float:
+        """Least error of a path that reaches the end; inf where none does."""
+        return float(self.least[-1].min())
+
+    @property
+    def skipped_last(self) -> int:
+        """Steps that the best of them skips before the end."""
+        return int(self.least[-1].argmin())

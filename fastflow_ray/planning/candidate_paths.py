@@ -77,7 +77,6 @@ class CandidatePaths:
                 self._weight(weighing, emphasis)[[*starts, total]],
                 longest=-(-longest // stride) if allows_longer else LONGEST,
                 caution=caution,
-                most=evaluations if allows_longer else None,
                 sparse=sparse,
                 restarts=self._restarts,
             )

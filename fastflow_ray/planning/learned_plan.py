@@ -66,10 +66,9 @@ def draw_up(
     integrate: dict[int, Weights] = {}
     foresee: dict[int, Weights] = {}
     for history, start, end in skips(evaluated, len(mean)):
-        for step in range(start + 1, end):
-            predict[step] = _prediction(integrator, mean, sigmas, history, step)
+        predict |= _predictions(integrator, mean, sigmas, history, range(start + 1, end))
         if end < len(mean) and end not in restarts:
-            foresee[end] = _prediction(integrator, mean, sigmas, history, end)
+            foresee |= _predictions(integrator, mean, sigmas, history, [end])
             if (way := _again(integrator, mean, sigmas, history, start, end)) is not None:
                 integrate[end] = way
     responds = response if response is not None and integrator in BY_KRIGING_AGAIN else np.zeros(len(mean))
@@ -84,13 +83,17 @@ def skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int
             yield list(evaluated[max(0, position + 1 - REMEMBERED) : position + 1]), start, end
 
 
-def _prediction(integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], step: int) -> Weights:
-    """Weights of the velocities of `history` for v at `step`."""
+def _predictions(
+    integrator: Integrator, mean: Floats, sigmas: Floats, history: Sequence[int], steps: Sequence[int]
+) -> dict[int, Weights]:
+    """For each of `steps` the weights of the velocities of `history` for v there."""
     if integrator is Integrator.HOLD:
-        return (1.0,)
+        return dict.fromkeys(steps, (1.0,))
     if integrator in (Integrator.LINE, Integrator.ADAMS):
-        return tuple(_polynomial(sigmas, history, [step])[:, 0].tolist())
-    return tuple(kriging_weights(mean, history, step).tolist())
+        weights = _polynomial(sigmas, history, steps)
+    else:
+        weights = kriging_weights(mean, history, steps)
+    return dict(zip(steps, map(tuple, weights.T.tolist()), strict=True))
 
 
 def _again(
