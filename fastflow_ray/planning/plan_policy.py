@@ -6,8 +6,6 @@ Whether its seed is run in full too, and what that teaches, is its `AuditPolicy`
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,11 +14,11 @@ from typing import Any
 from torch import Tensor
 
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.counted import counted
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.planning.learning import learn, learn_misses
+from fastflow_ray.planning.origin import Origin
 from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.plan_error import foreseen_error
 from fastflow_ray.planning.promise import Promise
@@ -28,7 +26,6 @@ from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
 
-BORROWED = 0.5  # of a full run: what a neighbour's knowledge weighs for a key that has none of its own
 MOST_ADDED = 0.5  # of the evaluations that were asked for; one at least
 
 
@@ -53,9 +50,8 @@ class PlanPolicy:
         Raises InvalidInput if no plan of this pace can be drawn up; KeyError or ValueError for an unsound state."""
         self._known, self._tables = known, (learnt, known)  # `learnt` first: both learn by what was known before
         self._pace = pace
-        self._origin, self._lender = _begin(known, neighbour) if begun is None else _begun(known, begun)
-        self._source = self._origin.borrowed(BORROWED) if self._lender else self._origin
-        self._book = PlanBook(self._source, sigmas.cpu().double().numpy(), restarts)
+        self._origin = Origin.at_beginning(known, neighbour) if begun is None else Origin.of_interrupted(known, begun)
+        self._book = PlanBook(self._origin.table, sigmas.cpu().double().numpy(), restarts)
         self.served = self._offered()
         self.plan = pace.plan or (self.served.plan if self.served else every_step(known.steps))
         self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
@@ -69,22 +65,13 @@ class PlanPolicy:
             return None if self._pace.plan else math.inf
         return self._book.fidelity_db(self.served)
 
-    @property
-    def snapshot(self) -> str:
-        """Which statistics the plan came from."""
-        table = self._source
-        digest = hashlib.sha256(json.dumps(table.to_dict()).encode()).hexdigest()[:8]
-        lender = f", lent by {self._lender}" if self._lender else ""
-        runs, audits = counted(table.runs, "run"), counted(table.audits.audits, "audit")
-        return f"{digest} ({runs}, {table.full_runs} full, {audits}{lender})"
-
     def state(self) -> dict[str, Any]:
         """As `models.attachment.Decider`; the plan as it is now is in the trace."""
-        return {"origin": self._origin.to_dict(), "lender": self._lender, "added": list(self.added)}
+        return self._origin.state() | {"added": list(self.added)}
 
     def tell(self, trace: Trace) -> None:
         """Write into the trace what the plan promises and where it comes from; what is added later shows there too."""
-        trace.expected_db, trace.snapshot, trace.added = self.expected_db, self.snapshot, self.added
+        trace.expected_db, trace.snapshot, trace.added = self.expected_db, self._origin.snapshot, self.added
 
     def watch(self, plan: Plan, seen: Sightings) -> Plan:
         """As `sampling.watch`: where a learnt prediction missed out of its band, the next skip ahead is halved."""
@@ -93,7 +80,7 @@ class PlanPolicy:
         if self.served is None or not self._may_add(self.served) or ahead is None or step not in plan.foresee:
             return plan
         miss, expected = seen.miss(plan), foreseen_error(plan, self._book.mean, step)
-        if miss is None or miss <= expected * self._source.misses.band(step):
+        if miss is None or miss <= expected * self._origin.table.misses.band(step):
             return plan
         evaluated, skipped = ahead
         between = evaluated + (skipped + 1) // 2
@@ -118,13 +105,13 @@ class PlanPolicy:
     def learn(self, seen: Sightings, walked: Plan) -> None:
         """Take in what the generation showed. Only a full run can be learnt from first: a plan may be walked again
         where nothing is known."""
-        knows = bool(self._source.products.weight)
-        if knows or len(seen.steps) == self._known.steps:
-            learn(self._tables, seen, known=self._source, mean=self._book.mean)
+        source = self._origin.table
+        if source.products.weight or len(seen.steps) == self._known.steps:
+            learn(self._tables, seen, known=source, mean=self._book.mean)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
-        if self.served is not None and self.served.candidate.is_learnt and not self._lender:
-            learn_misses(self._tables, walked, seen, known=self._source, mean=self._book.mean)
+        if self.served is not None and self.served.candidate.is_learnt and not self._origin.lender:
+            learn_misses(self._tables, walked, seen, known=source, mean=self._book.mean)
 
     def _unlearn(self, before: tuple[TrajectoryTable, ...]) -> None:
         for table, unchanged in zip(self._tables, before, strict=True):
@@ -141,17 +128,3 @@ class PlanPolicy:
             return self._book.served(max(budget, self._book.fewest))  # as fast as can be
         self._book.check(budget)
         return self._book.served(budget)
-
-
-def _begin(known: TrajectoryTable, neighbour: tuple[str, TrajectoryTable] | None) -> tuple[TrajectoryTable, str | None]:
-    """What plans are drawn up from, or lent from, and who lends it; as it is before the generation teaches anything."""
-    lender, table = (None, known) if known.products.weight or neighbour is None else neighbour
-    return copy.deepcopy(table), lender
-
-
-def _begun(known: TrajectoryTable, state: Mapping[str, Any]) -> tuple[TrajectoryTable, str | None]:
-    """What an interrupted generation began from."""
-    table = TrajectoryTable.from_dict(state["origin"])
-    if (table.steps, table.grid) != (known.steps, known.grid):
-        raise ValueError("the plan was drawn up for another grid")
-    return table, state["lender"]

@@ -23,6 +23,7 @@ from fastflow_ray.planning.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, S
 from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.planning.learning import SETTLED
+from fastflow_ray.planning.origin import Origin
 from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.planning.trial import Fidelity, Trial
@@ -396,7 +397,7 @@ def test_the_snapshot_has_another_name_when_anything_it_comes_from_changed():
     known = taught(3).statistics.trajectories["k"]
 
     def name() -> str:
-        return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).snapshot
+        return Origin.at_beginning(known, None).snapshot
 
     names = [name(), name()]
     assert names[0] == names[1]
