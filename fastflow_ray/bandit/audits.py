@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fastflow_ray.bandit.assurance import LOOKS, assured_db, common_spread_db, foretold_db, has_fallen
+from fastflow_ray.bandit.assurance import STRICTNESS, assured_db, common_spread_db, foretold_db, has_fallen
 from fastflow_ray.errors import InvalidInput
 
 IDENTICAL_DB = 120.0  # what counts as the fidelity of a sample that equals the full run's
@@ -53,14 +53,14 @@ class Fidelities:
         """The counts of those that were not equal to the full run."""
         return Counter({db: count for db, count in self.counts.items() if db < IDENTICAL_DB})
 
-    def assured_db(self, confidence: float, spread_db: float, looks: float = LOOKS) -> float:
-        """What the next generation keeps at least with that probability, as `assurance` has it; −inf while that may not
-        be promised. `spread_db` is what plans have in common."""
-        return assured_db(list(self.counts.elements()), confidence, spread_db, looks)
+    def assured_db(self, confidence: float, spread_db: float, strictness: float = STRICTNESS) -> float:
+        """The fidelity that the next generation keeps at least with that probability, as `assurance.assured_db`; −inf
+        while too few audits tell. `spread_db` is what plans have in common."""
+        return assured_db(list(self.counts.elements()), confidence, spread_db, strictness)
 
-    def foretold_db(self, confidence: float, spread_db: float, looks: float = LOOKS) -> float:
+    def foretold_db(self, confidence: float, spread_db: float, strictness: float = STRICTNESS) -> float:
         """The same by however few audits; −inf without any."""
-        return foretold_db(list(self.counts.elements()), confidence, spread_db, looks)
+        return foretold_db(list(self.counts.elements()), confidence, spread_db, strictness)
 
     def below(self, fidelity_db: float) -> int:
         """How many kept less; a fraction of a dB that one kept is not counted on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from fastflow_ray.bandit.assurance import LOOKS, LOOKS_AFTER_A_FALL, is_proven
+from fastflow_ray.bandit.assurance import STRICTNESS, STRICTNESS_AFTER_A_FALL, is_proven
 from fastflow_ray.bandit.audits import Fidelities, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate
 from fastflow_ray.pace import Pace
@@ -69,11 +69,11 @@ class Promise:
 
     def assured_db(self, candidate: Candidate, rung: int) -> float:
         """The fidelity that the candidate's plans at this rung may be promised to keep; −inf by too few audits."""
-        return self.audited(candidate, rung).assured_db(self.confidence, self._spread_db, self._looks)
+        return self.audited(candidate, rung).assured_db(self.confidence, self._spread_db, self._strictness)
 
     def foretold_db(self, candidate: Candidate, rung: int) -> float:
         """As `assured_db`, but by however few audits; −inf without any."""
-        return self.audited(candidate, rung).foretold_db(self.confidence, self._spread_db, self._looks)
+        return self.audited(candidate, rung).foretold_db(self.confidence, self._spread_db, self._strictness)
 
     def audited(self, candidate: Candidate, rung: int) -> Fidelities:
         """What audits measured of the candidate's plans at this rung."""
@@ -87,5 +87,5 @@ class Promise:
         return self.book.table.audits.common_spread_db
 
     @property
-    def _looks(self) -> float:
-        return LOOKS_AFTER_A_FALL if self.may_fall else LOOKS
+    def _strictness(self) -> float:
+        return STRICTNESS_AFTER_A_FALL if self.may_fall else STRICTNESS

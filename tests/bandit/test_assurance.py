@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.assurance import (
-    CONVINCING,
     FEW,
-    LOOKS_AFTER_A_FALL,
-    SPREAD_DB,
-    SUPPOSED,
+    FEWEST_TO_PROVE,
+    STRICTNESS_AFTER_A_FALL,
+    SUPPOSED_FREEDOM,
+    SUPPOSED_SPREAD_DB,
     assured_db,
     common_spread_db,
     foretold_db,
@@ -32,7 +32,9 @@ def test_it_is_the_rank_that_needs_no_assumption():
     assert assured_db(seen, 0.5) == 20
 
 
-@pytest.mark.parametrize(("confidence", "enough"), [(0.5, CONVINCING), (0.9, CONVINCING), (0.95, 39), (0.99, 199)])
+@pytest.mark.parametrize(
+    ("confidence", "enough"), [(0.5, FEWEST_TO_PROVE), (0.9, FEWEST_TO_PROVE), (0.95, 39), (0.99, 199)]
+)
 def test_ranks_speak_once_one_of_the_audits_may_be_worse(confidence, enough):
     assert not is_proven(enough - 1, confidence)
     assert is_proven(enough, confidence)
@@ -59,7 +61,7 @@ def test_what_is_foretold_by_fewer_orders_them():
 
 
 def test_few_equal_audits_are_not_taken_for_a_spread_of_nothing():
-    assert assured_db([50.0] * FEW, 0.95) < 50 - SPREAD_DB
+    assert assured_db([50.0] * FEW, 0.95) < 50 - SUPPOSED_SPREAD_DB
 
 
 def test_the_more_audits_say_the_same_the_closer_is_what_they_assure():
@@ -98,8 +100,8 @@ def test_no_confidence_below_one_is_too_much_to_ask():
 
 
 def test_before_any_plan_was_walked_twice_a_spread_is_supposed():
-    assert common_spread_db([]) == common_spread_db([[50.0], [20.0]]) == SPREAD_DB
-    after_six = math.sqrt(SUPPOSED / (SUPPOSED + 6)) * SPREAD_DB
+    assert common_spread_db([]) == common_spread_db([[50.0], [20.0]]) == SUPPOSED_SPREAD_DB
+    after_six = math.sqrt(SUPPOSED_FREEDOM / (SUPPOSED_FREEDOM + 6)) * SUPPOSED_SPREAD_DB
     assert common_spread_db([[50.0] * 7]) == pytest.approx(after_six), "and forgotten after a few audits"
 
 
@@ -113,13 +115,13 @@ def test_one_plan_that_fails_altogether_now_and_then_is_not_taken_for_all():
     alike = [[60.0, 64.0, 62.0, 61.0]] * 4
     assert common_spread_db([*alike, [90.0, 20.0, 90.0, 10.0]]) == pytest.approx(common_spread_db(alike))
     often = common_spread_db([*alike, [90.0, 20.0] * 20])
-    assert often < SPREAD_DB, "however often it was heard"
+    assert often < SUPPOSED_SPREAD_DB, "however often it was heard"
 
 
 def test_plans_that_were_walked_on_the_same_videos_tell_no_more_than_one_of_them():
     seen = [40.0, 44.0, 41.0]
     assert common_spread_db([seen] * 9) == pytest.approx(common_spread_db([seen]))
-    assert common_spread_db([seen * 3]) < common_spread_db([seen]) < SPREAD_DB
+    assert common_spread_db([seen * 3]) < common_spread_db([seen]) < SUPPOSED_SPREAD_DB
 
 
 @given(st.lists(st.integers(0, 120), max_size=30), st.floats(1, 10), st.floats(1, 10))
@@ -140,12 +142,12 @@ def test_what_lies_far_out_of_its_plans_spread_fell():
 
 @given(st.lists(st.integers(0, 120), max_size=38), st.floats(0.5, 0.99))
 def test_where_videos_fall_less_is_assured_by_few_audits(seen, confidence):
-    fewer = assured_db(seen, confidence, looks=LOOKS_AFTER_A_FALL)
+    fewer = assured_db(seen, confidence, strictness=STRICTNESS_AFTER_A_FALL)
     if is_proven(len(seen), confidence):
         assert fewer == assured_db(seen, confidence), "ranks assume nothing"
     else:
         assert fewer <= assured_db(seen, confidence)
-    assert assured_db([60.0] * FEW, 0.95, looks=LOOKS_AFTER_A_FALL) < assured_db([60.0] * FEW, 0.95)
+    assert assured_db([60.0] * FEW, 0.95, strictness=STRICTNESS_AFTER_A_FALL) < assured_db([60.0] * FEW, 0.95)
 
 
 # Both
