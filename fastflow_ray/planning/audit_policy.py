@@ -1,6 +1,16 @@
-"""Whether a generation's seed is run in full too, which other plans are walked on it then, and what that teaches.
+"""The decisions about the audit of one generation: whether it is made, which plans it walks, and what it teaches.
 
-Knows how many audits the fleet has made and lacks, and neither pipelines nor videos: a `Trial` holds what was made.
+An audit runs the generation's seed in full too, and walks other plans on it. It costs several generations, and nobody
+has to ask for it. So three questions are answered here.
+
+- Whether: by lot. How many audits the fleet lacks for this policy key (`audit_need`) gives the probability, and a
+  number that the generation's own noise draws decides. No worker has to ask another one.
+- Which plans: the one that is served, and those that could be better at the same budget. Where a fidelity was promised,
+  those that its search names (`promise_search`), at other budgets too.
+- What it teaches: the fidelity of each plan, and by what was seen on the way inner products, growth, response, misses,
+  and whether smooth predictions pay. All of it goes into every table that learns, with the evaluations it took.
+
+A `Trial` carries it out. Knows neither pipelines nor videos.
 """
 
 from __future__ import annotations
@@ -25,14 +35,14 @@ from fastflow_ray.sampling.sightings import Sightings
 
 
 class BothWays(NamedTuple):
-    """Two plans along one path: one predicts smoothly, the other as learnt."""
+    """Two plans of one path: one predicts smoothly, the other as learnt."""
 
     own: Plan  # the way in which the key's plans predict now
     other: Plan
 
 
 class AuditPolicy:
-    """Decides about the audit of one generation, and writes what it measures into every table that learns."""
+    """The audit policy of one generation. Its decisions rest on what was known when it began, whatever is learnt."""
 
     def __init__(
         self,
@@ -44,13 +54,13 @@ class AuditPolicy:
         served: Offer | None,
         share: float = 1.0,
     ) -> None:
-        """Of one generation.
+        """Weigh how many audits are lacking: none where the plan was given, or skips nothing whatever audits tell.
 
         Args:
             known: what the fleet knows of the key.
             learning: the tables that learn from the audit.
             book: what the generation's plan comes from.
-            pace: what was asked of it.
+            pace: what was asked of the generation.
             evaluations: how many steps its plan evaluates.
             served: its plan; None where that was given, or evaluates every step.
             share: this worker's part of the fleet's work, 0 to 1; it makes as large a part of the audits.
@@ -63,7 +73,8 @@ class AuditPolicy:
         self._need = Need(0.0) if is_plan_fixed or not book.knows else audit_need(known, self._search, served)
 
     def is_due(self, seen: Sightings) -> bool:
-        """Whether the fleet lacks audits, and this generation's lot says that it is the one to be audited."""
+        """Whether this generation is audited: the fleet lacks audits, and the lot of its noise, in [0, 1), is below the
+        chance."""
         if self._need.audits < 1:
             return False
         drawn = lot(seen.noise)
@@ -72,19 +83,19 @@ class AuditPolicy:
         return drawn < self._chance(self._evaluations_of_audit / self._evaluations)
 
     def _chance(self, jobs_long: float) -> float:
-        """That this generation is audited, if an audit takes as much work as so many jobs."""
+        """The probability that this generation is audited, if an audit takes as much work as `jobs_long` jobs."""
         at_once = AT_ONCE if self._served else math.inf  # where the full run is made anyway, as many as are lacking
         return min(chance(self._need.audits, self._share, jobs_long, at_once), self._need.of_jobs)
 
     @property
     def _evaluations_of_audit(self) -> int:
-        """The full run's, the rivals', and those of the path walked the other way where that is asked."""
+        """The full run's, the rivals', and those of the path walked the other way while it is open which is better."""
         walked = [offer.plan.evaluations for offer in self.rivals]
         return self._known.steps + sum(walked) + self._evaluations * self._is_smoothing_open
 
     @cached_property
     def rivals(self) -> list[Offer]:
-        """The plans that an audit should walk beside the generation's own.
+        """The plans whose fidelity an audit measures that the fleet wants.
 
         First the plan that is served, as it was drawn up: the generation may have altered it on the way, and a promise
         has to be watched. Then those that could be the best at this budget; for a promise, those that its search names.
@@ -99,17 +110,17 @@ class AuditPolicy:
         return [*own, *(offer for offer in others if offer not in own)]
 
     def promised(self, walked: Plan) -> list[Offer]:
-        """The plans whose fidelity is learnt from an audit that the user asked for, and not the fleet: the one that a
-        promise rests on, if `walked` is that plan, unaltered.
+        """The plans whose fidelity is learnt from an audit that only the user asked for.
 
-        Empty for a speed: which candidate is served is decided between rivals on one seed, and none is walked here.
+        At most one: the plan that a promise rests on, if the generation `walked` it unaltered. So nothing more has to
+        be walked. Empty for a speed: there audits decide between candidates, which takes their walks of the same seed.
         """
         if self._search is None or self._served is None or self._served.plan != walked:
             return []
         return [self._served]
 
     def both_ways(self, walked: Plan) -> BothWays | None:
-        """The plan to be walked both ways: what the generation `walked` if it was learnt, else the first learnt rival.
+        """The path to be walked both ways: that of the plan `walked` if it was learnt, else of the first learnt rival.
 
         None where no plan is learnt, where audits have told which way is better, and for a promise: it rests on plans
         as they were audited.
@@ -122,10 +133,14 @@ class AuditPolicy:
 
     @property
     def _is_smoothing_open(self) -> bool:
+        """Whether audits should still tell if this key's plans are better with smooth predictions."""
         return self._search is None and self._book.table.smoothing.is_open
 
     def learn_full(self, full: Sightings, walked: Sightings, plan: Plan) -> None:
-        """Learn from the full run of a seed that `plan` walked as well: inner products, growth and response."""
+        """Learn from the full run of a seed, `full`, that `plan` walked as well, which saw `walked`.
+
+        Inner products of velocities, how deviations grow, and how velocities respond.
+        """
         growth = measured_growth(plan, walked, full, self._book.dsigma)
         self._learn_response(plan, walked, full)
         learn(self._learning, full, known=self._book.table, mean=self._book.mean)
@@ -138,7 +153,7 @@ class AuditPolicy:
             table.audit_evaluations += table.steps
 
     def learn_fidelity(self, offer: Offer, measured_db: float, ssim: float | None = None) -> None:
-        """Learn which fidelity a plan kept on a seed that was also run in full.
+        """Learn that a plan kept `measured_db`, PSNR in dB, and `ssim` on a seed that was also run in full.
 
         For a promise also its path, once plans have settled: the promise stays with it.
         """
@@ -151,8 +166,8 @@ class AuditPolicy:
     def learn_walk(self, offer: Offer, seen: Sightings | None, full: Sightings) -> None:
         """Learn from a plan that was walked only for the audit, and saw `seen`; None: its walk led the network astray.
 
-        Its evaluations count as spent on audits. A learnt plan tells by how much predictions miss. It also tells how
-        velocities respond, where the generation itself evaluated every step and could not.
+        Its evaluations count as spent on audits. A learnt plan tells by how much predictions miss. Where the generation
+        evaluated every step, so that it could not tell how velocities respond, such a plan tells that too.
         """
         for table in self._learning:
             table.audit_evaluations += offer.plan.evaluations
@@ -163,7 +178,7 @@ class AuditPolicy:
             self._learn_response(offer.plan, seen, full)
 
     def learn_smoothing(self, both_ways: BothWays, own_db: float, other_db: float) -> None:
-        """Learn what smooth predictions gain, from the fidelities of both ways on one seed, in dB."""
+        """Learn what smooth predictions gain, in dB, from the fidelities of both ways on one seed."""
         other_gain_db = min(other_db, IDENTICAL_DB) - min(own_db, IDENTICAL_DB)
         gain_db = -other_gain_db if self._book.table.smoothing.pays else other_gain_db  # of the smooth one
         for table in self._learning:
