@@ -75,7 +75,7 @@ def _lacking_for_a_key(known: TrajectoryTable) -> float:
 def _lacking_for_a_first_plan(known: TrajectoryTable, search: PromiseSearch) -> float:
     """Until a plan keeps the promise, every job is a full run: an audit costs only its rivals' walks. So many are made,
     and a budget that is foretold to keep it is not given up. None before plans are worth walking."""
-    return max(SEARCH - search.heard, search.unproven) if known.full_runs >= RIPE else 0.0
+    return max(SEARCH - search.most_audits, search.short_of_assured) if known.full_runs >= RIPE else 0.0
 
 
 def _lacking_for_a_promise(known: TrajectoryTable, search: PromiseSearch, served: Offer) -> float:
@@ -89,4 +89,4 @@ def _lacking_for_a_promise(known: TrajectoryTable, search: PromiseSearch, served
 
 def _lacking_for_fewer_evaluations(known: TrajectoryTable, search: PromiseSearch) -> float:
     """A plan that might keep the promise by fewer evaluations is heard as often as a young key."""
-    return _audits_of_a_young_key(known) - search.audits if search.is_open else 0.0
+    return _audits_of_a_young_key(known) - search.audits_of_leader if search.is_open else 0.0

@@ -1,4 +1,15 @@
-"""The promise of a fidelity, and how it is kept: by the plan of fewest evaluations that audits assure to keep it."""
+"""Which plan is served to a job that asked for a fidelity: of all that audits assure to keep it, the cheapest.
+
+A promise is a fidelity, PSNR in dB against the full run of the same seed, and a confidence: the probability with which
+the job's video keeps it. A plan may be served if the lower prediction bound of its audits, `bandit.assurance`, is no
+less than that fidelity. The cheapest plan evaluates the fewest steps. While there is none, every step is evaluated.
+
+Budgets, in evaluations, are taken together by boldness: a whole number, 0 for every step and 4 more for each halving of
+the evaluations. To a promise such a boldness is a rung, and all of them are its ladder. A bolder rung evaluates less.
+Audits are counted by candidate and rung.
+
+Which plans the next audit walks is not decided here: `promise_search` looks for a cheaper plan.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +23,10 @@ from fastflow_ray.planning.plan_book import Offer, PlanBook
 
 
 class Promise:
-    """A generation keeps `fidelity_db`, in dB, with the probability `confidence`; the audits in `book` vouch for it."""
+    """That a video keeps `fidelity_db`, in dB, with the probability `confidence`, by the audits in `book`.
+
+    Keeps what it has worked out: good for as long as the book says the same.
+    """
 
     def __init__(self, book: PlanBook, fidelity_db: float, confidence: float) -> None:
         self.book, self.fidelity_db, self.confidence = book, fidelity_db, confidence
@@ -23,10 +37,10 @@ class Promise:
         return None if pace.fidelity_db is None else cls(book, pace.fidelity_db, pace.confidence)
 
     @cached_property
-    def ladder(self) -> dict[int, int]:
-        """Rung → the budget it stands for, in evaluations; the boldest rung first.
+    def budgets(self) -> dict[int, int]:
+        """The ladder: rung → the budget that stands for it, in evaluations; the boldest rung first.
 
-        Of the budgets of one boldness that is the largest: audits of a smaller one err on the safe side for it.
+        Of the budgets of one rung it is the largest. So audits of its smaller ones err on the safe side.
         """
         steps = self.book.table.steps
         return {boldness(steps, budget): budget for budget in range(self.book.fewest, steps)}
@@ -38,7 +52,7 @@ class Promise:
         Of several there, one that is proven; of these, the one assured to keep most. None while no plan is assured:
         then every step has to be evaluated.
         """
-        for rung in self.ladder:
+        for rung in self.budgets:
             assured_db = {candidate: self.assured_db(candidate, rung) for candidate in CANDIDATES}
             keeping = [candidate for candidate in CANDIDATES if assured_db[candidate] >= self.fidelity_db]
             if keeping:
@@ -59,13 +73,13 @@ class Promise:
     def offer(self, candidate: Candidate, rung: int) -> Offer:
         """The candidate's plan at this rung.
 
-        Once an audit has walked a settled one, the path stays the same, whatever is learnt later: a path that evaluates
-        one step earlier or later may keep far less, and audits vouch only for what they walked.
+        Once a plan was audited that came from settled knowledge, its path stays, whatever is learnt later: a path that
+        evaluates one step earlier or later may keep far less, and audits vouch only for what they walked.
         """
         path = self.audited(candidate, rung).path
         if path is not None and self.book.admits(path):
             return self.book.along(candidate, path)
-        return self.book.offer(candidate, self.ladder[rung])
+        return self.book.offer(candidate, self.budgets[rung])
 
     def assured_db(self, candidate: Candidate, rung: int) -> float:
         """The fidelity that the candidate's plans at this rung may be promised to keep; −inf by too few audits."""
@@ -84,6 +98,7 @@ class Promise:
 
     @cached_property
     def _spread_db(self) -> float:
+        """Standard deviation that the fidelities of all plans of the key have in common."""
         return self.book.table.audits.common_spread_db
 
     @property

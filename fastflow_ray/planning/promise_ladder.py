@@ -1,15 +1,29 @@
-"""What audits said of one promise at each rung of its ladder, and which candidate is the best there.
+"""What audits so far say of one promise, rung by rung: who speaks for a rung, and whether it keeps the fidelity there.
 
-A rung is a boldness, and stands for one budget. Knows what was measured, and not what to measure next.
+A rung is a boldness, and stands for one budget. Every candidate has a plan for it, and a few fidelities in dB, by
+audits. The candidate with the best chance of a promise there is the rung's leader. What its audits say is the rung's
+`Tried`, by which `bandit.probing` chooses the rung to try next. Candidates that could still be better are its rivals:
+they are told by successive elimination, as in `bandit.candidates`.
+
+Knows what was measured, and not what to measure next: that is `promise_search`.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.probing import Tried, next_rung
 from fastflow_ray.planning.promise import Promise
+
+
+class _Merit(NamedTuple):
+    """By what one audited candidate at a rung comes before another: the first field in which they differ."""
+
+    audits_if_foretold: int  # if it is foretold to keep the fidelity, else 0: the most audited is nearest to a promise
+    could_keep_it: bool  # whether it could be the best, and could still be shown to keep the fidelity
+    foretold_db: float  # not its mean: who keeps a little less on average, and never fails, is the better one
 
 
 class PromiseLadder:
@@ -17,7 +31,7 @@ class PromiseLadder:
 
     def __init__(self, promise: Promise) -> None:
         self._promise = promise
-        self.rungs = sorted(promise.ladder)  # boldnesses, the least bold first
+        self.rungs = sorted(promise.budgets)  # boldnesses, the least bold first
 
     @cached_property
     def probed(self) -> int | None:
@@ -25,12 +39,12 @@ class PromiseLadder:
         return next_rung(self.rungs, self._tried, self._promise.confidence) if self.rungs else None
 
     def tried(self, rung: int) -> Tried:
-        """What audits said of the best candidate at this rung."""
+        """What audits said of the leader of this rung; nothing where none was audited there."""
         return self._tried[rung]
 
     def leader(self, rung: int) -> Candidate:
         """The best candidate at this rung; where none was audited, the one believed to keep most by audits nearby."""
-        return self._best[rung] or served(self._records(rung))
+        return self._best_audited[rung] or served(self._records(rung))
 
     def rivals(self, rung: int) -> list[Candidate]:
         """The other candidates that could be the best at this rung, the one with the fewest audits first."""
@@ -47,28 +61,26 @@ class PromiseLadder:
 
     @cached_property
     def _tried(self) -> dict[int, Tried]:
-        return {rung: Tried() if best is None else self._tried_of(best, rung) for rung, best in self._best.items()}
+        return {
+            rung: Tried() if best is None else self._tried_of(best, rung) for rung, best in self._best_audited.items()
+        }
 
     @cached_property
-    def _best(self) -> dict[int, Candidate | None]:
-        return {rung: self._best_at(rung) for rung in self.rungs}
+    def _best_audited(self) -> dict[int, Candidate | None]:
+        """Of every rung the best of the candidates that were audited there; None where none was."""
+        return {rung: self._best_audited_at(rung) for rung in self.rungs}
 
-    def _best_at(self, rung: int) -> Candidate | None:
-        """The best of the candidates that were audited at this rung; None where none was.
-
-        - First come those foretold to keep the fidelity, by their audits: the most audited is the nearest to a promise.
-        - Then those that could still be shown to keep it.
-        - Among equals the one foretold to keep most. Its mean does not count: a candidate that keeps a little less on
-          average, and never fails, is the better one.
-        """
+    def _best_audited_at(self, rung: int) -> Candidate | None:
         audited = [candidate for candidate in CANDIDATES if self._promise.audited(candidate, rung).audits]
         contending = self._contending(rung)
 
-        def merit(candidate: Candidate) -> tuple[int, bool, float]:
+        def merit(candidate: Candidate) -> _Merit:
             tried = self._tried_of(candidate, rung)
-            towards_a_promise = tried.audits if tried.foretold else 0
-            could_keep_it = candidate in contending and not tried.is_too_bold(self._promise.confidence)
-            return towards_a_promise, could_keep_it, self._promise.foretold_db(candidate, rung)
+            return _Merit(
+                tried.audits if tried.foretold else 0,
+                candidate in contending and not tried.is_too_bold(self._promise.confidence),
+                self._promise.foretold_db(candidate, rung),
+            )
 
         return max(audited, key=merit, default=None)
 
@@ -80,8 +92,9 @@ class PromiseLadder:
         return Tried(kept.audits, kept.below(fidelity_db), headroom, is_foretold)
 
     def _contending(self, rung: int) -> list[Candidate]:
+        """The candidates that could be the best at this rung; one audit may already rule a candidate out."""
         return contenders(self._records(rung), heard=1)
 
     def _records(self, rung: int) -> dict[Candidate, Record]:
         """Of the rung; where it was not audited, of the nearest one that was."""
-        return self._promise.book.records(self._promise.ladder[rung])
+        return self._promise.book.records(self._promise.budgets[rung])

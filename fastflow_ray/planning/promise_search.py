@@ -1,6 +1,12 @@
-"""The search for the plan of fewest evaluations that keeps a promise: which plans the next audit should walk.
+"""The search for the cheapest plan that keeps a promise: which plans the next audit walks.
 
-It climbs the promise's ladder: to bolder rungs while audits lie far enough above the fidelity, then by bisection.
+It is a sequential search over the rungs of the promise's ladder. A bolder rung evaluates less, and is taken to keep
+less: so a rung that is too bold rules out all that are bolder. The search climbs while audits lie far enough above the
+fidelity, and goes by bisection once one was too bold. `bandit.probing` has this rule. The rung it names is the probed
+one.
+
+An audit walks plans beside the probed rung too. One rung may be promised soon, and another may have failed only because
+its plans came from few full runs, or because only one candidate was tried.
 """
 
 from __future__ import annotations
@@ -21,17 +27,24 @@ class PromiseSearch:
     @property
     def probed(self) -> int | None:
         """The budget, in evaluations, that the next audit should try; None where nothing can be skipped."""
-        return None if self._rung is None else self.promise.ladder[self._rung]
+        return None if self._rung is None else self.promise.budgets[self._rung]
 
     @property
-    def audits(self) -> int:
+    def audits_of_leader(self) -> int:
         """How many audits the best candidate of the probed rung has there."""
         return 0 if self._rung is None else self._ladder.tried(self._rung).audits
 
     @property
-    def heard(self) -> int:
+    def most_audits(self) -> int:
         """The most audits that any candidate has at the probed rung."""
         return 0 if self._rung is None else self.promise.book.table.audits.heard_at(self._rung)
+
+    @property
+    def short_of_assured(self) -> int:
+        """How many audits the best candidate of the probed rung lacks to be assured; 0 if it is not foretold to keep
+        the fidelity."""
+        is_foretold = self._rung is not None and self._ladder.tried(self._rung).foretold
+        return max(0, FEW - self.audits_of_leader) if is_foretold else 0
 
     @property
     def is_open(self) -> bool:
@@ -39,20 +52,12 @@ class PromiseSearch:
         kept = self.promise.kept
         return kept is not None and self.probed is not None and self.probed < kept.plan.evaluations
 
-    @property
-    def unproven(self) -> int:
-        """How many audits the best candidate of the probed rung lacks to be promised; 0 if it is not foretold to keep
-        the fidelity."""
-        is_foretold = self._rung is not None and self._ladder.tried(self._rung).foretold
-        return max(0, FEW - self.audits) if is_foretold else 0
-
     def worth_walking(self) -> list[Offer]:
-        """The plans that the next audit should walk, each once.
+        """The plans that the next audit should walk, each once, the probed rung's leader first.
 
-        - At the probed rung: the best candidate and one rival; all candidates in the first audit.
-        - At a milder rung: the best one of the rung that could be promised first.
-        - At the next bolder rung: the best one and one rival. They may have failed only because their plans came from
-          few full runs, or because only one candidate was tried.
+        - At the probed rung: the leader and one rival; all candidates in the first audit.
+        - At a milder rung, the one that could be promised first: the leader.
+        - At the next bolder rung: the leader and one rival.
         """
         if self._rung is None:
             return []

@@ -29,7 +29,12 @@ def walked(audits: dict[tuple[str, int], list[float]]) -> list[tuple[str, int]]:
 
 def test_where_nothing_can_be_skipped_nothing_is_tried():
     nothing = PromiseSearch(Promise(book(4, (2,)), 1.0, 0.5))
-    assert (nothing.probed, nothing.audits, nothing.unproven, nothing.worth_walking()) == (None, 0, 0, [])
+    assert (nothing.probed, nothing.audits_of_leader, nothing.short_of_assured, nothing.worth_walking()) == (
+        None,
+        0,
+        0,
+        [],
+    )
 
 
 def test_it_goes_to_bolder_budgets_while_they_are_foretold_to_do_and_back():
@@ -46,9 +51,9 @@ def test_one_audit_far_above_is_enough_to_try_a_bolder_budget_and_one_just_above
 
 def test_what_is_foretold_to_be_kept_lacks_the_audits_a_promise_needs():
     found = {(FIRST.name, 13): [75.0] * (FEW - 1), (FIRST.name, 11): FAILED}
-    assert (search(found).audits, search(found).unproven) == (FEW - 1, 1)
-    assert search({(FIRST.name, 13): HELD}).unproven == 0, "nobody tried what is probed next"
-    assert search(found, 130.0).unproven == 0, "nothing has kept as much"
+    assert (search(found).audits_of_leader, search(found).short_of_assured) == (FEW - 1, 1)
+    assert search({(FIRST.name, 13): HELD}).short_of_assured == 0, "nobody tried what is probed next"
+    assert search(found, 130.0).short_of_assured == 0, "nothing has kept as much"
 
 
 def test_the_first_audit_walks_everyone_and_the_first_candidate_on_the_rungs_beside():
