@@ -18,7 +18,7 @@ from enum import StrEnum
 from statistics import median
 
 DOUBT_DB = 5.0  # standard deviation of the difference of two candidates in one audit, as it is supposed
-HEARD = 3  # audits before a candidate may be out: one video may put the best candidate 20 dB behind
+FEWEST_TO_RULE_OUT = 3  # audits of a candidate: one video may put the best one 20 dB behind
 PRIOR = 3  # audits that a standing counts as where it differs much from field to field
 FIRM = 10  # audits that it counts as where it differs by a decibel or two only
 
@@ -112,11 +112,11 @@ def served(
 def contenders(
     records: Mapping[Candidate, Record],
     candidates: Sequence[Candidate] = CANDIDATES,
-    heard: int = HEARD,
+    fewest: int = FEWEST_TO_RULE_OUT,
     *,
     sparse: bool = False,
 ) -> list[Candidate]:
-    """The candidates that could still be the best: with fewer than `heard` audits, or within two doubts of the best.
+    """The candidates that could still be the best: with fewer than `fewest` audits, or within two doubts of the best.
 
     A doubt falls with the root of the audits. A candidate that is further behind is walked no more: successive
     elimination (Even-Dar, Mannor and Mansour 2006). `sparse` as for `served`.
@@ -127,7 +127,7 @@ def contenders(
     def could_win(candidate: Candidate) -> bool:
         audits = records.get(candidate, Record()).audits
         behind_db = believed[best] - believed[candidate]
-        return audits < heard or behind_db <= 2 * _doubt_db(min(audits, records.get(best, Record()).audits))
+        return audits < fewest or behind_db <= 2 * _doubt_db(min(audits, records.get(best, Record()).audits))
 
     return [candidate for candidate in candidates if could_win(candidate)]
 

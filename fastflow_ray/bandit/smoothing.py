@@ -16,9 +16,9 @@ from fastflow_ray.errors import InvalidInput
 AT_MOST_DB = 6.0  # gain or loss that one audit counts for: that a video falls apart one way only is a matter of luck
 DOUBT_DB = 3.0  # standard deviation of the gain in one audit, as it is supposed
 STANDING_DB = -0.5  # the gain that smooth predictions are taken to bring before any audit
-FIRM = 2  # audits that `STANDING_DB` counts as
-HEARD = 4  # audits that are made at least, before the question is closed
-ENOUGH = 16  # audits that are made at most: where they do not tell the ways apart, either will do
+STANDING_FIRMNESS = 2  # audits that `STANDING_DB` counts as
+FEWEST_AUDITS = 4  # audits that are made at least, before the question is closed
+MOST_AUDITS = 16  # audits that are made at most: where they do not tell the ways apart, either will do
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Smoothing:
     @property
     def gain_db(self) -> float:
         """The gain they are believed to bring, on average."""
-        return (self.gain_sum + FIRM * STANDING_DB) / (self.audits + FIRM)
+        return (self.gain_sum + STANDING_FIRMNESS * STANDING_DB) / (self.audits + STANDING_FIRMNESS)
 
     @property
     def pays(self) -> bool:
@@ -45,9 +45,9 @@ class Smoothing:
     def is_open(self) -> bool:
         """Whether another audit is worth walking a path both ways: so far there are few, or the gain lies within two
         doubts of 0. A doubt falls with the root of the audits."""
-        if self.audits < HEARD:
+        if self.audits < FEWEST_AUDITS:
             return True
-        return self.audits < ENOUGH and abs(self.gain_db) <= 2 * DOUBT_DB / math.sqrt(self.audits)
+        return self.audits < MOST_AUDITS and abs(self.gain_db) <= 2 * DOUBT_DB / math.sqrt(self.audits)
 
     def add(self, gain_db: float) -> None:
         """Learn from one audit by how many dB its smooth walk kept more; raises InvalidInput for NaN."""

@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from fastflow_ray.bandit.audits import boldness
-from fastflow_ray.bandit.candidates import HEARD
+from fastflow_ray.bandit.candidates import FEWEST_TO_RULE_OUT
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.plan_book import Offer
 from fastflow_ray.planning.promise_search import PromiseSearch
@@ -39,7 +39,7 @@ def audit_need(known: TrajectoryTable, search: PromiseSearch | None, served: Off
     if lacking >= 1 or search is not None or served is None:
         return Need(lacking)
     heard = known.audits.heard_at(boldness(known.steps, served.plan.evaluations))
-    return Need(1.0, NEW_BUDGET_SHARE) if heard < HEARD else Need(lacking)
+    return Need(1.0, NEW_BUDGET_SHARE) if heard < FEWEST_TO_RULE_OUT else Need(lacking)
 
 
 def audits_lacking(known: TrajectoryTable, search: PromiseSearch | None, served: Offer | None) -> float:

@@ -93,7 +93,7 @@ class PromiseLadder:
 
     def _contending(self, rung: int) -> list[Candidate]:
         """The candidates that could be the best at this rung; one audit may already rule a candidate out."""
-        return contenders(self._records(rung), heard=1)
+        return contenders(self._records(rung), fewest=1)
 
     def _records(self, rung: int) -> dict[Candidate, Record]:
         """Of the rung; where it was not audited, of the nearest one that was."""

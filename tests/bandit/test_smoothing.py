@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastflow_ray.bandit.smoothing import AT_MOST_DB, ENOUGH, FIRM, HEARD, STANDING_DB, Smoothing
+from fastflow_ray.bandit.smoothing import (
+    AT_MOST_DB,
+    FEWEST_AUDITS,
+    MOST_AUDITS,
+    STANDING_DB,
+    STANDING_FIRMNESS,
+    Smoothing,
+)
 from fastflow_ray.errors import InvalidInput
 
 
@@ -27,11 +34,13 @@ def test_before_any_audit_predictions_are_as_learnt():
 
 
 def test_it_pays_once_what_was_gained_outweighs_what_was_supposed():
-    outweighed = -FIRM * STANDING_DB
+    outweighed = -STANDING_FIRMNESS * STANDING_DB
     assert not heard(0.9 * outweighed).pays
     assert heard(1.1 * outweighed).pays
     assert not heard(1.1 * outweighed, -1.0).pays
-    assert heard(2.0, 4.0, 3.0).gain_db == pytest.approx((9.0 + FIRM * STANDING_DB) / (3 + FIRM))
+    assert heard(2.0, 4.0, 3.0).gain_db == pytest.approx(
+        (9.0 + STANDING_FIRMNESS * STANDING_DB) / (3 + STANDING_FIRMNESS)
+    )
 
 
 @pytest.mark.parametrize("gain_db", [7.0, 90.0, math.inf])
@@ -43,13 +52,13 @@ def test_a_video_that_fell_apart_one_way_does_not_outweigh_all_others(gain_db):
 @pytest.mark.parametrize(
     ("gains_db", "is_open"),
     [
-        ([AT_MOST_DB] * (HEARD - 1), True),
-        ([AT_MOST_DB] * HEARD, False),
-        ([-AT_MOST_DB] * HEARD, False),
-        ([1.0] * HEARD, True),
-        ([0.5] * (ENOUGH - 1), True),
-        ([2.5] * (ENOUGH - 1), False),
-        ([0.5] * ENOUGH, False),
+        ([AT_MOST_DB] * (FEWEST_AUDITS - 1), True),
+        ([AT_MOST_DB] * FEWEST_AUDITS, False),
+        ([-AT_MOST_DB] * FEWEST_AUDITS, False),
+        ([1.0] * FEWEST_AUDITS, True),
+        ([0.5] * (MOST_AUDITS - 1), True),
+        ([2.5] * (MOST_AUDITS - 1), False),
+        ([0.5] * MOST_AUDITS, False),
         ([0.0] * 64, False),
     ],
 )

@@ -9,7 +9,7 @@ from plan_books import known
 
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import boldness
-from fastflow_ray.bandit.candidates import CANDIDATES, HEARD
+from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need, audits_lacking
 from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.planning.promise import Promise
@@ -52,7 +52,7 @@ def test_what_could_keep_a_proven_promise_by_less_is_heard_as_often_as_a_young_k
     assert lacking(PROVEN, failed) == 6 if more else lacking(PROVEN, failed) < 1
 
 
-@pytest.mark.parametrize(("heard", "is_new"), [(0, True), (HEARD - 1, True), (HEARD, False)])
+@pytest.mark.parametrize(("heard", "is_new"), [(0, True), (FEWEST_TO_RULE_OUT - 1, True), (FEWEST_TO_RULE_OUT, False)])
 def test_a_budget_is_heard_now_and_then_until_audits_decide_who_serves_it(heard: int, is_new: bool):
     table = copy.deepcopy(known(STEPS))
     for budget, count in ((KEPT, 6), (BOLDER, heard)):

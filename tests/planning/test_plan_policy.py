@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastflow_ray.bandit.assurance import FEW
 from fastflow_ray.bandit.audits import AuditBook, boldness
-from fastflow_ray.bandit.candidates import CANDIDATES, HEARD
+from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.smoothing import Smoothing
 from fastflow_ray.bandit.statistics import Statistics
@@ -108,8 +108,8 @@ def test_who_asks_for_another_budget_is_heard_there_too_and_rarely_at_first():
     fast = taught(12)
     work = [fast.sample(field, noise(seed), SIGMAS, key="k", evaluations=3)[1].nfe for seed in range(100, 160)]
     audited = [job for job, nfe in enumerate(work) if nfe >= SIGMAS.numel() - 1]
-    assert len(audited) == HEARD
-    assert fast.statistics.trajectories["k"].audits.heard_at(boldness(8, 3)) == HEARD
+    assert len(audited) == FEWEST_TO_RULE_OUT
+    assert fast.statistics.trajectories["k"].audits.heard_at(boldness(8, 3)) == FEWEST_TO_RULE_OUT
     assert 4 < audited[-1] < 40
 
 
