@@ -1,7 +1,7 @@
 """The story of one job. What happens in each chapter stands in the sibling modules: `video`, `publishing`, `ending`.
 
-It is told on two threads: the worker's own makes the video, and the lane's publishes it, while the worker's own is with
-the next job already.
+It is told on two threads: the worker's own makes the video, and the publishing lane's publishes it, while the
+worker's own is with the next job already.
 
 A video teaches once. What its attempt learnt, audit and all, is held back until its manifest stands, and dropped where
 it does not: who makes the video again, by the same seed, or goes on from a checkpoint, sees all of it again.
