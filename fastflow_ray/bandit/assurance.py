@@ -16,7 +16,8 @@ that passes is taken, which favours budgets that were lucky. So fewer failures a
 video fell: it came out so far below the others of its plan that a normal distribution does not explain it, as it went
 into another mode.
 
-By however few audits, the bound is called foretold. From `FEW` audits on it is called assured, and may be promised.
+By however few audits, the bound is called foretold. From `FEWEST_TO_ASSURE` audits on it is called assured, and may be
+promised.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist, fmean, median
 
-FEW = 6  # audits that are needed before anything is assured
+FEWEST_TO_ASSURE = 6  # audits that are needed before anything is assured
 FEWEST_TO_PROVE = 19  # audits that are needed before ranks are relied on, however many failures are allowed
 SUPPOSED_SPREAD_DB = 8.0  # standard deviation of a plan's fidelities before any was seen; of `shapes` it is 4 to 10
 SUPPOSED_FREEDOM = 4  # degrees of freedom that this supposition counts as
@@ -66,8 +67,10 @@ def assured_db(
     spread_db: float = SUPPOSED_SPREAD_DB,
     strictness: float = STRICTNESS,
 ) -> float:
-    """The bound that may be promised, in dB: as `foretold_db`, but −inf before there are `FEW` audits."""
-    return foretold_db(fidelities_db, confidence, spread_db, strictness) if len(fidelities_db) >= FEW else -math.inf
+    """The bound that may be promised, in dB: as `foretold_db`, but −inf before there are `FEWEST_TO_ASSURE` audits."""
+    if len(fidelities_db) < FEWEST_TO_ASSURE:
+        return -math.inf
+    return foretold_db(fidelities_db, confidence, spread_db, strictness)
 
 
 def foretold_db(

@@ -197,7 +197,7 @@ def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | N
 
 def _videos_to_show() -> int:
     """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then audits."""
-    from fastflow_ray.bandit.assurance import FEW
+    from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
     from fastflow_ray.planning.audit_need import RIPE
 
-    return RIPE + FEW
+    return RIPE + FEWEST_TO_ASSURE

@@ -11,7 +11,7 @@ its plans came from few full runs, or because only one candidate was tried.
 
 from __future__ import annotations
 
-from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.planning.plan_book import Offer
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_ladder import PromiseLadder
@@ -44,7 +44,7 @@ class PromiseSearch:
         """How many audits the best candidate of the probed rung lacks to be assured; 0 if it is not foretold to keep
         the fidelity."""
         is_foretold = self._rung is not None and self._ladder.tried(self._rung).foretold
-        return max(0, FEW - self.audits_of_leader) if is_foretold else 0
+        return max(0, FEWEST_TO_ASSURE - self.audits_of_leader) if is_foretold else 0
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastflow_ray.bandit.assurance import (
-    FEW,
+    FEWEST_TO_ASSURE,
     FEWEST_TO_PROVE,
     STRICTNESS_AFTER_A_FALL,
     SUPPOSED_FREEDOM,
@@ -46,8 +46,8 @@ def test_ranks_speak_once_one_of_the_audits_may_be_worse(confidence, enough):
 
 
 def test_too_few_audits_assure_nothing():
-    assert assured_db([50.0] * (FEW - 1), 0.5) == -math.inf
-    assert assured_db([50.0] * FEW, 0.99) > -math.inf
+    assert assured_db([50.0] * (FEWEST_TO_ASSURE - 1), 0.5) == -math.inf
+    assert assured_db([50.0] * FEWEST_TO_ASSURE, 0.99) > -math.inf
     assert assured_db([], 0.5) == -math.inf
 
 
@@ -57,19 +57,19 @@ def test_what_is_foretold_by_fewer_orders_them():
     assert foretold[0] == -math.inf
     assert foretold[1] < foretold[2] < foretold[4]
     assert foretold[3] < foretold[4]
-    assert foretold_db([50.0] * FEW, 0.95) == assured_db([50.0] * FEW, 0.95)
+    assert foretold_db([50.0] * FEWEST_TO_ASSURE, 0.95) == assured_db([50.0] * FEWEST_TO_ASSURE, 0.95)
 
 
 def test_few_equal_audits_are_not_taken_for_a_spread_of_nothing():
-    assert assured_db([50.0] * FEW, 0.95) < 50 - SUPPOSED_SPREAD_DB
+    assert assured_db([50.0] * FEWEST_TO_ASSURE, 0.95) < 50 - SUPPOSED_SPREAD_DB
 
 
 def test_the_more_audits_say_the_same_the_closer_is_what_they_assure():
-    assured = [assured_db([50.0] * audits, 0.95) for audits in range(FEW, 39)]
+    assured = [assured_db([50.0] * audits, 0.95) for audits in range(FEWEST_TO_ASSURE, 39)]
     assert assured == sorted(assured)
 
 
-@given(st.lists(st.floats(0, 100), min_size=FEW, max_size=38), st.floats(-30, 30))
+@given(st.lists(st.floats(0, 100), min_size=FEWEST_TO_ASSURE, max_size=38), st.floats(-30, 30))
 def test_what_all_keep_more_the_next_does(seen, more):
     assume(not is_proven(len(seen), 0.95))
     assert assured_db([db + more for db in seen], 0.95) == pytest.approx(assured_db(seen, 0.95) + more, abs=1e-6)
@@ -80,7 +80,7 @@ def test_the_second_worst_that_was_seen_is_always_expected():
     assert assured_db([*[60.0] * 30, 20.0, 10.0], 0.95) <= 20
 
 
-@pytest.mark.parametrize("audits", [FEW, 10, 20, 38])
+@pytest.mark.parametrize("audits", [FEWEST_TO_ASSURE, 10, 20, 38])
 @pytest.mark.parametrize("spread_db", [3.0, 8.0, 10.0])
 def test_of_normal_fidelities_the_next_falls_below_no_more_often_than_said(audits, spread_db):
     draws = np.random.default_rng(0).normal(50, spread_db, (4000, audits + 1))
@@ -93,7 +93,7 @@ def test_a_video_that_came_out_closer_than_others_is_no_reason_for_doubt():
 
 
 def test_no_confidence_below_one_is_too_much_to_ask():
-    assert -math.inf < assured_db([50.0] * FEW, 1 - 2**-53) < assured_db([50.0] * FEW, 0.999)
+    assert -math.inf < assured_db([50.0] * FEWEST_TO_ASSURE, 1 - 2**-53) < assured_db([50.0] * FEWEST_TO_ASSURE, 0.999)
 
 
 # What plans have in common
@@ -147,7 +147,9 @@ def test_where_videos_fall_less_is_assured_by_few_audits(seen, confidence):
         assert fewer == assured_db(seen, confidence), "ranks assume nothing"
     else:
         assert fewer <= assured_db(seen, confidence)
-    assert assured_db([60.0] * FEW, 0.95, strictness=STRICTNESS_AFTER_A_FALL) < assured_db([60.0] * FEW, 0.95)
+    assert assured_db([60.0] * FEWEST_TO_ASSURE, 0.95, strictness=STRICTNESS_AFTER_A_FALL) < assured_db(
+        [60.0] * FEWEST_TO_ASSURE, 0.95
+    )
 
 
 # Both

@@ -7,7 +7,7 @@ import copy
 import pytest
 from plan_books import known
 
-from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need, audits_lacking
@@ -37,12 +37,12 @@ def lacking(audits: int, failed: int, fell: bool = False) -> float:
     return audits_lacking(table, PromiseSearch(promise), promise.kept)
 
 
-@pytest.mark.parametrize("audits", [FEW, FEW + 4])
+@pytest.mark.parametrize("audits", [FEWEST_TO_ASSURE, FEWEST_TO_ASSURE + 4])
 def test_what_few_audits_assure_is_heard_twice_as_often_as_a_key(audits: int):
     assert lacking(audits, failed=2) == 2 * 6 - audits
 
 
-@pytest.mark.parametrize("audits", [FEW + 2, FEW + 4])
+@pytest.mark.parametrize("audits", [FEWEST_TO_ASSURE + 2, FEWEST_TO_ASSURE + 4])
 def test_where_videos_fall_it_is_heard_three_times_as_often(audits: int):
     assert lacking(audits, failed=2, fell=True) == 3 * 6 - audits
 

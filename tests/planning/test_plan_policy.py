@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.bandit.audits import AuditBook, boldness
 from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.bandit.policy_key import PolicyKey
@@ -151,7 +151,7 @@ def test_an_audit_that_a_user_asks_for_is_not_charged_to_the_fleet_and_teaches()
 def test_a_promise_hears_every_audit_of_the_plan_it_rests_on():
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
-    for _ in range(FEW):
+    for _ in range(FEWEST_TO_ASSURE):
         known.audits.note(CANDIDATES[0].name, boldness(8, 5), 60.0)
     learnt = TrajectoryTable.empty(8, known.grid)
     served = on_demand(known, learnt, Pace(fidelity_db=20.0))
@@ -208,7 +208,7 @@ def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_d
     searching = policy()
     assert searching.plan.evaluations == 8
     probed = searching.audits.rivals[0]
-    for _ in range(FEW):
+    for _ in range(FEWEST_TO_ASSURE):
         searching.audits.learn_fidelity(probed, measured_db=60.0)
     serving = policy()
     assert serving.plan.evaluations == probed.plan.evaluations
@@ -254,7 +254,10 @@ def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocit
 def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_promise(kept_db: float, goes_on: bool):
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
-    for candidate, audits, measured_db in ((CANDIDATES[0], SEARCH, 0.0), (CANDIDATES[1], FEW - 1, kept_db)):
+    for candidate, audits, measured_db in (
+        (CANDIDATES[0], SEARCH, 0.0),
+        (CANDIDATES[1], FEWEST_TO_ASSURE - 1, kept_db),
+    ):
         for _ in range(audits):
             known.audits.note(candidate.name, boldness(8, 7), measured_db)
             known.audits.note(candidate.name, boldness(8, 6), 0.0)
@@ -283,7 +286,7 @@ def test_a_higher_fidelity_is_searched_for_however_much_a_lower_one_was_audited(
     assert due(known)
 
 
-@pytest.mark.parametrize(("audits", "goes_on"), [(FEW, True), (38, True), (39, False)])
+@pytest.mark.parametrize(("audits", "goes_on"), [(FEWEST_TO_ASSURE, True), (38, True), (39, False)])
 def test_what_is_promised_by_few_audits_is_audited_more_until_it_is_proven(audits: int, goes_on: bool):
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plan_books import FIRST, audited, book
 
-from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.planning.promise import Promise
@@ -50,8 +50,8 @@ def test_one_audit_far_above_is_enough_to_try_a_bolder_budget_and_one_just_above
 
 
 def test_what_is_foretold_to_be_kept_lacks_the_audits_a_promise_needs():
-    found = {(FIRST.name, 13): [75.0] * (FEW - 1), (FIRST.name, 11): FAILED}
-    assert (search(found).audits_of_leader, search(found).short_of_assured) == (FEW - 1, 1)
+    found = {(FIRST.name, 13): [75.0] * (FEWEST_TO_ASSURE - 1), (FIRST.name, 11): FAILED}
+    assert (search(found).audits_of_leader, search(found).short_of_assured) == (FEWEST_TO_ASSURE - 1, 1)
     assert search({(FIRST.name, 13): HELD}).short_of_assured == 0, "nobody tried what is probed next"
     assert search(found, 130.0).short_of_assured == 0, "nothing has kept as much"
 
@@ -95,7 +95,7 @@ def test_whoever_never_fails_is_tried_on_rather_than_who_keeps_more_on_average()
 
 
 def test_who_speaks_for_a_rung_is_foretold_to_keep_it_and_was_heard_most():
-    may_be_better = {(FIRST.name, 8): [60.0] * FEW, ("line", 8): [95.0] * 3}
+    may_be_better = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE, ("line", 8): [95.0] * 3}
     ladders = [PromiseLadder(promise(may_be_better, db)) for db in (30.0, 55.0)]
     assert [ladder.leader(boldness(30, 8)).name for ladder in ladders] == [FIRST.name, "line"]
 
@@ -113,7 +113,7 @@ def test_the_least_bold_rung_has_one_beside_it():
 
 
 def test_it_is_open_while_fewer_evaluations_could_do():
-    kept = [80.0] * FEW
+    kept = [80.0] * FEWEST_TO_ASSURE
     assert not search({}).is_open, "nothing is kept yet"
     assert search({(FIRST.name, 16): kept}).is_open
     assert not search({(FIRST.name, 16): kept, (FIRST.name, 13): FAILED}).is_open

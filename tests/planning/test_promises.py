@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_books import FIRST, audited, book
 
-from fastflow_ray.bandit.assurance import FEW
+from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.bandit.audits import boldness
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.planning.promise import Promise
@@ -22,9 +22,9 @@ def kept(audits: dict[tuple[str, int], list[float]], fidelity_db: float, confide
 
 
 def test_a_fidelity_is_promised_once_a_few_audits_lie_far_enough_above_it():
-    assert kept({(FIRST.name, 15): [80.0] * (FEW - 1)}, 40.0) == 30
-    assert kept({(FIRST.name, 15): [80.0] * FEW}, 40.0) == 16
-    assert kept({(FIRST.name, 15): [80.0] * FEW}, 75.0) == 30
+    assert kept({(FIRST.name, 15): [80.0] * (FEWEST_TO_ASSURE - 1)}, 40.0) == 30
+    assert kept({(FIRST.name, 15): [80.0] * FEWEST_TO_ASSURE}, 40.0) == 16
+    assert kept({(FIRST.name, 15): [80.0] * FEWEST_TO_ASSURE}, 75.0) == 30
     assert kept({(FIRST.name, 15): [85.0, 82.0, 30.0, 84.0, 81.0]}, 40.0) == 30, "one failure tells of a wide spread"
 
 
@@ -39,7 +39,7 @@ def test_it_is_proven_by_ranks_alone():
     def promise(audits: int) -> Promise:
         return Promise(book(30, table=audited(30, {(FIRST.name, 15): [70.0] * audits})), 40.0, 0.95)
 
-    assert [promise(audits).is_proven for audits in (1, FEW, 38, 39)] == [False, False, False, True]
+    assert [promise(audits).is_proven for audits in (1, FEWEST_TO_ASSURE, 38, 39)] == [False, False, False, True]
 
 
 def test_the_boldest_budget_that_holds_is_taken():
@@ -57,7 +57,7 @@ def test_of_two_candidates_the_one_that_is_assured_to_keep_more_is_taken():
 
 
 def test_a_plan_that_is_proven_is_rather_taken_than_one_that_is_supposed_to_keep_more():
-    audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [90.0] * FEW}
+    audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [90.0] * FEWEST_TO_ASSURE}
     promise = Promise(book(30, table=audited(30, audits)), 50.0, 0.95)
     assert (promise.kept.candidate, promise.is_proven) == (FIRST, True)
 
@@ -69,7 +69,7 @@ def test_whoever_never_fails_is_better_than_who_keeps_more_on_average():
 
 
 def test_a_promise_is_not_lost_for_one_who_may_be_better_but_has_too_few_audits_yet():
-    audits = {(FIRST.name, 8): [60.0] * FEW, ("line", 8): [95.0] * 3}
+    audits = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE, ("line", 8): [95.0] * 3}
     assert Promise(book(30, table=audited(30, audits)), 30.0, 0.95).kept.candidate == FIRST
 
 
@@ -83,7 +83,7 @@ def test_what_is_assured_is_promised_to_the_last_decibel():
 
 
 def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_another_by_now():
-    table = audited(30, {(FIRST.name, 8): [60.0] * FEW})
+    table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
     path = (0, 1, 3, 6, 10, 15, 21, 28)
     assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated != path
     table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
@@ -93,7 +93,7 @@ def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_anoth
 @pytest.mark.parametrize("path", [(0, 1, 3, 6, 10, 15, 21, 30), (1, 2, 3, 6, 10, 15, 21, 28)])
 def test_a_path_that_no_plan_may_take_is_not_walked(path):
     """Of a damaged file, say."""
-    table = audited(30, {(FIRST.name, 8): [60.0] * FEW})
+    table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
     table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
     plans = book(30, table=table)
     assert Promise(plans, 40.0, 0.95).kept == plans.offer(FIRST, 8)
@@ -123,14 +123,14 @@ def test_asking_for_more_or_more_surely_never_evaluates_less(audits, db, other_d
 
 
 def test_how_much_other_plans_scatter_tells_what_few_audits_of_one_are_worth():
-    own = {(FIRST.name, 8): [60.0] * FEW}
+    own = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE}
     alike = {("line", budget): [50.0, 52.0] * 20 for budget in (16, 8)}
     scattered = {("line", budget): [40.0, 62.0] * 20 for budget in (16, 8)}
     assert (kept(own | alike, 50.0), kept(own | scattered, 50.0)) == (8, 30)
 
 
 def test_where_any_plans_video_fell_few_audits_assure_less():
-    own = {(FIRST.name, 8): [60.0] * FEW}
+    own = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE}
     other = {("line", 8): [60.0] * 30}
     fallen = {("hold", 15): [60.0, 60.0, 60.0, 5.0]}
     steady, warned = (Promise(book(30, table=audited(30, own | other | more)), 40.0, 0.95) for more in ({}, fallen))
