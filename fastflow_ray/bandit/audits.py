@@ -135,14 +135,17 @@ class AuditBook:
         return any(has_fallen(list(cell.short_of_identical.elements()), spread_db) for cell in self._cells.values())
 
     @property
-    def audits(self) -> int:
-        """The most that any candidate had, at whichever budgets."""
+    def most_audits(self) -> int:
+        """The most audits that any candidate had, over all budgets: about how many were made of the key.
+
+        One audit may walk a candidate at several budgets, and counts at each of them.
+        """
         per_candidate: Counter[str] = Counter()
         for candidate, _, cell in self.cells():
             per_candidate[candidate] += cell.audits
         return max(per_candidate.values(), default=0)
 
-    def heard_at(self, boldness: int) -> int:
+    def most_audits_at(self, boldness: int) -> int:
         """The most audits that any candidate had at this boldness."""
         return max((cell.audits for (_, bucket), cell in self._cells.items() if bucket == boldness), default=0)
 

@@ -38,7 +38,7 @@ def audit_need(known: TrajectoryTable, search: PromiseSearch | None, served: Off
     lacking = audits_lacking(known, search, served)
     if lacking >= 1 or search is not None or served is None:
         return Need(lacking)
-    heard = known.audits.heard_at(boldness(known.steps, served.plan.evaluations))
+    heard = known.audits.most_audits_at(boldness(known.steps, served.plan.evaluations))
     return Need(1.0, NEW_BUDGET_SHARE) if heard < FEWEST_TO_RULE_OUT else Need(lacking)
 
 
@@ -69,7 +69,7 @@ def _unspent(known: TrajectoryTable, share: float) -> float:
 
 def _lacking_for_a_key(known: TrajectoryTable) -> float:
     """Audits of any plan count."""
-    return max(_audits_of_a_young_key(known) - known.audits.audits, _unspent(known, AUDIT_SHARE))
+    return max(_audits_of_a_young_key(known) - known.audits.most_audits, _unspent(known, AUDIT_SHARE))
 
 
 def _lacking_for_a_first_plan(known: TrajectoryTable, search: PromiseSearch) -> float:

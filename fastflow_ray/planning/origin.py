@@ -52,5 +52,5 @@ class Origin:
         """A digest of it for whoever reads the trace, with how much it knows and who lent it."""
         digest = hashlib.sha256(json.dumps(self.table.to_dict()).encode()).hexdigest()[:8]
         lender = f", lent by {self.lender}" if self.lender else ""
-        runs, audits = counted(self.table.runs, "run"), counted(self.table.audits.audits, "audit")
+        runs, audits = counted(self.table.runs, "run"), counted(self.table.audits.most_audits, "audit")
         return f"{digest} ({runs}, {self.table.full_runs} full, {audits}{lender})"

@@ -37,7 +37,7 @@ class PromiseSearch:
     @property
     def most_audits(self) -> int:
         """The most audits that any candidate has at the probed rung."""
-        return 0 if self._rung is None else self.promise.book.table.audits.heard_at(self._rung)
+        return 0 if self._rung is None else self.promise.book.table.audits.most_audits_at(self._rung)
 
     @property
     def short_of_assured(self) -> int:
@@ -71,7 +71,7 @@ class PromiseSearch:
     def _rivals(self, rung: int) -> list[Offer]:
         """The plan of the rival with the fewest audits at this rung; of every rival, before the key's first audit."""
         rivals = self._ladder.rivals(rung)
-        walked = rivals[:1] if self.promise.book.table.audits.audits else rivals
+        walked = rivals[:1] if self.promise.book.table.audits.most_audits else rivals
         return [self.promise.offer(candidate, rung) for candidate in walked]
 
     @property

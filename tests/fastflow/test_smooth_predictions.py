@@ -69,4 +69,4 @@ def test_predictions_are_made_the_way_that_keeps_more(field: Field, smooth: bool
 
 def test_every_audit_tells_from_the_first_on():
     table = taught(its_own_way)
-    assert table.smoothing.audits > table.audits.audits, "while plans come from too few runs for rivals too"
+    assert table.smoothing.audits > table.audits.most_audits, "while plans come from too few runs for rivals too"

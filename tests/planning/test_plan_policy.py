@@ -76,24 +76,24 @@ def test_audits_are_frequent_while_a_key_is_young_and_then_a_small_share_of_the_
 def test_a_plan_that_was_given_is_never_audited():
     fast = taught(3)
     _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
-    before = fast.statistics.trajectories["k"].audits.audits
+    before = fast.statistics.trajectories["k"].audits.most_audits
     for seed in range(20):
         _, replayed = fast.sample(field, noise(seed), SIGMAS, key="k", plan=trace.plan)
         assert (replayed.audit_db, replayed.nfe) == (None, trace.plan.evaluations)
-    assert fast.statistics.trajectories["k"].audits.audits == before
+    assert fast.statistics.trajectories["k"].audits.most_audits == before
 
 
 def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every_candidate_kept():
     fast = taught(RIPE)
     table = fast.statistics.trajectories["k"]
-    assert (table.runs, table.full_runs, table.audits.audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
+    assert (table.runs, table.full_runs, table.audits.most_audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
     assert table.growth.count.any()
     assert table.response.product.any()
     assert table.response.square.any()
     before = table.misses.count.sum()
     _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
     assert table.misses.count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
-    assert (table.full_runs, table.audits.audits) == (RIPE + 1, 1)
+    assert (table.full_runs, table.audits.most_audits) == (RIPE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
@@ -109,7 +109,7 @@ def test_who_asks_for_another_budget_is_heard_there_too_and_rarely_at_first():
     work = [fast.sample(field, noise(seed), SIGMAS, key="k", evaluations=3)[1].nfe for seed in range(100, 160)]
     audited = [job for job, nfe in enumerate(work) if nfe >= SIGMAS.numel() - 1]
     assert len(audited) == FEWEST_TO_RULE_OUT
-    assert fast.statistics.trajectories["k"].audits.heard_at(boldness(8, 3)) == FEWEST_TO_RULE_OUT
+    assert fast.statistics.trajectories["k"].audits.most_audits_at(boldness(8, 3)) == FEWEST_TO_RULE_OUT
     assert 4 < audited[-1] < 40
 
 
@@ -142,10 +142,10 @@ def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Of
 
 def test_an_audit_that_a_user_asks_for_is_not_charged_to_the_fleet_and_teaches():
     known = taught(RIPE).statistics.trajectories["k"]
-    learnt, audits = TrajectoryTable.empty(8, known.grid), known.audits.audits
+    learnt, audits = TrajectoryTable.empty(8, known.grid), known.audits.most_audits
     on_demand(known, learnt, Pace(evaluations=4))
     assert (learnt.full_runs, learnt.audit_evaluations) == (1, 0)
-    assert known.audits.audits == audits, "of a speed it tells nothing: no rival was walked on the same seed"
+    assert known.audits.most_audits == audits, "of a speed it tells nothing: no rival was walked on the same seed"
 
 
 def test_a_promise_hears_every_audit_of_the_plan_it_rests_on():
@@ -380,7 +380,7 @@ def test_once_audits_have_told_which_way_is_better_only_that_is_walked():
 def test_plans_that_a_promise_rests_on_are_not_changed_by_audits_of_another_way():
     fast = taught(12, fidelity_db=20.0)
     known = fast.statistics.trajectories["k"]
-    assert known.audits.audits > 0
+    assert known.audits.most_audits > 0
     assert known.smoothing == Smoothing()
 
 
