@@ -11,6 +11,7 @@ from typing import IO
 import pytest
 from rich.table import Table
 
+from fastflow_ray import __version__
 from fastflow_ray.display.console import console
 
 LINE = "!  the statistics cannot be kept: " + "; ".join(["Redis at 127.0.0.1:6379 cannot be reached"] * 5)
@@ -83,3 +84,16 @@ def test_a_reader_that_has_left_is_told_nothing(unbuffered: str) -> None:
     with os.fdopen(writer, "wb") as pipe:
         ran = printed_into(pipe, ["version"], unbuffered)
     assert (ran.returncode, ran.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "code"),
+    [(">&-", "version", 0), ("2>&-", "no-such-command", 2), ("<&- >&- 2>&-", "version", 0), ("2>&-", "version", 0)],
+)
+def test_a_closed_stream_changes_neither_the_exit_code_nor_what_the_others_say(
+    closed: str, words: str, code: int
+) -> None:
+    line = f'exec "$0" -c "from fastflow_ray.cli import main; main()" {words} {closed}'
+    ran = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, text=True)
+    said = "" if ">&-" in closed.split() or code else f"{__version__}\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, said, "")
