@@ -15,7 +15,7 @@ from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import shown
 from fastflow_ray.cli.local_run import loaded, save_video, timed, told_if_interrupted
-from fastflow_ray.cli.options import job_fields
+from fastflow_ray.cli.options import job_fields, refused_by_option
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.policy_file import add_learnt, read_or_empty
 from fastflow_ray.counted import counted
@@ -72,8 +72,9 @@ def generate(
     json: given.AsJson = False,
 ) -> None:
     """Make one video here and now, in this process, and tell what was evaluated and what was skipped."""
-    job = parse_job({name: value for name, value in job_fields(ctx.params).items() if name != "model"})
-    _check_before_work(job, model, output, policy)
+    with refused_by_option(ctx):
+        job = parse_job({name: value for name, value in job_fields(ctx.params).items() if name != "model"})
+        _check_before_work(job, model, output, policy)
     with told_if_interrupted():
         report = _make(job, model, output, policy, console(stderr=True, quiet=json))
     if json:

@@ -13,7 +13,7 @@ import typer
 
 from fastflow_ray.cli import options as given
 from fastflow_ray.cli.destination import check_destination
-from fastflow_ray.cli.options import connect, job_fields
+from fastflow_ray.cli.options import connect, job_fields, refused_by_option
 from fastflow_ray.cli.output import print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
@@ -81,7 +81,8 @@ def submit(
     """Put a video on the queue and print its id. With --json: one object per job and line."""
     fields = job_fields(ctx.params)
     with connect(redis, store, api) as fleet:
-        jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
+        with refused_by_option(ctx):
+            jobs = [_acknowledged(job, json, wait) for job in _submitted(fleet, fields, idempotency_key, count)]
         with suppress(FastFlowError):  # the jobs are on the queue, whether or not this can be told
             tell_obstacles(fleet, jobs[-1:])
         if wait:

@@ -184,9 +184,9 @@ def test_nothing_is_begun_that_could_not_be_saved(command: Command, tmp_path: Pa
         (("-o", tmp_path / "o.mp4", "--evaluations", 60), "60 of 50 steps cannot be evaluated; ask for 2 to 50"),
         (("-o", tmp_path / "o.mp4", "--speedup", 2, "--acceleration", "off"), "with off leave it out"),
         (("-o", tmp_path / "o.mp4", "--frames", 16), "16 frames cannot be decoded"),
-        (("-o", tmp_path / "o.mp4", "--size", "1280x720"), "width: too large for shapes; at most 1024"),
+        (("-o", tmp_path / "o.mp4", "--size", "1280x720"), "error: --size, width: too large for shapes; at most 1024"),
         (("-o", tmp_path / "o.mp4", "--size", "100000x64"), "width: too large; at most 2048"),
-        (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "guidance: must be a finite number"),
+        (("-o", tmp_path / "o.mp4", "--guidance", "nan"), "error: --guidance: must be a finite number"),
         (("-o", tmp_path / "o.mp4", "--model", "sora"), "no model named 'sora'"),
         (("-o", tmp_path / "o.mp4", "--model", ""), "no model named ''; there are: "),
     ):
