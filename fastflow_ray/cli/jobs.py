@@ -18,7 +18,7 @@ from fastflow_ray.cli.output import print_json, record_json
 from fastflow_ray.cli.watch import exit_code, follow, tell_obstacles
 from fastflow_ray.client import Client, Job
 from fastflow_ray.display.console import console
-from fastflow_ray.display.jobs import job_card, job_line, jobs_table
+from fastflow_ray.display.jobs import job_card, jobs_table, listed_line
 from fastflow_ray.display.workers import rests, workers_table
 from fastflow_ray.errors import FastFlowError
 from fastflow_ray.jobs.lane import Lane
@@ -135,7 +135,10 @@ def list_jobs(
     store: given.StoreUrl = None,
     api: given.ApiUrl = None,
 ) -> None:
-    """List jobs, the newest first: a table on a terminal, one line per job elsewhere, an array with --json."""
+    """List jobs, the newest first: a table on a terminal, elsewhere a line each, which ends in its prompt.
+
+    With --json: an array.
+    """
     with connect(redis, store, api) as fleet:
         records = fleet.jobs(limit, state)
     if json:
@@ -143,7 +146,7 @@ def list_jobs(
     elif (screen := console()).is_terminal:
         screen.print(jobs_table(records))
     else:
-        print(*map(job_line, records), sep="\n", end="\n" if records else "")
+        print(*map(listed_line, records), sep="\n", end="\n" if records else "")
 
 
 def cancel(

@@ -74,6 +74,11 @@ def job_line(record: JobRecord) -> str:
     return "  ".join(words)
 
 
+def listed_line(record: JobRecord) -> str:
+    """The job in a line that says which one it is too: its prompt comes last, for it may hold anything."""
+    return f"{job_line(record)}  {prompt_of(record)}"
+
+
 def job_card(record: JobRecord) -> Table:
     """Everything worth reading about one job, a line per fact."""
     now = advance(record)

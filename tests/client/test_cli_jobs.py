@@ -375,7 +375,7 @@ def test_an_audit_is_told_over_http_as_without_it(
 ) -> None:
     job_id = on_fleet("submit", PROMPT).out.strip()
     fleet.queue.heartbeat(fleet.claim(), Progress("audit", 14, 20, 4, 6, audit_steps=10))
-    line = f"{job_id}  running  audit  step 10/10, 4 evaluated, 6 skipped, 4 steps of its audit\n"
+    line = f"{job_id}  running  audit  step 10/10, 4 evaluated, 6 skipped, 4 steps of its audit  {PROMPT}\n"
     assert on_fleet("list").out == command("list", "--api", serve_api(None)).out == line
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fastflow_ray.cli.output import record_json
 from fastflow_ray.display.advance import Advance, advance, bar, seconds_text
-from fastflow_ray.display.jobs import account_line, job_card, job_line, jobs_table
+from fastflow_ray.display.jobs import account_line, job_card, job_line, jobs_table, listed_line
 from fastflow_ray.display.words import prompt_of
 from fastflow_ray.display.workers import workers_table
 from fastflow_ray.jobs.states import JobState
@@ -271,7 +271,7 @@ def test_a_cancelled_job_says_so_once() -> None:
 
 def test_nothing_in_a_prompt_or_an_error_steers_the_terminal() -> None:
     foul = replace(DEAD, payload=json.dumps({"prompt": "a\x1b[2Jcircle"}), error={"code": "oom", "message": "\x1b]0;x"})
-    for shown in (jobs_table([foul]), job_card(foul), job_line(foul)):
+    for shown in (jobs_table([foul]), job_card(foul), job_line(foul), listed_line(foul)):
         assert "\x1b" not in printed(shown)
     assert prompt_of(foul) == "a?[2Jcircle"
 
