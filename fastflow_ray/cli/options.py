@@ -102,6 +102,10 @@ def connect(redis: str | None, store: str | None, api: str | None) -> Client:
         raise InvalidInput("--api must begin with http:// or https://; for a Redis URL there is --redis")
     if redis and is_http(redis):
         raise InvalidInput("--redis must begin with redis://, rediss:// or unix://; for an HTTP API there is --api")
+    if store and api:
+        raise InvalidInput("--store and --api are two ways to a fleet's videos; give only one of them")
+    if store and not store.startswith(("file://", "s3://")):
+        raise InvalidInput("--store must begin with file:// or s3://")
     settings = Settings.from_environment()
     if address := api or (None if redis else settings.api_url):
         return Client(address, api_key=settings.api_key)

@@ -193,6 +193,8 @@ REFUSED = [
         "--delay: too small; at least 0.0; --deadline: too small; at least 1",
     ),
     ((PROMPT, "--redis", NOBODY, "--api", "http://127.0.0.1:1"), "give only one of them"),
+    ((PROMPT, "--store", "s3://films", "--api", "http://127.0.0.1:1"), "--store and --api are two ways"),
+    ((PROMPT, "--store", "films"), "--store must begin with file:// or s3://"),
     ((PROMPT, "--redis", "http://127.0.0.1:1"), "--redis must begin with redis://"),
     ((PROMPT, "--api", "ftp://127.0.0.1"), "--api must begin with http:// or https://"),
     ((PROMPT, "--idempotency-key", ""), "the idempotency key is empty; leave it out, or give one"),
