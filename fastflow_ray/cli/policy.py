@@ -51,7 +51,8 @@ def show(file: File = None, plot: Plot = None, json: given.AsJson = False, redis
     Of trajectories, from which plans are drawn up, a row per step:
       velocity   its root mean square, over the coordinates of the latents
       as before  its cosine with the velocity of the step before, 1: the same
-      growth     times by which a deviation there has grown at the end
+      growth     times by which a deviation there has grown at the end; ~ where
+                 no audit measured the step, and a law stands in for it
       audits     how many of them measured that growth
       response   where x is moved, 1: the velocity turns, so that it points to
                  the same sample; 0: it stays as it was
@@ -107,7 +108,8 @@ def table_of_trajectories(table: TrajectoryTable) -> Table:
         shown.add_column(heading, justify="right")
     sizes = map("{:.3f}".format, table.products.mean.diagonal() ** 0.5)
     alike = ["", *map("{:.4f}".format, table.products.cosine.diagonal(1))]
-    growth = map("{:.2f}".format, table.growth.to_end[:-1])
+    marks = ("" if audits else "~" for audits in table.growth.count)
+    growth = map("{}{:.2f}".format, marks, table.growth.to_end[:-1])
     excess_db = map("{:+.1f}".format, table.misses.excess_db[:-1])
     response = map("{:.2f}".format, table.response.share)
     audits, seen = map(str, table.growth.count), map(str, table.misses.count)

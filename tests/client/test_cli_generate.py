@@ -283,8 +283,8 @@ def test_policy_show_of_a_file(command: Command, tmp_path: Path) -> None:
     assert " ".join(trajectories[1]) == "1 trajectory, 1 of them in full"
     assert " ".join(trajectories[2]) == "step velocity as before growth audits response missed dB seen"
     assert trajectories[5:] == [
-        ["1", "1.000", "0.0000", "4.00", "0", "0.00", "+0.0", "0"],
-        ["2", "2.000", "0.5000", "2.00", "0", "0.00", "+0.0", "0"],
+        ["1", "1.000", "0.0000", "~4.00", "0", "0.00", "+0.0", "0"],
+        ["2", "2.000", "0.5000", "~2.00", "0", "0.00", "+0.0", "0"],
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")
 
@@ -305,6 +305,15 @@ def test_policy_show_tells_whether_predictions_are_smooth(
         statistics.trajectories["shapes@r1:steps3:grid0"].smoothing.add(gain_db)
     file.write_text(statistics.to_json())
     assert told in command("policy", "show", "--file", file).out.splitlines()
+
+
+def test_growth_that_an_audit_measured_is_not_marked() -> None:
+    (trajectories,) = learnt().trajectories.values()
+    trajectories.growth.add(np.zeros(3), np.array([False, True, False]))
+    (growth,) = (
+        list(column.cells) for column in table_of_trajectories(trajectories).columns if column.header == "growth"
+    )
+    assert [str(cell).startswith("~") for cell in growth] == [True, False, True]
 
 
 def test_the_help_of_policy_show_names_all_its_columns(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
