@@ -13,6 +13,7 @@ from ray.exceptions import RayError
 from ray.util import list_named_actors
 
 from fastflow_ray.errors import FleetUnavailable
+from orchestration.actor_life import is_alive
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.worker_pool import WorkerSight
 from workers.actor import spawn_worker
@@ -29,6 +30,7 @@ class Member:
     question: Any
     asked_s: float
     sight: WorkerSight
+    adopted: bool  # made by an earlier supervisor, which alone would know how far it was
 
     def hear(self) -> None:
         """Take the answer, and ask again."""
@@ -40,7 +42,9 @@ class Member:
         self.question, self.asked_s = self.handle.status.remote(), time.monotonic()
 
     def grow_silent(self) -> None:
-        """Note how long the question has been waiting."""
+        """Note how long the question has been waiting for a worker that is there to hear it."""
+        if self.adopted and self.sight.state is WorkerState.PENDING and is_alive(self.handle):
+            self.sight, self.asked_s = replace(self.sight, state=WorkerState.ADOPTED), time.monotonic()
         if self.sight.state is not WorkerState.PENDING:
             self.sight = replace(self.sight, silent_s=time.monotonic() - self.asked_s)
 
@@ -53,7 +57,7 @@ class RayPool:
         self._members: dict[str, Member] = {}
 
     def look(self) -> Sequence[WorkerSight]:
-        """Ask all workers at once; who has not answered yet is shown as it last was."""
+        """Ask all workers at once; who has not answered yet is shown as it last was, or as adopted."""
         with _ray_answers():
             names = self._names()
             gone = [WorkerSight(name, WorkerState.GONE) for name in self._members.keys() - names]
@@ -67,7 +71,7 @@ class RayPool:
     def create(self, name: str) -> None:
         """Begin a worker actor."""
         with _ray_answers():
-            self._remember(name, spawn_worker(self._plan.worker(name)))
+            self._remember(name, spawn_worker(self._plan.worker(name)), adopted=False)
 
     def drain(self, name: str) -> None:
         """The worker leaves by itself."""
@@ -84,11 +88,11 @@ class RayPool:
         return {name for name in ours if name.startswith(self._plan.worker_prefix)}
 
     def _meet(self, name: str) -> None:
-        self._remember(name, ray.get_actor(name, NAMESPACE))
+        self._remember(name, ray.get_actor(name, NAMESPACE), adopted=True)
 
-    def _remember(self, name: str, handle: Any) -> None:
+    def _remember(self, name: str, handle: Any, adopted: bool) -> None:
         sight = WorkerSight(name, WorkerState.PENDING)
-        self._members[name] = Member(handle, handle.status.remote(), time.monotonic(), sight)
+        self._members[name] = Member(handle, handle.status.remote(), time.monotonic(), sight, adopted)
 
     def _listen(self) -> None:
         asked = {member.question: member for member in self._members.values()}

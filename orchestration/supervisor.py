@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 READY = frozenset({WorkerState.IDLE, WorkerState.BUSY})
 HANDS_EMPTY = frozenset({WorkerState.PENDING, WorkerState.LOADING})
-SPARE = (WorkerState.PENDING, WorkerState.LOADING, WorkerState.IDLE)  # who goes first; the busy are never too many
+SPARE = (WorkerState.PENDING, WorkerState.LOADING, WorkerState.IDLE)  # first to last; never a busy one, nor one adopted
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 
 class WorkerState(StrEnum):
-    """What a worker is doing, and the two states in which it cannot tell."""
+    """What a worker is doing, and the three states in which it cannot tell."""
 
     PENDING = "pending"  # created; waits for a GPU, or its process is starting
+    ADOPTED = "adopted"  # there since before its supervisor, whom it has not answered yet: it may be busy, or frozen
     LOADING = "loading"  # reads the model
     IDLE = "idle"  # waits for a job
     BUSY = "busy"  # makes a video, or publishes one

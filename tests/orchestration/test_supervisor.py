@@ -253,6 +253,24 @@ def test_a_successor_adopts_the_workers_it_finds(scene: Callable[..., Scene]) ->
     assert status.exits == {}
 
 
+def test_an_adopted_worker_is_no_spare_one_and_at_the_end_is_asked_to_leave(scene: Callable[..., Scene]) -> None:
+    """It may be at a job: to end it at once would cost that an attempt."""
+    fleet = scene(floor=0, ceiling=1, patience_s=1)
+    for name in ("w-0", "w-1"):
+        fleet.cluster.become(name, WorkerState.ADOPTED, "job")
+    assert fleet.ticks(5).count(WorkerState.ADOPTED) == 2
+    fleet.supervisor.close()
+    fleet.ticks(1)
+    assert fleet.states() == {"draining": 2}
+
+
+def test_an_adopted_worker_that_never_answers_is_ended_and_replaced(scene: Callable[..., Scene]) -> None:
+    fleet = scene(floor=1, ceiling=1)
+    fleet.cluster.become("w-0", WorkerState.ADOPTED, silent_s=SILENCE_S + 1)
+    assert fleet.ticks(3).exits == {"hung": 1}
+    assert sorted(fleet.cluster.workers) == ["w-1"]
+
+
 def test_a_worker_that_leaves_with_its_node_is_replaced_while_it_still_drains(scene: Callable[..., Scene]) -> None:
     fleet = scene(floor=1, ceiling=1)
     fleet.ticks(4)

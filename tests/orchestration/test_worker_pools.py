@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,7 +11,7 @@ from paper_pool import PaperCluster, PaperPool
 from waiting import RAY_S, wait_for
 
 from fastflow_ray.errors import FleetUnavailable
-from orchestration.fleet_plan import FleetPlan
+from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.worker_pool import WorkerPool
 from workers.status import WorkerState
 
@@ -36,6 +38,31 @@ def pools(request: pytest.FixtureRequest) -> Iterator[tuple[Pools, str]]:
 
 def states(pool: WorkerPool) -> dict[str, str]:
     return {worker.name: worker.state.value for worker in pool.look()}
+
+
+def pid_of(name: str) -> int:
+    import ray
+
+    return int(ray.get(ray.get_actor(name, NAMESPACE).__ray_call__.remote(lambda _: os.getpid())))
+
+
+def ready(name: str) -> bool:
+    import ray
+
+    return bool(ray.get(ray.get_actor(name, NAMESPACE).status.remote()).state is WorkerState.IDLE)
+
+
+def begin_where_nobody_is(name: str) -> None:
+    """A worker of which there will be the name alone."""
+    import ray
+
+    from workers.actor import OPTIONS
+
+    class Worker:
+        def status(self) -> None: ...
+
+    wanted = {"name": name, "namespace": NAMESPACE, "resources": {"a node that nobody has": 1}}
+    ray.remote(**OPTIONS | wanted)(Worker).remote()
 
 
 def looks_until(pool: WorkerPool, wanted: dict[str, str]) -> list[dict[str, str]]:
@@ -69,3 +96,26 @@ def test_the_life_of_workers(pools: tuple[Pools, str]) -> None:
     looks = looks_until(pool, {})
     for name in (first, second):
         assert sum(look.get(name) == "gone" for look in looks) == 1
+
+
+@pytest.mark.parametrize("pools", ["ray"], indirect=True)
+@pytest.mark.timeout(400)
+def test_an_adopted_worker_that_does_not_answer_is_not_taken_for_one_that_is_not_there(
+    pools: tuple[Pools, str],
+) -> None:
+    """One waits for a node that nobody has, and the other is frozen, when the next supervisor comes."""
+    make, prefix = pools
+    there, waits = f"{prefix}0", f"{prefix}1"
+    begin_where_nobody_is(waits)
+    make().create(there)
+    wait_for(lambda: ready(there), RAY_S)
+    pid = pid_of(there)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        successor = make()
+        assert states(successor) == {there: "adopted", waits: "pending"}
+        silent_s = {worker.name: worker.silent_s for worker in successor.look()}
+        assert silent_s[there] > silent_s[waits] == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: states(successor) == {there: "idle", waits: "pending"}, RAY_S)
