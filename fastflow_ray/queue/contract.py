@@ -134,6 +134,10 @@ class JobQueue(Protocol):
         IdempotencyConflict; over the queue's or the tenant's limit, or where the server's memory is nearly full, raises
         QueueFull. `cost` is the work it is, in jobs of the usual size: by that, tenants share."""
 
+    def hold(self, tenant: str, idempotency_key: str, model: str) -> str:
+        """Hold the key for a model for `HOLD_S`, whichever queue is that model's; answers the one it is held for, which
+        is another if that came first. So all who submit to several queues agree in one of them."""
+
     def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the next ready job, or None: lanes are strict, inside one tenants take turns by weight, a tenant's own
         jobs go by priority, then by age. What is only to be looked for comes before them all, whatever is paused and

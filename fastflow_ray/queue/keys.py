@@ -31,6 +31,8 @@ what an operator sets and the statistics grow: `cfg` with every tenant named, `s
     l:<lane>     zset    kept              tenants with ready jobs, below their cap → virtual time
     v:<lane>     zset    kept, ≤ 10,000    other tenants whose virtual time is ahead of the lane's clock → that time
     w:<worker>   hash    one lease         a worker's card: gpu, state, job, publishing, why, beats
+    i:<digest of tenant and idempotency key>
+                 string  30 s              the model that the key is held for while its job is stored
     statistics   hash    kept              statistics store: policy key → what was learnt under it, as JSON
     sequences    hash    kept, ≤ 10,000    statistics store: worker → last sequence merged
     reporters    zset    kept, ≤ 10,000    statistics store: worker → revision of its last report
@@ -63,8 +65,10 @@ SHARED_KEYS: dict[str, str] = {
 }
 # The beginnings of keys that there are many of, as the scripts name them, behind SHARED_KEYS in KEYS. What follows a
 # beginning comes after the braces, and so cannot move a key to another slot.
-PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:"}
-PREFIXED_TYPES: dict[str, str] = {"jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash"}
+PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:", "holds": "i:"}
+PREFIXED_TYPES: dict[str, str] = {
+    "jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash", "holds": "string",
+}  # fmt: skip
 # In the order of KEYS in the statistics' scripts.
 STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash", "reporters": "zset", "revision": "string"}
 

@@ -14,6 +14,7 @@ LOOK_S = 5.0  # at most so long a reaper rests between two looks
 OVERDUE_AFTER_S = BEAT_S + RECONNECT_S  # since the last beat; the time left that it told is told no more
 SILENT_AFTER_S = 2.5 * BEAT_S  # since the last beat; a reader of a job is told
 STALL_S = 300.0  # without a step for so long, a worker stops beating
+HOLD_S = 30.0  # for an idempotency key, while its job is stored: a few answers, each of a few seconds at most
 MAX_QUEUED = 10_000  # jobs that may wait in one queue
 RESULT_TTL_S = 86_400.0  # the record of an ended job stays so long
 MAX_CRASHES = 2  # attempts that may end without a word before the job counts as poison

@@ -22,7 +22,7 @@ from fastflow_ray.queue.memory_admission import admit
 from fastflow_ray.queue.memory_desk import MemoryDesk
 from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_state import WAITING, MemoryState
-from fastflow_ray.queue.submission import conflict, no_such_cursor, settle
+from fastflow_ray.queue.submission import conflict, hold_digest, no_such_cursor, settle
 from fastflow_ray.queue.worker_card import WorkerCard
 
 
@@ -61,6 +61,11 @@ class MemoryQueue:
             else:
                 self._state.make_ready(stored)
             return stored.record(self._clock())
+
+    def hold(self, tenant: str, idempotency_key: str, model: str) -> str:
+        """Whoever comes first has it."""
+        with self._state.changed:
+            return self._state.hold(hold_digest(tenant, idempotency_key), model)
 
     def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""

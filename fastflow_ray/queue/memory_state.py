@@ -14,7 +14,7 @@ from fastflow_ray.jobs.lane import Lane
 from fastflow_ray.jobs.states import BLAMED, TERMINAL, JobState
 from fastflow_ray.queue.contract import Claim, Progress
 from fastflow_ray.queue.event import KEPT, Event
-from fastflow_ray.queue.limits import QueueLimits
+from fastflow_ray.queue.limits import HOLD_S, QueueLimits
 from fastflow_ray.queue.memory_cards import MemoryCards
 from fastflow_ray.queue.memory_job import MemoryJob
 from fastflow_ray.queue.memory_turns import FairTurns
@@ -35,6 +35,7 @@ class MemoryState:
         self.paused: str | None = None
         self.cards = MemoryCards(clock)
         self.latest: dict[str, MemoryJob] = {}  # worker → the job it claimed last
+        self.holds: dict[str, tuple[str, float]] = {}  # digest of tenant and idempotency key → model, until when
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.submitted = self.forgotten = self.gone = 0  # ever; `gone` are those whose record expired
         self.bygone = 0  # ever: forgotten or gone, having succeeded or died
@@ -56,6 +57,15 @@ class MemoryState:
         """The job, if this is the attempt that runs now."""
         job = self.jobs.get(claim.job_id)
         return job if job and job.state is JobState.RUNNING and job.fence == claim.fence else None
+
+    def hold(self, digest: str, model: str) -> str:
+        """The model that the key is held for."""
+        now_s = self.clock()
+        self.holds = {known: held for known, held in self.holds.items() if held[1] > now_s}
+        holder, _ = self.holds.get(digest, (model, 0.0))
+        if holder == model:
+            self.holds[digest] = (model, now_s + HOLD_S)
+        return holder
 
     def next_ready(self) -> MemoryJob | None:
         """What a claim takes: first what is only to be looked for, for that is nobody's turn."""

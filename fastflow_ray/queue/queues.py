@@ -103,7 +103,13 @@ class Queues:
             queue.close()
 
     def _refuse_a_second_model(self, job: VideoJob, idempotency_key: str) -> None:
-        """A queue sees a key used twice in itself only; a request that changed nothing but the model is another one."""
+        """A queue sees a key used twice in itself only; a request that changed nothing but the model is another one.
+
+        Of two that come at once neither finds the other's job, so the key is held first, always in the same queue.
+        """
+        holder = self._by_model[min(self._by_model)].hold(job.tenant, idempotency_key, job.model)
+        if holder != job.model:
+            raise IdempotencyConflict(f"this idempotency key was used before, for a video by {holder}")
         for model, queue in self._by_model.items():
             if model != job.model and queue.get(settle(queue.name, job, idempotency_key).job_id):
                 raise IdempotencyConflict(f"this idempotency key was used before, for a video by {model}")

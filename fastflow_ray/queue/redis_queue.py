@@ -19,10 +19,19 @@ from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.connection import ANSWER_TIMEOUT_S, Connection
 from fastflow_ray.queue.contract import Claim, Expired, JobRecord, Progress, QueueDepth, Verdict
 from fastflow_ray.queue.keys import QueueKeys
-from fastflow_ray.queue.limits import MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
+from fastflow_ray.queue.limits import HOLD_S, MESSAGE_LIMIT, PAGE_LIMIT, QueueLimits
 from fastflow_ray.queue.record import read_record, whole_number, write_progress
 from fastflow_ray.queue.script import load_script
-from fastflow_ray.queue.submission import conflict, full, memory_full, no_such_cursor, settle, tenant_full, too_late
+from fastflow_ray.queue.submission import (
+    conflict,
+    full,
+    hold_digest,
+    memory_full,
+    no_such_cursor,
+    settle,
+    tenant_full,
+    too_late,
+)
 from fastflow_ray.queue.worker_card import WorkerCard
 
 SHORTEST_WAIT_S = 0.01  # BLPOP would take 0 for "for ever"
@@ -61,6 +70,10 @@ class RedisQueue:
             case ["late", wait_ms]:
                 raise too_late(job, int(wait_ms) / 1000)
         return read_record(new.job_id, _pairs(stored))
+
+    def hold(self, tenant: str, idempotency_key: str, model: str) -> str:
+        """Whoever comes first has it."""
+        return str(self._run("hold", hold_digest(tenant, idempotency_key), model, _ms(HOLD_S)))
 
     def claim(self, worker: str, lease_s: float, nonce: str = "") -> Claim | None:
         """Take the first job of the tenant whose turn it is in the first lane that holds work."""

@@ -53,6 +53,11 @@ def _job_id(queue: str, tenant: str, idempotency_key: str | None) -> str:
     return hashlib.sha256(f"{queue}:{tenant}:{idempotency_key}".encode()).hexdigest()[:32]
 
 
+def hold_digest(tenant: str, idempotency_key: str) -> str:
+    """What names a tenant's key in whichever queue it is held."""
+    return hashlib.sha256(f"{tenant}:{idempotency_key}".encode()).hexdigest()[:32]
+
+
 def conflict(idempotency_key: str | None) -> IdempotencyConflict:
     """The refusal of a key that named another job before."""
     return IdempotencyConflict(

@@ -85,8 +85,13 @@ class RedisStage:
                 times = self.client.hgetall(record) if self.client.type(record) == "hash" else {}
                 for name in {"claimed_ms", "deadline_ms"} & times.keys():
                     self.client.hincrby(record, name, -round(seconds * 1000))
-                if (left_ms := self.client.pttl(record)) > 0:
-                    self.client.pexpire(record, max(1, left_ms - round(seconds * 1000)))
+                self._shorten(record, seconds)
+            for held in self.client.scan_iter(match=keys.key(PREFIXES["holds"] + "*")):
+                self._shorten(held, seconds)
+
+    def _shorten(self, key: str, seconds: float) -> None:
+        if (left_ms := self.client.pttl(key)) > 0:
+            self.client.pexpire(key, max(1, left_ms - round(seconds * 1000)))
 
     def close(self) -> None:
         try:
@@ -100,8 +105,8 @@ class RedisStage:
 
 
 def assert_keys_as_listed(client: Any, queue: str) -> None:
-    """Every key left behind is in keys.py, of the type given there; workers' cards and the records of ended jobs, and
-    only those, expire."""
+    """Every key left behind is in keys.py, of the type given there; workers' cards, idempotency keys on hold and the
+    records of ended jobs, and only those, expire."""
     keys = QueueKeys(queue)
     types = {keys.key(suffix): kind for suffix, kind in {**SHARED_KEYS, **STATISTICS_KEYS}.items()}
     types_of_many = {keys.key(beginning): PREFIXED_TYPES[name] for name, beginning in PREFIXES.items()}
@@ -114,5 +119,6 @@ def assert_keys_as_listed(client: Any, queue: str) -> None:
         of_many = next((kind for beginning, kind in types_of_many.items() if key.startswith(beginning)), None)
         assert kind == types.get(key, of_many), key
         ended = is_record and client.hget(key, "state") in ("succeeded", "dead", "cancelled")
-        assert expires == (ended or key.startswith(keys.card(""))), key
+        brief = key.startswith((keys.card(""), keys.key(PREFIXES["holds"])))
+        assert expires == (ended or brief), key
     assert client.llen(keys.key("wake")) <= 64

@@ -13,6 +13,7 @@ from fastflow_ray.jobs.payload import read_job, write_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
+from fastflow_ray.queue.limits import HOLD_S
 from fastflow_ray.queue.submission import settle
 
 JOB = VideoJob(prompt="a small red circle", seed=7)
@@ -97,6 +98,17 @@ def test_a_full_queue_refuses_new_jobs_but_knows_the_old(stage) -> None:
     assert queue.claim("w", LEASE_S) is not None  # running jobs do not count
     queue.submit(JOB)
     assert queue.depth().submitted == 3
+
+
+def test_a_key_is_held_for_the_first_model_that_came_with_it_for_a_while(stage) -> None:
+    queue = stage.open()
+    assert queue.hold("ann", "key", "circles") == "circles"
+    assert queue.hold("ann", "key", "squares") == "circles"
+    assert queue.hold("ann", "key", "circles") == "circles"
+    assert queue.hold("bob", "key", "squares") == "squares"
+    stage.elapse(HOLD_S + 1)
+    wait_for(lambda: queue.hold("ann", "key", "squares") == "squares")
+    assert queue.hold("ann", "key", "circles") == "squares"
 
 
 def test_first_come_first_served_inside_a_priority(queue: JobQueue) -> None:

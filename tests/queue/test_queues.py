@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from fastflow_ray.errors import IdempotencyConflict, UnknownJob
+import pytest
+import redis
+from leaks import ClosedAfter
+
+from fastflow_ray.errors import IdempotencyConflict, MemoryFull, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.queue import open_queue
+from fastflow_ray.queue.contract import JobRecord
+from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.queues import Queues
 
 MODELS = ("circles", "squares")
@@ -59,6 +66,32 @@ def test_a_key_names_one_job_of_all_queues(queues: Queues) -> None:
     first = submit(queues, "circles", "monday")
     assert submit(queues, "circles", "monday") == first
     with pytest.raises(IdempotencyConflict, match="by circles"):
+        submit(queues, "squares", "monday")
+
+
+def test_of_two_at_once_with_one_key_the_second_is_refused(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looked for the other's job before either was stored."""
+    circles = queues.find(submit(queues, "circles")).queue
+    stores = circles.submit
+
+    def overtaken(*job: Any) -> JobRecord:
+        with pytest.raises(IdempotencyConflict, match="by circles"):
+            submit(queues, "squares", "monday")
+        return stores(*job)
+
+    monkeypatch.setattr(circles, "submit", overtaken)
+    job_id = submit(queues, "circles", "monday")
+    assert submit(queues, "circles", "monday") == job_id
+    assert [depth.queued for depth in queues.depths().values()] == [2, 0]
+
+
+def test_a_server_without_memory_refuses_a_job_with_a_key_like_any_other(
+    own_server: EmbeddedValkey, closed_after: ClosedAfter
+) -> None:
+    queues = closed_after(Queues({model: open_queue(own_server.url, model) for model in MODELS}))
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("maxmemory", "1")
+    with pytest.raises(MemoryFull):
         submit(queues, "squares", "monday")
 
 

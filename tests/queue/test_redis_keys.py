@@ -35,6 +35,7 @@ def use(stage: RedisStage) -> JobQueue:
         pass
     queue.submit(VideoJob(prompt="x", seed=1, tenant="free"))
     lose_one_cancelled(queue)
+    queue.hold("free", "monday", "circles")
     queue.submit(VideoJob(prompt="x", seed=1, tenant="free"))
     return queue
 

@@ -72,6 +72,7 @@ def live_a_whole_life(url: str) -> None:
     with closing(open_queue(url, "shapes")) as queue, closing(open_desk(url, "shapes")) as desk:
         desk.set_share("ann", Share(weight=2, max_running=1))
         queue.sign_in(WorkerCard("w", "gpu"), ttl_s=60)
+        assert queue.hold("ann", "key", "shapes") == "shapes"
         first = queue.submit(JOB.model_copy(update={"tenant": "ann", "deadline_s": 100.0}), "key")
         second = queue.submit(JOB.model_copy(update={"delay_s": 100.0}))
         queue.wait(1.0)
