@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.settings import Settings
 from orchestration.api.app import open_app
 
-GRACE_S = 10  # for answers under way when the server is asked to stop; an event stream would never end by itself
+GRACE_S = 10  # for answers under way when the server is asked to stop
 REFUSALS = (errno.EADDRINUSE, errno.EACCES)  # any other may be of one address in several, as IPv6 where there is none
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,23 @@ def serve(
     else:
         _check_free(host, port)
         app = open_app(redis_url, store_url, api_key, **settings.limits)
-        uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_S)
+        server = _Server(
+            uvicorn.Config(app, host=host, port=port, timeout_graceful_shutdown=GRACE_S), app.state.leaving
+        )
+        with suppress(KeyboardInterrupt):  # which uvicorn passes on once it has finished
+            server.run()
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it leaves; uvicorn does so only after the last answer."""
+
+    def __init__(self, config: uvicorn.Config, leaving: asyncio.Event) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.set()
+        await super().shutdown(sockets)
 
 
 def _check_free(host: str, port: int) -> None:

@@ -56,9 +56,10 @@ def create_app(
 ) -> FastAPI:
     """The application over each model's queue and statistics and one store; with a key, `/v1` demands it.
 
-    When its server stops, it lets the connections of all of them go.
+    When its server stops, it lets the connections of all of them go. One that is told to stop sets `state.leaving`:
+    streams do not end by themselves.
     """
-    known, metrics = Queues(queues), ApiMetrics()
+    known, metrics, leaving = Queues(queues), ApiMetrics(), asyncio.Event()
     health = Health(known, store)
     app = FastAPI(
         title="fastflow-ray",
@@ -68,8 +69,9 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(health, known, *statistics.values(), store),
     )
+    app.state.leaving = leaving
     guarded = [Depends(BearerKey(api_key))]
-    app.include_router(Videos(known, store, metrics).router(), dependencies=guarded, responses=REFUSALS)
+    app.include_router(Videos(known, store, metrics, leaving).router(), dependencies=guarded, responses=REFUSALS)
     app.include_router(FleetView(known, statistics).router(), dependencies=guarded, responses=REFUSALS)
     app.include_router(health.router())
     app.add_api_route("/metrics", metrics.exposition, methods=["GET"], include_in_schema=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,8 +21,8 @@ COMMENT_AFTER_LOOKS = 30  # proxies close a connection on which nothing moves
 ENDED = ("completed", "failed")
 
 
-async def changes(look: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
-    """Yield an event per change of what `look` answers; ends with the video, or when it or the queue has gone.
+async def changes(look: Callable[[], dict[str, Any]], leaving: asyncio.Event) -> AsyncIterator[str]:
+    """Yield an event per change of what `look` answers; ends with the video, or when it, the queue or the server goes.
 
     A browser reconnects by itself after an end it did not ask for, and is then told with a proper status what is wrong.
     """
@@ -36,7 +37,12 @@ async def changes(look: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
             yield f"data: {json.dumps(view)}\n\n"
         elif unchanged % COMMENT_AFTER_LOOKS == 0:
             yield ": still here\n\n"
-        if view["status"] in ENDED:
+        if view["status"] in ENDED or await _is_set_within(leaving, LOOK_EVERY_S):
             return
         shown = view
-        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
+    return event.is_set()

@@ -6,6 +6,7 @@ functions run in the server's threads, so that Redis and the store never hold up
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Any, Literal
 
@@ -35,10 +36,12 @@ IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 class Videos:
     """Jobs as videos, over the queues and the store."""
 
-    def __init__(self, queues: Queues, store: Store, metrics: ApiMetrics) -> None:
+    def __init__(self, queues: Queues, store: Store, metrics: ApiMetrics, leaving: asyncio.Event) -> None:
+        """`leaving` is set when the server is told to stop."""
         self._queues = queues
         self._store = store
         self._metrics = metrics
+        self._leaving = leaving
 
     def router(self) -> APIRouter:
         """All routes; the fixed paths stand before those with an id."""
@@ -105,10 +108,10 @@ class Videos:
         return content_answer(self._queues.find(video_id).record, variant, self._store)
 
     def events(self, video_id: str) -> StreamingResponse:
-        """The video's object as server-sent events, one per change, until it has ended."""
+        """The video's object as server-sent events, one per change, until it has ended, or this server leaves."""
         self._queues.find(video_id)  # an unknown id is refused with a status, before the stream begins
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        stream = changes(lambda: _view(self._queues.find(video_id)))
+        stream = changes(lambda: _view(self._queues.find(video_id)), self._leaving)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     def _submit(self, asked: CreateRequest, idempotency_key: str | None) -> Found:

@@ -75,6 +75,19 @@ def test_it_answers_demands_its_key_keeps_its_limit_and_leaves_when_told(
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on once it has finished
 
 
+def test_a_stream_of_events_keeps_no_server_from_leaving(start: Start, tmp_path: Path):
+    """It ends as a stream should; cut off after the grace, it would break off within a chunk."""
+    url, process = start()
+    video = httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}).raise_for_status().json()
+    with httpx.stream("GET", f"{url}/v1/videos/{video['id']}/events", timeout=60) as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith("data: ")
+        process.send_signal(signal.SIGTERM)
+        assert [*lines] == [""]
+    process.wait(60)
+    assert "graceful shutdown exceeded" not in (tmp_path / "log").read_text()
+
+
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
 def test_a_key_file_without_a_key_starts_no_open_server(tmp_path: Path, content: bytes | None):
     file = tmp_path / "key"
