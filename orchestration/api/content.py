@@ -55,14 +55,27 @@ def content_answer(record: JobRecord, variant: Variant, store: Store) -> Respons
     """The file, in pieces and by ranges, or a redirection to it; raises Refusal 404 when there is none, 500 when the
     record of it is damaged."""
     file = _file_of(record, variant)
-    if store.size(file.key) is None:
-        raise Refusal(404, "gone", f"the {variant} of {record.job_id} is no longer in the store", "video_id")
+    _size_of(file, record, variant, store)
     link = store.link(file.key)
     if not link.startswith("file:"):
         return RedirectResponse(link, status_code=307)
     path = url2pathname(urlsplit(link).path)
     suffix = file.key.rpartition(".")[2]
     return _File(path, media_type=file.content_type, filename=f"{record.job_id}.{suffix}")
+
+
+def content_head(record: JobRecord, variant: Variant, store: Store) -> Response:
+    """What is said of that file, for a presigned URL answers GET alone; raises as `content_answer` does."""
+    file = _file_of(record, variant)
+    size_bytes = _size_of(file, record, variant, store)
+    return Response(headers={"content-length": str(size_bytes)}, media_type=file.content_type)
+
+
+def _size_of(file: StoredFile, record: JobRecord, variant: Variant, store: Store) -> int:
+    """Of the file as it is in the store."""
+    if (size_bytes := store.size(file.key)) is None:
+        raise Refusal(404, "gone", f"the {variant} of {record.job_id} is no longer in the store", "video_id")
+    return size_bytes
 
 
 def _file_of(record: JobRecord, variant: Variant) -> StoredFile:

@@ -25,6 +25,7 @@ FILES: Answers = {
     200: {"description": "The file", "content": {"video/mp4": {}, "image/png": {}}},
     307: {"description": "Where the file is"},
 }
+FILE_HEADS: Answers = {200: {"description": "What the file is, and its size in bytes"}}
 EVENTS: Answers = {200: {"description": "The video after each change", "content": {"text/event-stream": {}}}}
 
 

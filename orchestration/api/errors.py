@@ -44,7 +44,7 @@ PUBLIC_SENTENCE = {
     "queue_unavailable": "the queue cannot be reached; try again in a moment",
     "storage": "the store of results cannot be reached; try again in a moment",
 }
-METHODS = ("GET", "POST", "DELETE")  # that any route has
+METHODS = ("GET", "HEAD", "POST", "DELETE")  # that any route has
 INTERNAL_SENTENCE = "the server failed; its log says more"
 
 

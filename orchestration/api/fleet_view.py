@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.queue.queues import Queues
 from fastflow_ray.queue.statistics_store import StatisticsStore
+from orchestration.api.errors import Refusal
 
 KINDS = ("arms", "trajectories")  # of tables, in a statistics document
 
@@ -27,6 +28,7 @@ class FleetView:
         """All routes."""
         router = APIRouter(prefix="/v1", tags=["fleet"])
         router.add_api_route("/models", self.models, methods=["GET"])
+        router.add_api_route("/models/{model}", self.model, methods=["GET"])
         router.add_api_route("/fleet", self.fleet, methods=["GET"])
         router.add_api_route("/policy", self.policy, methods=["GET"])
         return router
@@ -34,6 +36,13 @@ class FleetView:
     def models(self) -> dict[str, Any]:
         """The models that may be asked for, each with the numbers a video takes where the request leaves them open."""
         return {"object": "list", "data": [_model_view(model) for model in self._queues.models]}
+
+    def model(self, model: str) -> dict[str, Any]:
+        """One of them."""
+        if model not in self._queues.models:
+            message = f"no model named {model[:80]!r}; there are: {', '.join(sorted(self._queues.models))}"
+            raise Refusal(404, "model_not_found", message, "model")
+        return _model_view(model)
 
     def fleet(self) -> dict[str, Any]:
         """Per model, how many videos are in which state, how long the oldest has waited, and who serves it."""

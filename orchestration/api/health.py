@@ -22,8 +22,9 @@ class Health:
     def router(self) -> APIRouter:
         """Both probes."""
         router = APIRouter(tags=["health"])
-        router.add_api_route("/healthz", self.alive, methods=["GET"])
-        router.add_api_route("/readyz", self.ready, methods=["GET"])
+        for path, probe in {"/healthz": self.alive, "/readyz": self.ready}.items():
+            router.add_api_route(path, probe, methods=["GET"])
+            router.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)  # as load balancers ask
         return router
 
     async def alive(self) -> dict[str, str]:

@@ -21,9 +21,9 @@ from fastflow_ray.queue.queues import Found, Queues
 from fastflow_ray.storage.checkpoints import CheckpointRoom
 from fastflow_ray.storage.contract import Store
 from fastflow_ray.storage.manifest import job_folder
-from orchestration.api.content import Variant, content_answer
+from orchestration.api.content import Variant, content_answer, content_head
 from orchestration.api.create_request import CreateRequest, create_request, read_fields
-from orchestration.api.description import EVENTS, FILES, create_body
+from orchestration.api.description import EVENTS, FILE_HEADS, FILES, create_body
 from orchestration.api.errors import Refusal
 from orchestration.api.events import changes
 from orchestration.api.metrics import ApiMetrics
@@ -55,6 +55,7 @@ class Videos:
         router.add_api_route("/{video_id}/cancel", self.cancel, methods=["POST"])
         file, stream = "/{video_id}/content", "/{video_id}/events"
         router.add_api_route(file, self.content, methods=["GET"], response_class=Response, responses=FILES)
+        router.add_api_route(file, self.content_head, methods=["HEAD"], response_class=Response, responses=FILE_HEADS)
         router.add_api_route(stream, self.events, methods=["GET"], response_class=StreamingResponse, responses=EVENTS)
         return router
 
@@ -106,6 +107,10 @@ class Videos:
     def content(self, video_id: str, variant: Variant = Variant.VIDEO) -> Response:
         """The file itself, or where to fetch it."""
         return content_answer(self._queues.find(video_id).record, variant, self._store)
+
+    def content_head(self, video_id: str, variant: Variant = Variant.VIDEO) -> Response:
+        """What the file is and how large, without it."""
+        return content_head(self._queues.find(video_id).record, variant, self._store)
 
     def events(self, video_id: str) -> StreamingResponse:
         """The video's object as server-sent events, one per change, until it has ended, or this server leaves."""

@@ -37,5 +37,8 @@ def test_the_client_follows_to_s3(redis_url: str, s3_url: str, queue: JobQueue, 
         answer = httpx.get(f"{url}/v1/videos/{video.id}/content", headers={"Authorization": "Bearer sesame"})
         assert answer.status_code == 307
         assert "X-Amz-Signature" in answer.headers["location"]
+        head = httpx.head(answer.request.url, headers={"Authorization": "Bearer sesame"})
+        assert (head.status_code, head.content) == (200, b"")
+        assert int(head.headers["content-length"]) == (tmp_path / "video.mp4").stat().st_size
         client.videos.delete(video.id)
         assert not list(open_store(s3_url).list("jobs/"))

@@ -47,6 +47,14 @@ def test_every_route_that_refuses_says_in_which_shape(http: httpx.Client, paths:
     assert "HTTPValidationError" not in http.get("/openapi.json").text
 
 
+def test_one_model_is_described(http: httpx.Client, paths: dict[str, Any]):
+    described = paths["/v1/models/{model}"]["get"]
+    assert [parameter["name"] for parameter in described["parameters"]] == ["model"]
+    for model, answer in {"shapes": "200", "nobody": "default"}.items():
+        schema = described["responses"][answer]["content"]["application/json"]["schema"]
+        Draft202012Validator(schema).validate(http.get(f"/v1/models/{model}").json())
+
+
 def test_files_and_events_are_no_json(paths: dict[str, Any]):
     content, events = (paths[f"/v1/videos/{{video_id}}/{tail}"]["get"]["responses"] for tail in ("content", "events"))
     assert set(content["200"]["content"]) == {"video/mp4", "image/png"}

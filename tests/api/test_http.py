@@ -189,7 +189,13 @@ class TestOddAddresses:
 
     @pytest.mark.parametrize(
         ("path", "methods"),
-        [("", "GET, POST"), ("/some-id", "GET, DELETE"), ("/some-id/cancel", "POST"), ("/some-id/events", "GET")],
+        [
+            ("", "GET, POST"),
+            ("/some-id", "GET, DELETE"),
+            ("/some-id/cancel", "POST"),
+            ("/some-id/events", "GET"),
+            ("/some-id/content", "GET, HEAD"),
+        ],
     )
     def test_a_method_that_is_none_is_told_those_that_are(self, http: httpx.Client, path: str, methods: str):
         assert http.patch(f"/v1/videos{path}").headers["Allow"] == methods
@@ -230,6 +236,15 @@ class TestContent:
         assert answer.headers["content-type"] == "video/mp4"
         assert f'filename="{video_id}.mp4"' in answer.headers["content-disposition"]
         assert answer.content[4:8] == b"ftyp"
+
+    @pytest.mark.parametrize("variant", ["video", "thumbnail"])
+    def test_its_size_and_type_are_told_without_it(self, http: httpx.Client, video_id: str, variant: str):
+        file, query = f"/v1/videos/{video_id}/content", {"variant": variant}
+        head, whole = (http.request(method, file, params=query).raise_for_status() for method in ("HEAD", "GET"))
+        assert head.content == b""
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == whole.headers[name]
+        assert http.head("/v1/videos/nobody/content").status_code == 404
 
     def test_a_range_for_those_who_seek(self, http: httpx.Client, video_id: str):
         answer = http.get(f"/v1/videos/{video_id}/content", headers={"Range": "bytes=4-7"})
@@ -276,6 +291,11 @@ def test_events_tell_every_change_until_the_end(http: httpx.Client, worker: Hand
 def _events(answer: httpx.Response) -> Iterator[dict[str, object]]:
     lines = (line for line in answer.iter_lines() if line)
     return (json.loads(line.removeprefix("data: ")) for line in lines)
+
+
+@pytest.mark.parametrize("probe", ["/healthz", "/readyz"])
+def test_probes_may_ask_for_the_status_alone(http: httpx.Client, probe: str):
+    assert (http.head(probe).status_code, http.head(probe).content) == (200, b"")
 
 
 def test_the_fleet_says_what_waits(http: httpx.Client, worker: HandWorker):

@@ -131,3 +131,13 @@ def test_what_is_not_served_is_refused_clearly(client: openai.OpenAI):
 
 def test_models_are_listed(client: openai.OpenAI):
     assert "shapes" in [model.id for model in client.models.list()]
+
+
+def test_a_model_is_looked_up_by_its_name(client: openai.OpenAI):
+    listed = {model.id: model for model in client.models.list()}
+    assert client.models.retrieve("shapes") == listed["shapes"]
+    with pytest.raises(
+        openai.NotFoundError, match="no model named 'sora-2'; there are: hunyuanvideo, shapes"
+    ) as refused:
+        client.models.retrieve("sora-2")
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
