@@ -177,7 +177,7 @@ class JobQueue(Protocol):
         """The job as it is now."""
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
-        """Jobs by time of submission, after the job `after`."""
+        """Jobs by time of submission, after the job `after`; raises UnknownJob if that is none, or no more."""
 
     def forget(self, job_id: str) -> bool:
         """Delete the record of a job that has ended; False: no such job, or it has not ended."""

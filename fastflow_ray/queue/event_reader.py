@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import UnknownJob
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.desk import QueueDesk
@@ -52,7 +52,7 @@ class EventReader:
         while True:
             try:
                 return {record.job_id: record for record in self._listed()}
-            except InvalidInput:  # the last job of a page was forgotten before the next page was read
+            except UnknownJob:  # the last job of a page was forgotten before the next page was read
                 continue
 
     def _listed(self) -> Iterator[JobRecord]:

@@ -179,7 +179,7 @@ class MemoryQueue:
             return job.record(self._clock()) if job else None
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
-        """At most 1,000 jobs; raises InvalidInput if there is no job `after`."""
+        """At most 1,000 jobs; raises UnknownJob if there is no job `after`."""
         with self._state.changed:
             self._state.sweep()
             ids: Iterator[str] = reversed(self._state.jobs) if newest_first else iter(self._state.jobs)

@@ -13,6 +13,7 @@ from itertools import dropwhile, islice
 from fastflow_ray.errors import IdempotencyConflict, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobQueue, JobRecord, QueueDepth
+from fastflow_ray.queue.listing import listed
 from fastflow_ray.queue.submission import settle
 from fastflow_ray.queue.worker_card import Service
 
@@ -125,6 +126,5 @@ def _jobs_of(queue: JobQueue, newest_first: bool, after: Found | None, position:
 
 
 def _listed(queue: JobQueue, newest_first: bool, last: str | None) -> Iterator[Found]:
-    while chunk := queue.list(CHUNK, after=last, newest_first=newest_first):
-        yield from (Found(queue, record) for record in chunk)
-        last = chunk[-1].job_id
+    records = listed(lambda after: queue.list(CHUNK, after, newest_first), CHUNK, newest_first, last)
+    return (Found(queue, record) for record in records)

@@ -135,7 +135,7 @@ class RedisQueue:
         return read_record(job_id, _pairs(stored)) if stored else None
 
     def list(self, limit: int = 20, after: str | None = None, newest_first: bool = True) -> Sequence[JobRecord]:
-        """At most 1,000 jobs; raises InvalidInput if there is no job `after`."""
+        """At most 1,000 jobs; raises UnknownJob if there is no job `after`."""
         page = self._run("list", after or "", min(limit, PAGE_LIMIT), int(newest_first))
         if page is None:
             raise no_such_cursor(after or "")

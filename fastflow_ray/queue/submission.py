@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from fastflow_ray.counted import counted
-from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, MemoryFull, QueueFull
+from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidInput, MemoryFull, QueueFull, UnknownJob
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
 from fastflow_ray.jobs.seed import seed_of
@@ -115,6 +115,6 @@ def _retry_after_s(wait_s: float | None) -> float:
     return UNKNOWN_RETRY_S if wait_s is None else min(max(wait_s / 10, RETRY_S[0]), RETRY_S[1])
 
 
-def no_such_cursor(job_id: str) -> InvalidInput:
+def no_such_cursor(job_id: str) -> UnknownJob:
     """The refusal of a listing that is to continue after a job nobody knows."""
-    return InvalidInput(f"there is no job {job_id[:64]!r} to list after; start again from the first page")
+    return UnknownJob(f"there is no job {job_id[:64]!r} to list after; start again from the first page")

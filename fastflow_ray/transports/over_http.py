@@ -16,10 +16,12 @@ from fastflow_ray.errors import (
     QueueFull,
     QueueUnavailable,
     StorageFailed,
+    UnknownJob,
 )
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import JobRecord, Progress
+from fastflow_ray.queue.listing import listed
 from fastflow_ray.queue.worker_card import Service, WorkerCard
 
 VIDEOS = "/v1/videos"
@@ -49,22 +51,16 @@ class OverHttp:
 
     def get(self, job_id: str) -> JobRecord | None:
         """The API says 404 for an unknown id and 200 in every state of a known one."""
-        answer = self._ask("GET", f"{VIDEOS}/{job_id}", may_be_missing=True)
+        answer = self._ask("GET", f"{VIDEOS}/{job_id}", may_be=404)
         return None if answer.status_code == 404 else self._record(answer)
 
     def records(self) -> Iterator[JobRecord]:
         """Page after page."""
-        after: dict[str, str] = {}
-        while True:
-            page = self._read(self._ask("GET", VIDEOS, params={"limit": PAGE, "order": "desc", **after}))
-            yield from map(self._record_of, page["data"])
-            if not page["has_more"]:
-                return
-            after = {"after": page["last_id"]}
+        return listed(self._page, PAGE, newest_first=True)
 
     def cancel(self, job_id: str) -> JobState | None:
         """Ask for it; the state is that of the job afterwards."""
-        answer = self._ask("POST", f"{VIDEOS}/{job_id}/cancel", may_be_missing=True)
+        answer = self._ask("POST", f"{VIDEOS}/{job_id}/cancel", may_be=404)
         return None if answer.status_code == 404 else self._record(answer).state
 
     def read(self, record: JobRecord, kind: str) -> Iterator[bytes]:
@@ -93,12 +89,20 @@ class OverHttp:
         """Close the pool."""
         self._http.close()
 
-    def _ask(self, method: str, path: str, may_be_missing: bool = False, **request: Any) -> httpx.Response:
+    def _page(self, after: str | None) -> Sequence[JobRecord]:
+        cursor = {} if after is None else {"after": after}
+        answer = self._ask("GET", VIDEOS, may_be=400, params={"limit": PAGE, "order": "desc", **cursor})
+        if answer.status_code == 400:
+            raise UnknownJob(_message(answer)) if _error(answer).get("param") == "after" else self._refusal(answer)
+        return [self._record_of(video) for video in self._read(answer)["data"]]
+
+    def _ask(self, method: str, path: str, may_be: int | None = None, **request: Any) -> httpx.Response:
+        """The answer; raises what a status from 400 on means, but for the one that `may_be`."""
         try:
             answer = self._http.request(method, path, **request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from None
-        if answer.is_error and not (may_be_missing and answer.status_code == 404):
+        if answer.is_error and answer.status_code != may_be:
             raise self._refusal(answer)
         return answer
 

@@ -79,7 +79,8 @@ class Videos:
         try:
             page = self._queues.page(limit, after, newest_first=order == "desc")
         except UnknownJob as gone:
-            raise Refusal(400, InvalidInput.code, f"after: {gone}", "after") from None
+            sentence = f"after: {gone}; list on after an earlier one, or from the first page"
+            raise Refusal(400, InvalidInput.code, sentence, "after") from None
         views = [_view(found) for found in page.jobs]
         first_id, last_id = (views[0]["id"], views[-1]["id"]) if views else (None, None)
         return {"object": "list", "data": views, "first_id": first_id, "last_id": last_id, "has_more": page.has_more}

@@ -207,6 +207,14 @@ class TestOddAddresses:
         assert error_of(http.get("/v1/videos", params=query), 400)["param"] == param
 
 
+def test_a_list_after_a_video_that_is_gone_says_how_to_go_on(http: httpx.Client):
+    video = http.post("/v1/videos", json=SHIP).json()
+    http.delete(f"/v1/videos/{video['id']}").raise_for_status()
+    error = error_of(http.get("/v1/videos", params={"after": video["id"]}), 400)
+    assert error["param"] == "after"
+    assert "list on after an earlier one, or from the first page" in str(error["message"])
+
+
 def test_an_empty_list(http: httpx.Client):
     assert http.get("/v1/videos").json() == {
         "object": "list",

@@ -29,7 +29,10 @@ from fastflow_ray.errors import (
 )
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
+from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue.contract import Progress
+from fastflow_ray.transports import over_http
+from fastflow_ray.transports.over_http import OverHttp
 from orchestration.api.app import open_app
 
 NOBODY = "redis://127.0.0.1:1/0"  # where no server listens
@@ -170,6 +173,19 @@ def test_who_waits_for_a_fleet_that_stays_away_is_told(fleet: Fleet, monkeypatch
             assert next(looks).state is JobState.QUEUED
         with pytest.raises(QueueUnavailable, match="cannot be reached"):
             next(looks)
+
+
+def test_a_listing_over_http_goes_on_though_records_go_while_it_is_read(
+    fleet: Fleet, serve_api: Callable[[str | None], str], closed_after: ClosedAfter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_http, "PAGE", 2)
+    transport = closed_after(OverHttp(serve_api(None), None))
+    jobs = [transport.submit(VideoJob(prompt="a circle"), None) for _ in range(5)]
+    listing = transport.records()
+    first, second = next(listing), next(listing)
+    assert fleet.queue.cancel(second.job_id) is JobState.CANCELLED
+    assert fleet.queue.forget(second.job_id)
+    assert [record.job_id for record in (first, second, *listing)] == [job.job_id for job in jobs[::-1]]
 
 
 def test_a_failed_job_says_why(fleet: Fleet, client: Client, tmp_path: Path) -> None:

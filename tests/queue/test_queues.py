@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 import redis
 from leaks import ClosedAfter
+from waiting import wait_for
 
 from fastflow_ray.errors import IdempotencyConflict, MemoryFull, UnknownJob
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
+from fastflow_ray.queue import queues as queues_module
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.queues import Queues
@@ -55,6 +58,27 @@ def test_jobs_come_in_the_order_of_their_submission(stage, queues: Queues, newes
     times_s = [queues.find(job_id).record.created_s for job_id in listed(queues, 2, newest_first)]
     assert times_s == sorted(times_s, reverse=newest_first)
     assert len(times_s) == 6
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("gone", [slice(3, 4), slice(1, 4), slice(0, 4)], ids=["the last", "some", "all"])
+def test_a_listing_goes_on_though_records_go_while_it_is_read(
+    stage, queues: Queues, newest_first: bool, gone: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues_module, "CHUNK", 4)
+    ids = []
+    for _ in range(10):
+        ids.append(submit(queues, "circles"))
+        stage.elapse(0.01)
+        wait_for(lambda: time.time() > queues.find(ids[-1]).record.created_s + 0.002, poll_s=0.001)
+    ids = ids[::-1] if newest_first else ids
+    listing = queues.jobs(newest_first)
+    shown = [next(listing).record.job_id for _ in range(4)]
+    for job_id in shown[gone]:
+        queue = queues.find(job_id).queue
+        queue.cancel(job_id)
+        assert queue.forget(job_id)
+    assert shown + [found.record.job_id for found in listing] == ids
 
 
 def test_a_page_after_a_job_that_is_gone_is_refused(queues: Queues) -> None:
