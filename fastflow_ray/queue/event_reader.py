@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from fastflow_ray.errors import UnknownJob
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.desk import QueueDesk
-from fastflow_ray.queue.event import BEGINNING, Event
+from fastflow_ray.queue.event import BEGINNING, KEPT, Event
 from fastflow_ray.queue.limits import PAGE_LIMIT
 
 
@@ -24,9 +24,12 @@ class EventReader:
         self._history = history
         self._last: str | None = None
         self._known: dict[str, tuple[JobState, int]] = {}
+        self._most_known = KEPT  # then those are looked for whose records are gone
 
     def read(self) -> Sequence[Event]:
         """What is new, perhaps nothing; raises QueueUnavailable, after which it may be called again."""
+        if len(self._known) > self._most_known:
+            self._forget_who_is_gone(self._records())
         limit = self._history if self._last is None else PAGE_LIMIT
         events = self._desk.events(self._last, limit)
         if events is None:
@@ -42,11 +45,16 @@ class EventReader:
         newest = self._desk.events(None, 1) or []
         self._last = newest[0].event_id if newest else BEGINNING
         records = self._records()
-        self._known = {job_id: seen for job_id, seen in self._known.items() if job_id in records}
+        self._forget_who_is_gone(records)
         for job_id, record in records.items():
             if self._known.get(job_id) != (record.state, record.attempts):
                 why = (record.error or {}).get("code", "")
                 yield Event(self._last, job_id, record.state, record.attempts, record.worker or "", why)
+
+    def _forget_who_is_gone(self, records: Container[str]) -> None:
+        """Nothing can be told of them any more. The next time is far enough away to cost little on average."""
+        self._known = {job_id: seen for job_id, seen in self._known.items() if job_id in records}
+        self._most_known = max(KEPT, 2 * len(self._known))
 
     def _records(self) -> dict[str, JobRecord]:
         while True:

@@ -216,6 +216,21 @@ def test_a_reader_that_lost_its_place_tells_what_became_of_the_jobs(redis_stage)
     assert states(reader) == []
 
 
+def test_a_reader_forgets_jobs_whose_records_are_gone(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_reader, "KEPT", 4)
+    queue, desk = (queue := stage.open()), stage.desk(queue)
+    reader = EventReader(queue, desk)
+    alive = [queue.submit(JOB.model_copy(update={"delay_s": 1000})).job_id for _ in range(3)]
+    for _ in range(10):
+        (gone,) = bury(queue, 1)
+        assert states(reader)[-1] == (gone, JobState.DEAD)
+        assert queue.forget(gone)
+    assert set(alive) < reader._known.keys()
+    assert len(reader._known) <= 7, "six, twice as many as are there, and the one whose event was just read"
+    monkeypatch.setattr(desk, "events", lambda after, limit: None)  # the stream was deleted
+    assert states(reader) == []
+
+
 def test_the_books_balance_through_a_whole_life(stage) -> None:
     queue = stage.open(result_ttl_s=100)
     desk = stage.desk(queue)
