@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -25,6 +26,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 PORT, SENTINEL_PORT = 6379, 26379
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")  # options that name one
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Door:
 
 def door_to(url: str, connect_timeout_s: float, answer_timeout_s: float) -> Door:
     """Raises ValueError for what no Redis URL is, TypeError or RedisError for options that such a server has
-    not."""
+    not, and OSError for a file among them that cannot be read."""
     options: dict[str, Any] = {
         "protocol": 2,
         "decode_responses": True,
@@ -49,6 +51,8 @@ def door_to(url: str, connect_timeout_s: float, answer_timeout_s: float) -> Door
     }
     never = Retry(NoBackoff(), 0)  # repeating is decided by whoever asks, script by script
     scheme, _, _ = url.partition("://")
+    if scheme.startswith("rediss"):
+        _check_files(urlsplit(url))
     match scheme.split("+"):
         case ["redis" | "rediss", "sentinel"]:
             return _behind_sentinels(urlsplit(url), {**options, "retry": never})
@@ -61,6 +65,13 @@ def door_to(url: str, connect_timeout_s: float, answer_timeout_s: float) -> Door
     pool.connection_class(**where)  # the options are looked at here; nothing is connected yet
     address = where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', PORT)}"
     return Door(lambda: client, address)
+
+
+def _check_files(url: SplitResult) -> None:
+    """Redis-py would read them with the first question, and say that it cannot connect."""
+    for option, path in parse_qsl(url.query):
+        if option.removeprefix("sentinel_") in TLS_FILES:
+            Path(path).open("rb").close()
 
 
 def _behind_sentinels(url: SplitResult, options: Mapping[str, Any]) -> Door:

@@ -45,6 +45,9 @@ class Connection:
             raise InvalidInput(f"the Redis URL is not valid; use {FORMS}") from None
         except (TypeError, redis.RedisError):
             raise InvalidInput("the Redis URL is not valid: its options are not those of such a server") from None
+        except OSError as unread:
+            why = f"which cannot be read ({unread.strerror}); correct its path"
+            raise InvalidInput(f"the Redis URL names the file {unread.filename}, {why}") from None
         self._opened: redis.Redis | None = None
         self._answer_timeout_s = answer_timeout_s
         self._reconnect_pauses_s = reconnect_pauses_s

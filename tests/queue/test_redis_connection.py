@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -76,6 +77,17 @@ def test_a_malformed_url_is_invalid_input(url: str) -> None:
 def test_an_option_that_such_a_server_has_not_is_refused_before_it_is_asked(url: str) -> None:
     with pytest.raises(InvalidInput, match="its options"):
         open_queue(url, "shapes")
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+@pytest.mark.parametrize("place", ["rediss://h/0", "rediss+sentinel://h/service", "rediss+cluster://h"])
+def test_a_file_for_tls_that_cannot_be_read_is_named(tmp_path: Path, place: str, option: str) -> None:
+    missing = tmp_path / "no such.pem"
+    with pytest.raises(InvalidInput) as caught:
+        open_queue(f"{place}?{option}={quote(str(missing))}", "shapes")
+    assert str(caught.value).endswith(
+        f"the file {missing}, which cannot be read (No such file or directory); correct its path"
+    )
 
 
 @pytest.mark.parametrize("name", ["", "a{b}", "a:b", "x" * 65, "Ä"])
