@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -21,9 +25,19 @@ from fastflow_ray.queue.limits import (
     STALL_S,
 )
 
+log = logging.getLogger(__name__)
+
 PREFIX = "FASTFLOW_"
+OF_TESTS = ("FASTFLOW_FAULT_SEED", "FASTFLOW_FLEET_JOBS", "FASTFLOW_FLEET_KILL_EVERY_S")  # docs/faults.md tells of them
+# What Kubernetes sets in every pod for a service whose name begins with `fastflow-`, such as that of the API.
+OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]  # no header ends in an editor's newline
+
+
+@cache
+def _warn_once(name: str, nearest: str) -> None:
+    log.warning("%s is no setting and is ignored; the nearest one is %s", name, nearest)
 
 
 def _store_here() -> str:
@@ -75,7 +89,12 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read every variable once; empty ones count as unset. Raises InvalidInput naming the variable."""
+        """Read every variable once; empty ones count as unset. Raises InvalidInput naming the variable, and warns of
+        those that are none of ours: a misspelt one would silently do nothing."""
+        known = [PREFIX + field.upper() for field in cls.model_fields]
+        for name in environment:
+            if name.startswith(PREFIX) and name not in (*known, *OF_TESTS) and not OF_KUBERNETES.search(name):
+                _warn_once(name, get_close_matches(name, known, n=1, cutoff=0.0)[0])
         variables = {field: environment.get(PREFIX + field.upper(), "") for field in cls.model_fields}
         try:
             return cls.model_validate({field: value for field, value in variables.items() if value})

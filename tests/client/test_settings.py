@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,29 @@ def test_the_grace_is_as_long_as_a_worker_may_be_silent_in_good_health() -> None
     assert Settings.from_environment({"FASTFLOW_GRACE_S": "7", "FASTFLOW_BEAT_S": "1"}).grace_s == 7
     with pytest.raises(InvalidInput, match="FASTFLOW_GRACE_S=30 is below 31"):
         Settings.from_environment({"FASTFLOW_BEAT_S": "13"})
+
+
+def test_a_variable_that_is_no_setting_is_warned_of_once_with_the_nearest(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        assert Settings.from_environment({"FASTFLOW_LEASE_SECONDS": "6", "FASTFLOW_REDIS": "hush"}).lease_s == 60
+    assert caplog.messages == [
+        "FASTFLOW_LEASE_SECONDS is no setting and is ignored; the nearest one is FASTFLOW_LEASE_S",
+        "FASTFLOW_REDIS is no setting and is ignored; the nearest one is FASTFLOW_REDIS_URL",
+    ]
+
+
+SERVICE = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
+
+
+def test_what_others_set_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Kubernetes tells every pod of the services there are, and the fault tests have variables of their own."""
+    theirs = [f"FASTFLOW_{name}_{what}" for name in ("API", "HEAD_SVC") for what in SERVICE]
+    root = Path(__file__).parents[1]
+    tests = {
+        name
+        for file in root.rglob("*.py")
+        for name in re.findall(r'environ\.get\(\s*"(FASTFLOW_\w+)', file.read_text())
+    }
+    assert tests
+    Settings.from_environment(dict.fromkeys(["REDIS_URL", "FASTFLOWS", *theirs, *tests], "1"))
+    assert caplog.messages == []
