@@ -17,6 +17,7 @@ from fastflow_ray.cli.policy_file import read_statistics
 from fastflow_ray.cli.program import Program
 from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
+from fastflow_ray.display.fitting import InParts
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.settings import Settings
@@ -148,4 +149,4 @@ def _cell(pulls: int, mean_error: float) -> Text:
 
 def _print(key: str, learnt: str, table: Table) -> None:
     console().print(Text.assemble((key, "bold"), f"\n{learnt}"), soft_wrap=True)  # a key has to stay whole
-    console().print(table)
+    console().print(InParts(table))

@@ -335,6 +335,25 @@ def test_a_long_policy_key_is_printed_whole(command: Command, tmp_path: Path, mo
     assert command("policy", "show", "--file", file).out.splitlines()[0] == key
 
 
+def test_on_a_narrow_terminal_policy_show_cuts_no_number(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.json").write_text(learnt().to_json())
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    shown: dict[int, list[str]] = {}
+    for columns in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        letters = re.sub(r"\x1b\[[0-9;]*m", "", command("policy", "show", "--file", tmp_path / "p.json").out)
+        shown[columns] = [" ".join(line.split()) for line in letters.splitlines()]
+    assert "step velocity as before growth audits response missed dB seen" in shown[80]
+    assert "2 2.000 0.5000 ~2.00 0 0.00 +0.0 0" in shown[80]
+    first = shown[40].index("step velocity as before growth")
+    second = shown[40].index("step audits response missed dB seen")
+    assert (shown[40][first + 4], shown[40][second + 4]) == ("2 2.000 0.5000 ~2.00", "2 0 0.00 +0.0 0")
+    assert "0 · 2 × 3.75e-01" in shown[40]
+
+
 def test_policy_show_of_a_fleet(on_fleet: Command, fleet: Fleet) -> None:
     assert on_fleet("policy", "show").out == "nothing was learnt yet\n"
     store = StatisticsStore(fleet.redis_url, "shapes")
