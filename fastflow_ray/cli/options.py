@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,17 +113,17 @@ def connect(redis: str | None, store: str | None, api: str | None) -> Client:
 
 
 @contextmanager
-def refused_by_option(ctx: typer.Context) -> Iterator[None]:
+def refused_by_option(ctx: typer.Context, fields: Container[str] = VideoJob.model_fields) -> Iterator[None]:
     """Let a refusal inside, be it of a job here or by a fleet, name options of the command where it names fields."""
-    names = {one.name: one.opts[0] for one in ctx.command.params if one.name in VideoJob.model_fields and one.opts}
+    names = {one.name: one.opts[0] for one in ctx.command.params if one.name in fields and one.opts}
     if ctx.params.get("size") is not None:
         names |= {side: f"--size, {side}" for side in ("width", "height")}
     options = {field: option for field, option in names.items() if option.startswith("--")}
-    fields = re.compile(rf"(?<!\S)({'|'.join(options)})(?=: | says already | is kept)")
+    named = re.compile(rf"(?<!\S)({'|'.join(options)})(?=: | says already | is kept)")
     try:
         yield
     except InvalidInput as refused:
-        refused.args = (fields.sub(lambda field: options[field[1]], str(refused)),)
+        refused.args = (named.sub(lambda field: options[field[1]], str(refused)),)
         raise
 
 

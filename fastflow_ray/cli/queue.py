@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from fastflow_ray.cli.options import AsJson, RedisUrl
+from fastflow_ray.cli.options import AsJson, RedisUrl, refused_by_option
 from fastflow_ray.cli.output import print_json
 from fastflow_ray.cli.program import Program
 from fastflow_ray.client import POLL_S
@@ -47,6 +47,7 @@ def desk_of(model: str, redis: str | None) -> Iterator[QueueDesk]:
 
 @app.command()
 def share(
+    ctx: typer.Context,
     tenant: Annotated[str | None, typer.Argument(help=f"'{EVERYBODY}' for all without a share of their own.")] = None,
     weight: Annotated[
         float | None,
@@ -59,9 +60,11 @@ def share(
     redis: RedisUrl = None,
 ) -> None:
     """Set what a tenant may take, in place of what was set before; without a tenant, show all shares."""
+    with refused_by_option(ctx, [number.name for number in fields(Share)]):
+        asked = Share(weight, max_running, max_queued)
     with desk_of(model, redis) as desk:
         if tenant is not None:
-            desk.set_share(tenant, Share(weight, max_running, max_queued))
+            desk.set_share(tenant, asked)
         shares = desk.shares()
     if json:
         print_json({name: vars(each) for name, each in shares.items()})

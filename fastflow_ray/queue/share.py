@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastflow_ray.errors import InvalidInput
 
 EVERYBODY = "*"  # stands for all tenants without a share of their own
+MOST_JOBS = 10**15  # a limit may say; those that are above 2^53 are no whole numbers to the scripts in Redis
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,10 @@ class Share:
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 0.001 <= self.weight <= 1000:
-            raise InvalidInput(f"a weight of {self.weight:g} is not between 0.001 and 1000; the usual one is 1")
+            raise InvalidInput(f"weight: {self.weight:g} is not between 0.001 and 1000; the usual one is 1")
         for name in ("max_running", "max_queued"):
-            if (getattr(self, name) or 0) < 0:
-                raise InvalidInput(f"{name} is below 0; 0 allows nothing, and leaving it out allows everything")
+            limit = getattr(self, name) or 0
+            if limit < 0:
+                raise InvalidInput(f"{name}: too small; 0 allows nothing, and leaving it out allows everything")
+            if limit > MOST_JOBS:
+                raise InvalidInput(f"{name}: too large; at most {MOST_JOBS}, and leaving it out allows everything")

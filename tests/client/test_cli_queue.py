@@ -46,6 +46,25 @@ def test_a_share_that_means_nothing_is_a_mistake(on_fleet: Command) -> None:
         assert answer.err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("option", "number", "told"),
+    [
+        ("--weight", 0, "0 is not between 0.001 and 1000; the usual one is 1"),
+        ("--max-running", -1, "too small; 0 allows nothing, and leaving it out allows everything"),
+        ("--max-queued", -1, "too small; 0 allows nothing, and leaving it out allows everything"),
+        (
+            "--max-queued",
+            99999999999999999999,
+            "too large; at most 1000000000000000, and leaving it out allows everything",
+        ),
+    ],
+)
+def test_a_refused_share_is_told_by_its_option(on_fleet: Command, option: str, number: int, told: str) -> None:
+    answer = on_fleet("queue", "share", "ann", option, number)
+    assert (answer.code, answer.out, answer.err) == (2, "", f"error: {option}: {told}\n")
+    assert on_fleet("queue", "share").out == "all tenants share alike\n"
+
+
 def bury(fleet: Fleet, on_fleet: Command) -> str:
     job_id = on_fleet("submit", "a circle").out.strip()
     assert fleet.queue.fail(fleet.claim(), "oom", "no", retryable=False) is JobState.DEAD
