@@ -34,6 +34,23 @@ MaxRunning = Annotated[int | None, typer.Option(help="So many of its jobs at a t
 MaxQueued = Annotated[int | None, typer.Option(help="So many of its jobs may wait. Default: no limit.")]
 Reason = Annotated[str, typer.Argument(help="Shown to all whose jobs wait.")]
 
+MEANINGS = {  # of the numbers of Books
+    "queued": "wait for a worker",
+    "delayed": "wait for their time",
+    "running": "are with a worker",
+    "succeeded": "ended with a video",
+    "dead": "ended without one; `queue redrive` tries them again",
+    "cancelled": "ended as was wished",
+    "submitted": "all that ever came",
+    "forgotten": "deleted on request, or purged",
+    "expired": "deleted some time after their end",
+    "struck": "deleted by hand, behind the queue's back",
+    "listed": "what `list` shows: all of the six states",
+    "ready": "what workers find: the queued ones",
+    "waiting": "by the tenants' counts: the queued and the delayed ones",
+    "working": "by the tenants' counts: the running ones",
+}
+
 app = Program(help="Operate a queue.")
 
 
@@ -132,9 +149,8 @@ def check(model: Model = "shapes", json: AsJson = False, redis: RedisUrl = None)
     if json:
         print_json({"model": model, **vars(books), "complaints": complaints})
     else:
-        console().print(
-            _table(["counted", f"jobs of {model}"], [[name, number] for name, number in vars(books).items()])
-        )
+        rows = [[name, number, MEANINGS[name]] for name, number in vars(books).items()]
+        console().print(_table(["counted", f"jobs of {model}", ""], rows))
         print(*(complaints or ["the books balance"]), sep="\n")
     raise typer.Exit(int(bool(complaints)))
 

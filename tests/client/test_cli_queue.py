@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import redis
 from scripted_fleet import Answer, Fleet
 
+from fastflow_ray.cli.queue import MEANINGS
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
@@ -175,6 +177,14 @@ def test_the_check_balances_and_shows_when_it_does_not(fleet: Fleet, on_fleet: C
         client.zpopmin("ff:{shapes}:index")
     bad = on_fleet("queue", "check", "--json")
     assert (bad.code, json.loads(bad.out)["complaints"]) == (1, ["2 jobs are in a state, 1 is listed"])
+
+
+def test_the_check_explains_every_number(on_fleet: Command) -> None:
+    on_fleet("submit", "a circle")
+    told = [re.split("  +", line) for line in on_fleet("queue", "check").out.splitlines()[1:-1]]
+    assert {name: meaning for name, _, meaning in told} == MEANINGS
+    assert ["listed", "1", "what `list` shows: all of the six states"] in told
+    assert len({*MEANINGS.values()}) == len(MEANINGS) == 14
 
 
 def test_the_check_says_whose_books_balance(on_fleet: Command) -> None:
