@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.jobs.video_job import NO_PROMPT, VideoJob
+from fastflow_ray.jobs.video_job import IN_WORDS, NO_PROMPT, VideoJob
 
 NAMED_COMPLAINTS = 8  # the rest is only counted
 NAME_LIMIT = 40  # characters shown of a field name that we did not choose
@@ -62,7 +62,7 @@ def in_our_words(complaint: ErrorDetails) -> str:
         case "greater_than_equal":
             return f"too small; at least {known['ge']}"
         case "string_pattern_mismatch":
-            return f"must match {known['pattern']}"
+            return IN_WORDS[known["pattern"]]
         case "int_parsing" | "int_type" | "int_from_float":
             return "must be a whole number"
         case "float_parsing" | "float_type":

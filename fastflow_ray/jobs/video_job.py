@@ -11,6 +11,11 @@ from fastflow_ray.jobs.lane import Lane
 
 PROMPT_LIMIT = 2_000
 TENANT = r"^[A-Za-z0-9._-]{1,64}$"
+MODEL = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+IN_WORDS = {
+    TENANT: "use 1 to 64 English letters, digits, '.', '_' and '-'",
+    MODEL: "use 1 to 64 small English letters, digits, '.', '_' and '-', a letter or a digit first",
+}
 MONTH_S = 30 * 86_400.0
 ONE_OF = ("evaluations", "speedup", "fidelity_db", "preset")  # at most one of them says how much may be skipped
 NO_PROMPT = "the prompt is empty; describe the video in a few words"
@@ -38,7 +43,7 @@ class VideoJob(BaseModel):
 
     prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)]
     negative_prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)] = ""
-    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = "shapes"
+    model: Annotated[str, Field(pattern=MODEL)] = "shapes"
     width: Annotated[int, Field(ge=16, le=2048)] | None = None
     height: Annotated[int, Field(ge=16, le=2048)] | None = None
     frames: Annotated[int, Field(ge=1, le=257)] | None = None  # of the form 4k+1

@@ -12,7 +12,7 @@ from fastflow_ray.errors import DeadlineTooTight, IdempotencyConflict, InvalidIn
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.payload import digest, write_job
 from fastflow_ray.jobs.seed import seed_of
-from fastflow_ray.jobs.video_job import TENANT, VideoJob
+from fastflow_ray.jobs.video_job import IN_WORDS, TENANT, VideoJob
 from fastflow_ray.queue.limits import MESSAGE_LIMIT
 from fastflow_ray.queue.share import EVERYBODY
 
@@ -68,7 +68,7 @@ def conflict(idempotency_key: str | None) -> IdempotencyConflict:
 def check_tenant(tenant: str) -> None:
     """Raises InvalidInput for what is neither a tenant's name nor `EVERYBODY`."""
     if tenant != EVERYBODY and not re.fullmatch(TENANT, tenant):
-        raise InvalidInput(f"{tenant[:80]!r} cannot name a tenant; use letters, digits, '.', '_' and '-', 64 at most")
+        raise InvalidInput(f"{tenant[:80]!r} cannot name a tenant; {IN_WORDS[TENANT]}")
 
 
 def check_reason(reason: str) -> str:

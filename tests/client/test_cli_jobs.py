@@ -187,7 +187,7 @@ REFUSED = [
     ),
     ((PROMPT, "--confidence", "0.9"), "--confidence: it says how surely a --fidelity-db is kept"),
     ((PROMPT, "--seed", "-1"), "seed: too small; at least 0"),
-    ((PROMPT, "--tenant", "a b"), "error: --tenant: must match"),
+    ((PROMPT, "--tenant", "a b"), "error: --tenant: use 1 to 64 English letters, digits, '.', '_' and '-'"),
     (
         (PROMPT, "--delay", "-1", "--deadline", "0"),
         "--delay: too small; at least 0.0; --deadline: too small; at least 1",
