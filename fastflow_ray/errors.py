@@ -49,7 +49,7 @@ class InvalidInput(FastFlowError):
 
 
 class UnknownModel(InvalidInput):
-    """No such model in the catalogue."""
+    """No such model in the catalogue, or no such folder."""
 
 
 class UnknownJob(InvalidInput):

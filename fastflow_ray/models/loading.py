@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 
-from fastflow_ray.errors import ModelLoadFailed
+from fastflow_ray.errors import ModelLoadFailed, UnknownModel
 from fastflow_ray.models.catalogue import CATALOGUE, ModelCard, model_card
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.revision import weights_revision
@@ -27,8 +27,13 @@ BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError,
 def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
     """Load a model by its catalogue name, its folder or its hub id; on the GPU if there is one.
 
-    Raises UnknownModel for a word that is none of the three, ModelLoadFailed if the weights cannot be had or read.
+    Raises UnknownModel for what is none of the three, ModelLoadFailed if the weights cannot be had or read.
     """
+    if _is_path(model) and not Path(model).is_dir():
+        raise UnknownModel(
+            f"no model in {model}: there is no such folder; name one in diffusers' format, a model of the hub as"
+            f" OWNER/NAME, or one of: {', '.join(sorted(CATALOGUE))}"
+        )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     source = model if _is_place(model) else model_card(model).source
     _be_quiet()
@@ -50,11 +55,16 @@ def _is_place(model: str) -> bool:
     return model not in ("", *CATALOGUE) and ("/" in model or Path(model).is_dir())  # Path("") is this folder
 
 
+def _is_path(model: str) -> bool:
+    """Whether it can be a folder's name only: that of a hub id has one slash, between two words."""
+    return Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or model.endswith("/")
+
+
 def _folder(source: str) -> Path:
     """Where the files are, after fetching what the hub has and this machine has not."""
     if Path(source).is_dir():
         return Path(source)
-    if Path(source).is_absolute() or source.startswith("."):
+    if _is_path(source):  # the catalogue's own, which is missing
         raise FileNotFoundError("there is no such folder")
     return Path(DiffusionPipeline.download(source))
 

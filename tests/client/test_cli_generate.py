@@ -242,6 +242,12 @@ def test_a_folder_without_a_model(command: Command, tmp_path: Path) -> None:
     assert answer.err.startswith(f"error: cannot load the model '{tmp_path}'")
 
 
+def test_a_folder_that_does_not_exist(command: Command, tmp_path: Path) -> None:
+    answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--model", tmp_path / "no")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert answer.err.startswith(f"error: no model in {tmp_path}/no: there is no such folder; ")
+
+
 def test_a_terminal_sees_every_phase() -> None:
     screen = Console(file=StringIO(), force_terminal=True, width=120)
     with shown(screen) as on_step:

@@ -32,6 +32,16 @@ def test_a_word_that_is_no_model_is_refused_with_the_names_there_are(word: str) 
         load_engine(word)
 
 
+@pytest.mark.parametrize("place", ["/nope/x", "./nope", "~/nope", "nope/deep/down", "nope/"])
+def test_a_folder_that_does_not_exist_is_the_askers_mistake(place: str) -> None:
+    with pytest.raises(
+        UnknownModel, match=rf"no model in {place}: there is no such folder; name one .*shapes"
+    ) as caught:
+        load_engine(place, device="cpu")
+    assert "\n" not in str(caught.value)
+    assert "network" not in str(caught.value)
+
+
 def test_a_folder_without_a_pipeline_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadFailed, match=r"cannot load the model .*give a folder in diffusers' format") as caught:
         load_engine(str(tmp_path))
