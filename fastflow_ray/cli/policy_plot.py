@@ -22,7 +22,14 @@ LEAST = 1e-6  # difference of two velocities that is still told apart
 
 
 def draw(statistics: Statistics, path: Path) -> None:
-    """Write a PNG with two matrices per key; raises FastFlowError if it cannot be written."""
+    """Write a PNG of what was learnt; raises FastFlowError if it cannot be written."""
+    figure = pictured(statistics)
+    with replacing(path) as sibling:
+        figure.savefig(sibling, format="png", dpi=120)
+
+
+def pictured(statistics: Statistics) -> Figure:
+    """A row per key: two matrices, or a matrix and a curve."""
     arms, trajectories = sorted(statistics.tables.items()), sorted(statistics.trajectories.items())
     rows = max(len(arms) + len(trajectories), 1)
     figure = Figure(figsize=(11, 2.6 * rows), layout="constrained")
@@ -34,8 +41,7 @@ def draw(statistics: Statistics, path: Path) -> None:
         _alikeness(left, trajectory, f"{key}\n1 − cosine of velocities")
         walked = counted(trajectory.runs, "trajectory", "trajectories")
         _growth(right, trajectory, f"{walked}\ngrowth of deviations")
-    with replacing(path) as sibling:
-        figure.savefig(sibling, format="png", dpi=120)
+    return figure
 
 
 def _arms(axes: Any, table: ArmTable, values: Any, title: str, **scale: Any) -> None:
@@ -55,7 +61,14 @@ def _alikeness(axes: Any, table: TrajectoryTable, title: str) -> None:
 
 
 def _growth(axes: Any, table: TrajectoryTable, title: str) -> None:
-    axes.plot(table.growth.to_end)
+    """A line, on it a full point for every step that an audit measured, a hollow one where a law stands in for it."""
+    growth = table.growth.to_end
+    axes.plot(growth, color="C0")
+    for measured, face, said in ((True, "C0", "measured by audits"), (False, "white", "by a law, without an audit")):
+        steps = np.flatnonzero((table.growth.count > 0) == measured)
+        if len(steps):
+            axes.plot(steps, growth[steps], "o", color="C0", markerfacecolor=face, markersize=4, label=said)
+    axes.legend(fontsize=8)
     axes.set(title=title, xlabel="step", ylabel="at the end / there")
     axes.title.set_fontsize(8)
 

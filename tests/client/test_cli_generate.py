@@ -21,6 +21,7 @@ from fastflow_ray.cli.destination import check_destination
 from fastflow_ray.cli.generation_display import report_line, shown
 from fastflow_ray.cli.local_run import save_video
 from fastflow_ray.cli.policy import table_of_arms, table_of_trajectories
+from fastflow_ray.cli.policy_plot import pictured
 from fastflow_ray.errors import InvalidInput, OutOfMemory
 from fastflow_ray.media.video import read_video
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
@@ -320,6 +321,20 @@ def test_growth_that_an_audit_measured_is_not_marked() -> None:
         list(column.cells) for column in table_of_trajectories(trajectories).columns if column.header == "growth"
     )
     assert [str(cell).startswith("~") for cell in growth] == [True, False, True]
+
+
+def test_growth_that_no_audit_measured_is_drawn_hollow() -> None:
+    statistics = learnt()
+    (trajectories,) = statistics.trajectories.values()
+    trajectories.growth.add(np.zeros(3), np.array([False, True, False]))
+    drawn = pictured(statistics).axes[3]
+    points = [line for line in drawn.get_lines() if line.get_marker() == "o"]
+    assert [(list(line.get_xdata()), line.get_markerfacecolor()) for line in points] == [([1], "C0"), ([0, 2], "white")]
+    growth = trajectories.growth.to_end
+    assert [list(line.get_ydata()) for line in points] == [[growth[1]], [growth[0], growth[2]]]
+    legend = drawn.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["measured by audits", "by a law, without an audit"]
 
 
 def test_the_help_of_policy_show_names_all_its_columns(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
