@@ -135,7 +135,7 @@ def job_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
         return fields
     if "width" in fields or "height" in fields:
         raise InvalidInput("--size says both width and height; leave --width and --height out")
-    sides = re.fullmatch(r"(\d{1,9})x(\d{1,9})", size)
+    sides = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", size)
     if sides is None:
         raise InvalidInput(f"--size {size[:20]!r} is not WIDTHxHEIGHT in pixels, such as 64x64")
     return fields | {"width": int(sides[1]), "height": int(sides[2])}

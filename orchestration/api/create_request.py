@@ -31,7 +31,7 @@ MAX_BODY_BYTES = 4 * 2**20
 URL_FORM = "application/x-www-form-urlencoded"  # which curl -d says of whatever it sends
 FORM_TYPES = ("multipart/form-data", URL_FORM)
 JSON_AS_FORM = "this is JSON sent as a form; add the header content-type: application/json"
-SIZE = re.compile(r"^(\d{1,5})x(\d{1,5})$")
+SIZE = re.compile(r"^(\d{1,5})[xX×](\d{1,5})$")
 NESTED_NAME = re.compile(r"^(\w+)\[(\w+)\]$")  # how forms write {"extra_body": {"seed": 1}}
 FIELD_NAMES = {
     "num_inference_steps": "steps",

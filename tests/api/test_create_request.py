@@ -102,6 +102,12 @@ def test_frames_outdo_seconds_and_say_so():
     assert asked.warnings == ("seconds is ignored, for num_frames says how long the video is",)
 
 
+@pytest.mark.parametrize("size", ["128x96", "128X96", "128×96"])
+def test_a_size_is_written_with_either_x_or_a_cross(size):
+    job = create_request({"prompt": "a ship", "size": size}).job
+    assert (job.width, job.height) == (128, 96)
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

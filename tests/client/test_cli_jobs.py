@@ -159,6 +159,13 @@ def test_a_submit_succeeds_though_who_serves_cannot_be_told(on_fleet: Command, m
     assert (answer.code, len(answer.out.strip()), answer.err) == (0, 32, "")
 
 
+@pytest.mark.parametrize("size", ["64x32", "64X32", "64×32"])
+def test_a_size_is_written_with_either_x_or_a_cross(on_fleet: Command, size: str) -> None:
+    assert on_fleet("submit", PROMPT, "--size", size).code == 0
+    (listed,) = json.loads(on_fleet("list", "--json").out)
+    assert (listed["job"]["width"], listed["job"]["height"]) == (64, 32)
+
+
 REFUSED = [
     ((PROMPT, "--model", "sora"), "no model named 'sora'; there are: "),
     ((PROMPT, "--model", ""), "model: the name is empty; name a model, or leave it out for shapes"),
