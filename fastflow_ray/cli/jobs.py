@@ -178,10 +178,11 @@ def get(
 ) -> None:
     """Save the video of a job that has succeeded, proven by its sha256, and print where it is (default: ID.mp4)."""
     kind, suffix = ("thumbnail", ".png") if thumbnail else ("video", ".mp4")
-    if output:
-        check_destination(output, suffix)
     with connect(redis, store, api) as fleet:
-        path = fleet.job(job_id).download(output or Path(f"{job_id}{suffix}"), kind)
+        job = fleet.job(job_id)
+        place = output or Path(f"{job.id}{suffix}")
+        check_destination(place, suffix)
+        path = job.download(place, kind)
     if json:
         print_json({"id": job_id, "path": str(path)})
     else:

@@ -367,6 +367,18 @@ def test_get_and_the_troubles_it_may_have(fleet: Fleet, on_fleet: Command, tmp_p
     assert list(tmp_path.glob("*out.mp4")) == []
 
 
+def test_where_nothing_can_be_written_get_ends_alike_whoever_named_the_file(
+    fleet: Fleet, on_fleet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = on_fleet("submit", PROMPT).out.strip()
+    fleet.work()
+    monkeypatch.chdir("/proc")  # takes no files, not even from root
+    unnamed, named = on_fleet("get", job_id), on_fleet("get", job_id, "-o", f"{job_id}.mp4")
+    assert unnamed == named
+    assert (named.code, named.out) == (2, "")
+    assert named.err.startswith(f"error: cannot write {job_id}.mp4: ")
+
+
 def test_all_of_it_over_http(
     fleet: Fleet, command: Command, serve_api: Callable[[str | None], str], tmp_path: Path
 ) -> None:
