@@ -67,8 +67,13 @@ SHARED_KEYS: dict[str, str] = {
 # beginning comes after the braces, and so cannot move a key to another slot.
 PREFIXES: dict[str, str] = {"jobs": "j:", "ready": "r:", "turns": "l:", "debts": "v:", "cards": "w:", "holds": "i:"}
 PREFIXED_TYPES: dict[str, str] = {
-    "jobs": "hash", "ready": "zset", "turns": "zset", "debts": "zset", "cards": "hash", "holds": "string",
-}  # fmt: skip
+    "jobs": "hash",
+    "ready": "zset",
+    "turns": "zset",
+    "debts": "zset",
+    "cards": "hash",
+    "holds": "string",
+}
 # In the order of KEYS in the statistics' scripts.
 STATISTICS_KEYS: dict[str, str] = {"statistics": "hash", "sequences": "hash", "reporters": "zset", "revision": "string"}
 

@@ -264,6 +264,13 @@ def test_the_fewest_evaluations_reach_the_end():
     assert Planner(*problem(10, 0)).path(2).evaluated == (0, 1)
 
 
+def test_a_path_takes_no_more_rounds_than_it_has_evaluations():
+    planner = Planner(*problem(50, 0))
+    assert len(planner.path(19).evaluated) == len(planner._rounds) == 19
+    planner.path(6)
+    assert len(planner._rounds) == 19, "what was worked out is kept"
+
+
 @pytest.mark.parametrize("target", [-1e-9, float("nan")])
 def test_a_target_below_zero_is_refused(target):
     with pytest.raises(InvalidInput, match="ask for 0 or more"):

@@ -109,6 +109,12 @@ def test_of_two_at_once_with_one_key_the_second_is_refused(queues: Queues, monke
     assert [depth.queued for depth in queues.depths().values()] == [2, 0]
 
 
+def test_where_there_is_one_model_nothing_is_asked_about_others(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = stage.open()
+    monkeypatch.setattr(queue, "hold", None)
+    assert len({submit(Queues({"circles": queue}), "circles", "monday") for _ in range(2)}) == 1
+
+
 def test_a_server_without_memory_refuses_a_job_with_a_key_like_any_other(
     own_server: EmbeddedValkey, closed_after: ClosedAfter
 ) -> None:
