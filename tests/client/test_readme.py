@@ -62,7 +62,7 @@ def test_every_command_it_names_exists(command: Callable[..., Answer]) -> None:
 
 
 def test_the_openai_package_it_names_is_the_one_that_is_tested() -> None:
-    (told,) = re.findall(r"`openai` package speaks to as\nwell \(tested with ([\d.]+),", README)
+    (told,) = re.findall(r"real `openai` package\n\(tested with ([\d.]+),", README)
     assert f"openai=={told}" in (ROOT / "constraints.txt").read_text().splitlines()
 
 
