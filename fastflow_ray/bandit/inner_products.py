@@ -74,25 +74,29 @@ class InnerProducts:
         """
         self._add(checked(gram, self.steps), 1.0)
 
-    def add_block(self, steps: Sequence[int], gram: Floats, known: Floats) -> None:
-        """Learn from a generation that evaluated only `steps`: its other inner products are filled in by expectation.
+    def add_completed(self, gram: Floats) -> None:
+        """Learn from a generation that skipped, whose inner products `completed` filled in; shape (N, N)."""
+        self._add(gram, COMPLETED)
 
-        Sums over different generations in different entries would be the inner products of no velocities at all, and
-        predictions made from them worthless.
+    def completed(self, steps: Sequence[int], gram: Floats, expected: Floats) -> Floats:
+        """All inner products of a generation that evaluated only `steps`, (N, N): the others in expectation.
+
+        Sums over different generations in different entries would be the inner
+        products of no velocities at all, and predictions made from them worthless.
 
         Args:
             steps: the evaluated steps, rising.
             gram: their <v_i, v_j> / dim, shape (len(steps), len(steps)).
-            known: the mean to complete from, shape (N, N), of a table that has seen a full run.
+            expected: the inner products to complete from, shape (N, N), of a table that has seen a full run.
 
         Raises:
-            InvalidInput: if one of them is not what it has to be; nothing is learnt then.
+            InvalidInput: if one of them is not what it has to be.
         """
         if not len(steps) or np.any(np.diff(steps) <= 0) or not 0 <= steps[0] <= steps[-1] < self.steps:
             raise InvalidInput(f"the evaluated steps {list(steps)} have to rise within 0 to {self.steps - 1}")
-        if known.shape != self.sums.shape or not np.isfinite(known).all():
+        if expected.shape != self.sums.shape or not np.isfinite(expected).all():
             raise InvalidInput("a skipping run can be completed only from the mean of a full run; learn from one first")
-        self._add(completed(steps, checked(gram, len(steps)), known), COMPLETED)
+        return completed(steps, checked(gram, len(steps)), expected)
 
     def lent(self, weight: float) -> InnerProducts:
         """The same mean, at no more than `weight` of a full run."""

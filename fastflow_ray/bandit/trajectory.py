@@ -5,7 +5,6 @@ what audits measured. Kept as sums and counts, so that two tables merge by addit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,9 +58,9 @@ class TrajectoryTable:
         self.runs += 1
         self.full_runs += 1
 
-    def add_block(self, steps: Sequence[int], gram: Floats, known: Floats) -> None:
-        """Learn from a generation that evaluated only `steps`; as `InnerProducts.add_block`."""
-        self.products.add_block(steps, gram, known)
+    def add_completed(self, gram: Floats) -> None:
+        """Learn from a generation that skipped; as `InnerProducts.add_completed`."""
+        self.products.add_completed(gram)
         self.runs += 1
 
     def borrowed(self, weight: float) -> TrajectoryTable:

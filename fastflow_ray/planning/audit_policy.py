@@ -26,7 +26,7 @@ from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.audit_measures import measured_growth, measured_response
 from fastflow_ray.planning.audit_need import RIPE, Need, audit_need
-from fastflow_ray.planning.learning import SETTLED, learn, learn_misses
+from fastflow_ray.planning.learning import SETTLED, learn_misses, learn_velocities
 from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_search import PromiseSearch
@@ -143,7 +143,7 @@ class AuditPolicy:
         """
         growth = measured_growth(plan, walked, full, self._book.dsigma)
         self._learn_response(plan, walked, full)
-        learn(self._learning, full, known=self._book.table, mean=self._book.mean)
+        learn_velocities(self._learning, full, known=self._book.table, mean=self._book.mean)
         for table in self._learning:
             table.growth.add(*growth)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +18,26 @@ SETTLED = 20  # full runs, after which plans change little
 TOLD = 100  # misses at a step, after which more would only keep plans from settling
 
 
-def learn(tables: Iterable[TrajectoryTable], sightings: Sightings, known: TrajectoryTable, mean: Floats) -> None:
-    """Add what a finished trajectory showed to each of `tables`; a skipping one is completed from `mean`, the inner
-    products it was expected to have, and only counted once what is `known` is settled: it could teach little, and would
-    void what audits said of the plans drawn up so far. Waits for the device once, if at all."""
-    full, settled = len(sightings.steps) == known.steps, known.full_runs >= SETTLED
-    gram = sightings.gram if full or not settled else None
-    for table in tables:
-        if gram is None:
-            table.runs += 1
-        elif full:
+def learn_velocities(
+    tables: Collection[TrajectoryTable], sightings: Sightings, known: TrajectoryTable, mean: Floats
+) -> None:
+    """Add the inner products of a finished trajectory's velocities to each of `tables`, and count the generation.
+
+    One that skipped saw only some of them: the others are filled in from `mean`, those that it was expected to have.
+    Once what is `known` is settled it is only counted: it could teach little, and would void what audits said of the
+    plans drawn up so far. Waits for the device once, if at all.
+    """
+    if len(sightings.steps) == known.steps:
+        gram = sightings.gram
+        for table in tables:
             table.add_run(gram)
-        else:
-            table.add_block(sightings.steps, gram, mean)
+    elif known.full_runs < SETTLED:
+        gram = known.products.completed(sightings.steps, sightings.gram, mean)
+        for table in tables:
+            table.add_completed(gram)
+    else:
+        for table in tables:
+            table.runs += 1
 
 
 def learn_misses(

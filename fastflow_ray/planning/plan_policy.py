@@ -17,7 +17,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
-from fastflow_ray.planning.learning import learn, learn_misses
+from fastflow_ray.planning.learning import learn_misses, learn_velocities
 from fastflow_ray.planning.origin import Origin
 from fastflow_ray.planning.plan_book import Offer, PlanBook
 from fastflow_ray.planning.plan_error import foreseen_error
@@ -107,7 +107,7 @@ class PlanPolicy:
         where nothing is known."""
         source = self._origin.table
         if source.products.weight or len(seen.steps) == self._known.steps:
-            learn(self._tables, seen, known=source, mean=self._book.mean)
+            learn_velocities(self._tables, seen, known=source, mean=self._book.mean)
             for table in self._tables:
                 table.evaluations += len(seen.steps)
         if self.served is not None and self.served.candidate.is_learnt and not self._origin.lender:
