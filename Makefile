@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-lane bench-queue bench-reports test faults test-queue test-gpu check format check-k8s train clean
+.PHONY: help install demo bench bench-overhead bench-regret bench-fidelity bench-publishing bench-queue bench-reports test faults test-queue test-gpu check format check-k8s train clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,8 +33,8 @@ bench-regret: $(STAMP)  ## how fast simulated fleets of 1, 8 and 64 workers lear
 bench-fidelity: $(STAMP)  ## whether a promised fidelity is kept, and what it takes (about half an hour)
 	$(BIN)/fastflow-ray bench-fidelity $(BENCH)
 
-bench-lane: $(STAMP)  ## what the device waits for between two videos, with the publishing lane and without (minutes)
-	$(BIN)/fastflow-ray bench-lane $(BENCH)
+bench-publishing: $(STAMP)  ## what the device waits for between two videos, with the publishing thread and without (minutes)
+	$(BIN)/fastflow-ray bench-publishing $(BENCH)
 
 bench-queue: $(STAMP)  ## claims with 100,000 jobs queued, the heartbeats of 1,000 workers (about two minutes)
 	$(BIN)/fastflow-ray bench-queue $(BENCH)

@@ -1,6 +1,6 @@
 """The story of one job. What happens in each chapter stands in the sibling modules: `video`, `publishing`, `ending`.
 
-It is told on two threads: the worker's own makes the video, and the publishing lane's publishes it, while the
+It is told on two threads: the worker's own makes the video, and the publishing thread publishes it, while the
 worker's own is with the next job already.
 
 A video teaches once. What its attempt learnt, audit and all, is held back until its manifest stands, and dropped where
@@ -36,10 +36,10 @@ from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.checkpoints import Checkpoints, SavedJob
 from workers.ending import Ending, Fate, end_early, patiently, tidy
-from workers.lane import Lane
 from workers.lease_keeper import LeaseKeeper
 from workers.meter import Meter
 from workers.publishing import publish_video
+from workers.publishing_thread import PublishingExecutor
 from workers.stand import Stand
 from workers.store_watch import StoreWatch
 from workers.timesheet import Timesheet
@@ -83,7 +83,7 @@ class Runner:
         publisher: Publisher,
         watch: StoreWatch,
         stand: Stand,
-        lane: Lane,
+        executor: PublishingExecutor,
         fastflow: FastFlow,
         feed: ArmFeed,
         meter: Meter,
@@ -101,7 +101,7 @@ class Runner:
         self._publisher = publisher
         self._watch = watch
         self._stand = stand
-        self._lane = lane
+        self._executor = executor
         self._fastflow = fastflow
         self._feed = feed
         self._meter = meter
@@ -112,12 +112,12 @@ class Runner:
         self._on_end = on_end
         self._on_beat = on_beat
         self._checkpoints = Checkpoints(publisher.store, draining)
-        self._in_lane: LeaseKeeper | None = None  # of the latest to enter it
+        self._publishing: LeaseKeeper | None = None  # of the latest job whose video the executor took
 
     def run(self, queue: JobQueue, claim: Claim) -> Ending | None:
         """Make the job's video, unless an earlier attempt published it.
 
-        Returns how the attempt ended, or None if the lane has the video and will end it.
+        Returns how the attempt ended, or None if the publishing thread has the video and will end it.
         """
         log.info("-> %s attempt %d", claim.job_id, claim.attempt)
         self._meter.began(queue.name, claim.waited_s)
@@ -164,8 +164,8 @@ class Runner:
         attempt.teach = self._feed.hold(self._fastflow.take_delta())
         publish = partial(self._publish, video=video)
         attempt.on_step(StepReport("encode"))
-        self._lane.enter(partial(self._chapter, attempt, publish), self._waiting(attempt, "encode"))
-        self._in_lane = attempt.lease
+        self._executor.enter(partial(self._chapter, attempt, publish), self._waiting(attempt, "encode"))
+        self._publishing = attempt.lease
         return None
 
     def _informed(self) -> FastFlow:
@@ -180,22 +180,22 @@ class Runner:
         a cancellation too, can end it."""
         if published := self._published(attempt.claim):
             return self._complete(attempt, published)
-        self._lane.clear(self._waiting(attempt, "load"))
+        self._executor.clear(self._waiting(attempt, "load"))
         ending = self._make(attempt)
-        self._lane.clear(waiting=lambda: None)
+        self._executor.clear(waiting=lambda: None)
         return ending
 
     def _look(self, attempt: Attempt) -> Ending:
         """A job that would have ended, for its workers died: one of them may have published before, or be
-        publishing it in this worker's lane. No model needed."""
-        self._lane.clear(waiting=lambda: None)
+        publishing it in this very worker. No model needed."""
+        self._executor.clear(waiting=lambda: None)
         if published := self._published(attempt.claim):
             return self._complete(attempt, published)
         raise JobFailed("its workers died, and none of them had published a video", LeaseLost.code)
 
     def _waiting(self, attempt: Attempt, phase: str) -> Callable[[], None]:
-        """Tells that it waits in front of the lane."""
-        ahead = self._in_lane or attempt.lease
+        """Tells that it waits for the publishing thread."""
+        ahead = self._publishing or attempt.lease
         return lambda: attempt.lease.on_wait(StepReport(phase), ahead)
 
     def _publish(self, attempt: Attempt, video: Video) -> Ending:

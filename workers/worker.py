@@ -24,9 +24,9 @@ from workers.checkpoints import sweep
 from workers.config import WorkerConfig
 from workers.ending import Ending
 from workers.intake import Intake
-from workers.lane import Lane, PublishingLane
 from workers.lease_keeper import LOADING_S
 from workers.meter import Meter
+from workers.publishing_thread import PublishingExecutor, PublishingThread
 from workers.rota import Rota
 from workers.runner import Runner
 from workers.scratch_folder import sweep_scratch
@@ -56,7 +56,7 @@ class Worker:
         sink: ObservationSink,
         meter: Meter,
         load: Callable[[str], Engine] = load_engine,
-        lane: Lane | None = None,
+        executor: PublishingExecutor | None = None,
     ) -> None:
         """`queues` by model; the first one's model is loaded first."""
         self._config = config
@@ -66,7 +66,7 @@ class Worker:
         self._watch = StoreWatch(store, config.name)
         self._meter = meter
         self._stand = Stand(config.name, load, meter)
-        self._lane = lane or PublishingLane()
+        self._executor = executor or PublishingThread()
         self._timesheet = Timesheet(meter)
         self._draining = threading.Event()
         self._feed = ArmFeed(sink, config.name)
@@ -142,7 +142,7 @@ class Worker:
             Publisher(self._store),
             self._watch,
             self._stand,
-            self._lane,
+            self._executor,
             FastFlow(),
             self._feed,
             self._meter,
@@ -162,7 +162,7 @@ class Worker:
                 leaving.callback(queue.close)
             leaving.callback(self._cards.close)
             leaving.callback(self._feed.close)
-            leaving.callback(self._lane.close)  # the last comes first: publishing still needs all the others
+            leaving.callback(self._executor.close)  # the last comes first: publishing still needs all the others
 
     def _read_first(self) -> None:
         """The first model that can be read."""

@@ -22,8 +22,8 @@ from fastflow_ray.storage import open_store
 def die_everywhere(stage: Stage, times: int, looks_first: bool = True) -> Counter[str]:
     """So many jobs kill their worker at each place; how often videos were made again after they were published."""
     jobs = {job: place for place in PLACES for job in stage.submit(times, PREFIX + place)}
-    # Without the lane a worker holds one job, and each death is the death of one attempt.
-    with Crew(stage.plan(step_s=0.01, looks_first=looks_first, lane=False), size=4):
+    # Without overlap a worker holds one job, and each death is the death of one attempt.
+    with Crew(stage.plan(step_s=0.01, looks_first=looks_first, overlap=False), size=4):
         stage.settle(timeout_s=300)
         wait_for(lambda: not scratch(stage), timeout_s=60)  # whoever came instead of a dead worker cleaned up
     events = stage.events()
@@ -70,7 +70,7 @@ def die_twice(stage: Stage) -> list[Violation]:
     """As often as a product's queue allows; the second worker had published."""
     stage.limits = {}
     stage.submit(2, PREFIX + "claimed, then manifest put")
-    with Crew(stage.plan(step_s=0.01, lane=False), size=2):
+    with Crew(stage.plan(step_s=0.01, overlap=False), size=2):
         stage.settle(timeout_s=60)
     violations = stage.judge()
     stage.figures["struck"] = {"deaths": sum(record.crashes for record in stage.final.records) if stage.final else 0}

@@ -24,8 +24,8 @@ from fastflow_ray.queue import open_queue
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.publication import Publisher
 from workers.config import WorkerConfig
-from workers.lane import PublishingLane, SameThread
 from workers.meter import NoMeter
+from workers.publishing_thread import PublishingThread, SameThread
 from workers.worker import Worker
 
 MODEL = CARD.name
@@ -43,7 +43,7 @@ class WorkPlan:
     stall_s: float = 300.0
     step_s: float = 0.02
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the queue
-    lane: bool = True  # publishes one video while it makes the next
+    overlap: bool = True  # publishes one video while it makes the next
     looks_first: bool = True  # for the manifest of an earlier attempt
     verifies: bool = True  # what it uploaded
     mistake: tuple[str, str] | None = None  # a line of mutants.py, and the script it is in
@@ -74,7 +74,7 @@ def work(plan: WorkPlan, name: str) -> None:
         Ledger(),
         NoMeter(),
         lambda model: TrivialEngine(plan.step_s, watch),
-        PublishingLane() if plan.lane else SameThread(),
+        PublishingThread() if plan.overlap else SameThread(),
     )
     with mistake(*plan.mistake) if plan.mistake else nullcontext():
         worker.run()

@@ -23,7 +23,7 @@ def one(small_engine: Engine, tmp_path: Path) -> Iterator[OneWorker]:
     """Its feed has to have delivered everything in the end."""
     worker = OneWorker(small_engine, tmp_path / "store")
     yield worker
-    worker.lane.close()
+    worker.executor.close()
     assert worker.feed.close()
 
 

@@ -23,9 +23,9 @@ from fastflow_ray.storage.folder import FolderStore
 from fastflow_ray.storage.publication import Manifest, Publisher
 from workers.arm_feed import ArmFeed
 from workers.ending import Ending
-from workers.lane import PublishingLane
 from workers.lease_keeper import LeaseKeeper
 from workers.meter import NoMeter
+from workers.publishing_thread import PublishingThread
 from workers.runner import Runner
 from workers.stand import Stand
 from workers.store_watch import StoreWatch
@@ -131,25 +131,25 @@ class WatchedEngine:
 
 
 class FollowedRunner:
-    """A runner with a lane, whose attempts are followed to their end."""
+    """A runner with a publishing thread, whose attempts are followed to their end."""
 
     def __init__(
         self, queue: WatchedQueue, store: WatchedStore, engine: WatchedEngine, feed: ArmFeed, draining: threading.Event
     ) -> None:
         self.fastflow = FastFlow()
-        self.lane = PublishingLane()
+        self.executor = PublishingThread()
         self.watch = StoreWatch(store, "worker")
         self._queue = queue
         self._endings: list[tuple[Claim, Ending]] = []
         meter = NoMeter()
         self.runner = Runner(
-            Publisher(store), self.watch, Stand("worker", lambda model: engine, meter), self.lane, self.fastflow, feed,
-            meter, Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
+            Publisher(store), self.watch, Stand("worker", lambda model: engine, meter), self.executor, self.fastflow,
+            feed, meter, Timesheet(meter), draining, beat_s=0.01, stall_s=300.0,
             on_end=lambda claim, ending: self._endings.append((claim, ending)), on_beat=lambda: None,
         )  # fmt: skip
 
     def run(self, claim: Claim) -> Ending:
-        """One attempt, to its end in the lane or before."""
+        """One attempt, to its end in the publishing thread or before."""
         self.runner.run(self._queue, claim)
         return wait_for(lambda: next((ending for ended, ending in self._endings if ended == claim), None))
 
@@ -166,7 +166,7 @@ class OneWorker:
         self.feed = ArmFeed(self.ledger, "worker-1")
         self.draining = threading.Event()
         self.followed = FollowedRunner(self.queue, self.store, self.engine, self.feed, self.draining)
-        self.runner, self.lane = self.followed.runner, self.followed.lane
+        self.runner, self.executor = self.followed.runner, self.followed.executor
 
     def submit(self, idempotency_key: str | None = None, **changes: Any) -> str:
         """Ask for a tiny video; its id."""
@@ -180,7 +180,7 @@ class OneWorker:
         return claim
 
     def run(self, claim: Claim | None = None) -> Ending:
-        """One attempt, to its end in the lane or before."""
+        """One attempt, to its end in the publishing thread or before."""
         return self.followed.run(claim or self.claim())
 
     def record(self, job_id: str) -> JobRecord:

@@ -52,7 +52,7 @@ def elsewhere(one: OneWorker) -> Iterator[FollowedRunner]:
     wait_for(lambda: feed.known().to_json() == one.ledger.statistics.to_json())
     followed = FollowedRunner(one.queue, one.store, one.engine, feed, threading.Event())
     yield followed
-    followed.lane.close()
+    followed.executor.close()
     assert feed.close()
 
 

@@ -24,7 +24,7 @@ def twin(one: OneWorker, tmp_path: Path) -> Iterator[OneWorker]:
     """A worker whom nobody asks to leave, with a queue and statistics of its own."""
     worker = OneWorker(one.engine, tmp_path / "twin")
     yield worker
-    worker.lane.close()
+    worker.executor.close()
     assert worker.feed.close()
 
 
@@ -52,7 +52,7 @@ def finish_elsewhere(one: OneWorker) -> Ending:
     try:
         return followed.run(one.claim("worker-2"))
     finally:
-        followed.lane.close()
+        followed.executor.close()
         assert feed.close()
 
 

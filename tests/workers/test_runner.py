@@ -304,7 +304,7 @@ def twin(one: OneWorker, tmp_path: Path) -> Iterator[OneWorker]:
         each.submit(seed=1, **AUTO)
         each.run()
     yield worker
-    worker.lane.close()
+    worker.executor.close()
     assert worker.feed.close()
 
 
@@ -362,7 +362,7 @@ def test_of_two_attempts_that_make_one_video_the_one_that_is_published_teaches(
     assert [ending.fate for ending in endings] == [Fate.SUCCEEDED]
     (table,) = Statistics.from_json(learnt(one)).trajectories.values()
     assert table.runs == 1
-    other.lane.close()
+    other.executor.close()
 
 
 def test_a_video_that_stands_has_taught_though_another_attempt_completes_its_job(one: OneWorker) -> None:
@@ -503,7 +503,7 @@ def test_every_frame_encoded_and_every_part_sent_or_read_back_is_a_sign_of_life(
     monkeypatch.setattr(LeaseKeeper, "on_step", heard)
     one.submit()
     assert one.run().fate is Fate.SUCCEEDED
-    assert phases["encode"] == 2 + 5, "before the lane and in it, and five frames"
+    assert phases["encode"] == 2 + 5, "before the thread took it and in it, and five frames"
     assert phases["upload"] == 1 + 3 * 4, "of each file: before it goes, as it goes, before it comes back, as it comes"
 
 

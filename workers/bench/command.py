@@ -1,4 +1,4 @@
-"""`fastflow-ray bench-lane`: the device's idle time between two videos, with the publishing lane and without."""
+"""`fastflow-ray bench-publishing`: a device's idle time between two videos, with and without a publishing thread."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ JOB_S = 10.0  # the job whose hundredth the idle time must not exceed
 
 Jobs = Annotated[int, typer.Option(min=2, max=1000, help="Videos, one after the other.")]
 Steps = Annotated[int, typer.Option(min=4, max=1000, help="Of each.")]
-Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where lane.json goes.")]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where publishing.json goes.")]
 
 
-def bench_lane(jobs: Jobs = 12, steps: Steps = 50, out: Out = Path("out/bench-lane")) -> None:
-    """Measure how long the device waits between two videos of the embedded model, with the publishing lane and without.
+def bench_publishing(jobs: Jobs = 12, steps: Steps = 50, out: Out = Path("out/bench-publishing")) -> None:
+    """Measure how long the device waits between two videos of the embedded model, with and without a publishing thread.
 
     A real queue (the embedded server), a folder as the store, this machine's device.
     """
@@ -28,25 +28,25 @@ def bench_lane(jobs: Jobs = 12, steps: Steps = 50, out: Out = Path("out/bench-la
     from fastflow_ray.models.loading import load_engine
     from fastflow_ray.queue.embedded import EmbeddedValkey
     from workers.bench.gap import measure, summary
-    from workers.lane import Lane, PublishingLane, SameThread
+    from workers.publishing_thread import PublishingExecutor, PublishingThread, SameThread
 
     screen = console(stderr=True)
     engine = load_engine("shapes")
-    lanes: dict[str, Lane] = {"with": PublishingLane(), "without": SameThread()}
+    executors: dict[str, PublishingExecutor] = {"with": PublishingThread(), "without": SameThread()}
     figures = {}
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="fastflow-") as folder, EmbeddedValkey(Path(folder) / "valkey") as server:
-        for name, lane in lanes.items():
-            with screen.status(f"{jobs} videos of {steps} steps {name} the lane"):
-                gaps = measure(engine, lane, jobs, steps, server.url, Path(folder) / name)
+        for name, executor in executors.items():
+            with screen.status(f"{jobs} videos of {steps} steps {name} the thread"):
+                gaps = measure(engine, executor, jobs, steps, server.url, Path(folder) / name)
             figures[name] = summary(gaps, JOB_S)
-    with replacing(out / "lane.json") as sibling:
+    with replacing(out / "publishing.json") as sibling:
         sibling.write_text(json.dumps({"steps": steps, "versions": dict(engine.versions), **figures}, indent=1) + "\n")
     console().print(_table(figures))
 
 
 def _table(figures: dict[str, dict[str, float]]) -> Table:
-    table = Table("the lane", "idle", "longest", f"of a {JOB_S:g} s job", "decode", "text", "last step to first")
+    table = Table("the thread", "idle", "longest", f"of a {JOB_S:g} s job", "decode", "text", "last step to first")
     for name, row in figures.items():
         times = [f"{1000 * row[key]:.1f} ms" for key in ("idle_s", "longest_idle_s")]
         others = [f"{1000 * row[key]:.0f} ms" for key in ("decode_s", "text_encode_s", "between_steps_s")]

@@ -22,8 +22,8 @@ from fastflow_ray.models.engine import Engine, Generation, GenerationSpec, OnSte
 from fastflow_ray.queue import open_queue
 from fastflow_ray.storage import open_store
 from workers.config import WorkerConfig
-from workers.lane import Lane
 from workers.meter import NoMeter
+from workers.publishing_thread import PublishingExecutor
 from workers.worker import Worker
 
 
@@ -81,7 +81,9 @@ class TimedEngine:
         ]
 
 
-def measure(engine: Engine, lane: Lane, jobs: int, steps: int, redis_url: str, folder: Path) -> list[Gap]:
+def measure(
+    engine: Engine, executor: PublishingExecutor, jobs: int, steps: int, redis_url: str, folder: Path
+) -> list[Gap]:
     """The gaps of a worker that makes so many videos of so many steps, all of them queued before it begins."""
     queue, timed = open_queue(redis_url, engine.model), TimedEngine(engine)
     for seed in range(jobs):
@@ -89,7 +91,7 @@ def measure(engine: Engine, lane: Lane, jobs: int, steps: int, redis_url: str, f
         queue.submit(VideoJob.model_validate(wish | {"steps": steps, "seed": seed, "acceleration": "off"}))
     config = WorkerConfig("bench", (engine.model,), redis_url, folder.as_uri())
     store = open_store(config.store_url)
-    Worker(config, {engine.model: queue}, store, Ledger(), NoMeter(), lambda model: timed, lane).run(jobs)
+    Worker(config, {engine.model: queue}, store, Ledger(), NoMeter(), lambda model: timed, executor).run(jobs)
     return timed.gaps()
 
 

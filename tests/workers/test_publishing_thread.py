@@ -1,4 +1,4 @@
-"""The lane: while one video is published the next is made, on two leases and never three."""
+"""The publishing thread: while one video is published the next is made, on two leases and never three."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from waiting import wait_for
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.models.engine import Engine, StepReport
 from workers.ending import Fate
-from workers.lane import PublishingLane
 from workers.lease_keeper import LeaseKeeper
+from workers.publishing_thread import PublishingThread
 from workers.status import WorkerState
 
 
@@ -93,7 +93,7 @@ def test_who_leaves_publishes_what_is_made_and_gives_back_what_is_not(slow_shop:
     slow_shop.engine.interfere = drain_in_the_second
     wait_for(lambda: slow_shop.state(second) is JobState.QUEUED and slow_shop.sums.endings)
     assert slow_shop.state(first) is JobState.RUNNING
-    assert slow_shop.thread.is_alive(), "it waits for the lane"
+    assert slow_shop.thread.is_alive(), "it waits for the publishing thread"
     slow_shop.let_through.set()
     slow_shop.thread.join(60)
     assert slow_shop.state(first) is JobState.SUCCEEDED
@@ -106,7 +106,7 @@ def test_who_leaves_publishes_what_is_made_and_gives_back_what_is_not(slow_shop:
 @pytest.mark.parametrize(
     "act", [lambda shop, job_id: shop.queue.cancel(job_id), lambda shop, job_id: shop.lose(job_id)]
 )
-def test_a_video_in_front_of_the_lane_can_be_cancelled_and_lost(
+def test_a_video_that_waits_for_the_thread_can_be_cancelled_and_lost(
     slow_shop: Shop, act: Callable[[Shop, str], object]
 ) -> None:
     first, second = slow_shop.submit(), slow_shop.submit(seed=8)
@@ -120,7 +120,7 @@ def test_a_video_in_front_of_the_lane_can_be_cancelled_and_lost(
     assert not list(slow_shop.store.list(f"jobs/{second}/"))
 
 
-def test_a_lane_that_hangs_holds_nobody_hostage(one: OneWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_hangs_holds_nobody_hostage(one: OneWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the job in it nor the one that waits in front of it is beaten for any longer than the stall limit."""
     clock, let_through = Clock(), threading.Event()
     monkeypatch.setattr("workers.runner.LeaseKeeper", partial(LeaseKeeper, clock=clock))
@@ -137,7 +137,7 @@ def test_a_lane_that_hangs_holds_nobody_hostage(one: OneWorker, monkeypatch: pyt
     assert len(one.queue.beaten) == beats
     let_through.set()
     maker.join(60)
-    one.lane.close()
+    one.executor.close()
     assert [one.record(job_id).state for job_id in ids] == [JobState.SUCCEEDED] * 2, "nobody had taken them"
 
 
@@ -161,15 +161,15 @@ def test_a_job_whose_worker_died_has_no_neighbour(small_engine: Engine, tmp_path
     assert any(None not in pair for pair in seen), "the others overlapped"
 
 
-def test_a_defect_in_the_lane_is_met_by_whoever_comes_next_and_by_nobody_after() -> None:
+def test_a_defect_in_the_thread_is_met_by_whoever_comes_next_and_by_nobody_after() -> None:
     def fail() -> None:
         raise ZeroDivisionError("a defect")
 
-    lane = PublishingLane()
-    lane.enter(fail, waiting=lambda: None)
+    executor = PublishingThread()
+    executor.enter(fail, waiting=lambda: None)
     with pytest.raises(ZeroDivisionError):
-        lane.enter(lambda: None, waiting=lambda: None)
+        executor.enter(lambda: None, waiting=lambda: None)
     done: list[int] = []
-    lane.enter(lambda: done.append(1), waiting=lambda: None)
-    lane.close()
+    executor.enter(lambda: done.append(1), waiting=lambda: None)
+    executor.close()
     assert done

@@ -1,4 +1,4 @@
-"""The publishing lane: a thread that encodes and uploads one video while the GPU makes the next. Knows no job.
+"""The publishing thread: it encodes and uploads one video while the GPU makes the next. Knows no job.
 
 There is room for one. Whoever comes while it is taken waits in front of it with the lease in hand, and claims no more:
 so a worker never holds more than two.
@@ -13,8 +13,8 @@ from typing import Protocol
 LOOK_S = 0.2  # between two signs of life of whoever waits in front
 
 
-class Lane(Protocol):
-    """Where a video is published."""
+class PublishingExecutor(Protocol):
+    """Where a video is published: takes one at a time."""
 
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Do `work`, then or later; until it begins `waiting` is called now and then, and may raise instead."""
@@ -26,15 +26,15 @@ class Lane(Protocol):
         """Return when all work is done, and take no more."""
 
 
-class PublishingLane:
-    """A `Lane` of its own thread. For one caller at a time."""
+class PublishingThread:
+    """A `PublishingExecutor` of its own thread. For one caller at a time."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "publishing")
         self._latest = _nothing()
 
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
-        """Return when the lane has begun `work`; raises what `waiting` raises, and what the work before raised."""
+        """Return when the thread has begun `work`; raises what `waiting` raises, and what the work before raised."""
         self.clear(waiting)
         self._latest = self._thread.submit(work)
 
@@ -58,7 +58,7 @@ def _nothing() -> Future[object]:
 
 
 class SameThread:
-    """A `Lane` that is none: the GPU waits. What the real one is measured against."""
+    """A `PublishingExecutor` without a thread: the GPU waits. What the real one is measured against."""
 
     def enter(self, work: Callable[[], object], waiting: Callable[[], None]) -> None:
         """Do it here and now."""

@@ -1,4 +1,4 @@
-"""The benchmark of the lane: it sees every gap, and what the gap contains."""
+"""The benchmark of the publishing thread: it sees every gap, and what the gap contains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastflow_ray.models.loading import load_engine
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from workers.bench.gap import Gap, measure, summary
-from workers.lane import Lane, PublishingLane, SameThread
+from workers.publishing_thread import PublishingExecutor, PublishingThread, SameThread
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def shapes() -> Engine:
     return load_engine("shapes", device="cpu")
 
 
-@pytest.mark.parametrize("lane", [PublishingLane, SameThread])
-def test_every_gap_is_measured_and_without_the_lane_it_contains_the_encoding(
-    shapes: Engine, redis_url: str, tmp_path: Path, lane: type[Lane]
+@pytest.mark.parametrize("executor", [PublishingThread, SameThread])
+def test_every_gap_is_measured_and_without_the_thread_it_contains_the_encoding(
+    shapes: Engine, redis_url: str, tmp_path: Path, executor: type[PublishingExecutor]
 ) -> None:
-    gaps = measure(shapes, lane(), 3, 4, redis_url, tmp_path)
+    gaps = measure(shapes, executor(), 3, 4, redis_url, tmp_path)
     assert len(gaps) == 2
     assert all(min(gap.decode_s, gap.idle_s, gap.text_encode_s) > 0 for gap in gaps)
     with closing(open_queue(redis_url, "shapes")) as queue:
@@ -40,7 +40,7 @@ def test_every_gap_is_measured_and_without_the_lane_it_contains_the_encoding(
     encode_s = [json.loads(path.read_text())["phase_s"]["encode"] for path in tmp_path.glob("jobs/*/result.json")]
     assert len(encode_s) == 3
     assert len(made) == 3
-    if lane is SameThread:
+    if executor is SameThread:
         assert min(gap.idle_s for gap in gaps) > min(encode_s)
 
 
