@@ -18,12 +18,12 @@ from fastflow_ray.bandit.assurance import STRICTNESS, assured_db, common_spread_
 from fastflow_ray.errors import InvalidInput
 
 IDENTICAL_DB = 120.0  # what counts as the fidelity of a sample that equals the full run's
-BOLDNESS = 4  # buckets per halving of the evaluations
+BOLDNESS = 4  # more for each halving of the evaluations
 
 
 @dataclass
 class Fidelities:
-    """The audits of one candidate in one bucket of budgets."""
+    """The audits of one candidate at one boldness: of budgets that are about as large."""
 
     counts: Counter[int] = field(default_factory=Counter)  # PSNR in whole dB → audits
     psnr_sum: float = 0.0  # dB
@@ -76,7 +76,7 @@ class Fidelities:
 
 
 class AuditBook:
-    """Fidelities by candidate and bucket of budgets, for one policy key."""
+    """Fidelities by candidate and boldness, for one policy key."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[str, int], Fidelities] = {}  # by candidate, boldness
@@ -101,26 +101,26 @@ class AuditBook:
         self._add({(candidate, boldness): measured})
 
     def at(self, candidate: str, boldness: int) -> Fidelities:
-        """The candidate's audits in that bucket; none where there were none."""
+        """The candidate's audits at this boldness; none where there were none."""
         return self._cells.get((candidate, boldness), Fidelities())
 
     def nearest(self, candidate: str, boldness: int) -> tuple[Fidelities, int] | None:
-        """The candidate's audits in the bucket nearest to `boldness`, and which that is; None: there were none."""
-        own = [(abs(bucket - boldness), bucket) for name, bucket in self._cells if name == candidate]
+        """The candidate's audits at the nearest boldness where it has any, and which that is; None: there are none."""
+        own = [(abs(audited - boldness), audited) for name, audited in self._cells if name == candidate]
         if not own:
             return None
-        _, bucket = min(own)
-        return self._cells[candidate, bucket], bucket
+        _, nearest = min(own)
+        return self._cells[candidate, nearest], nearest
 
-    def nearest_boldness(self, boldness: int, like: Callable[[int], bool] = lambda bucket: True) -> int | None:
-        """The audited bucket nearest to `boldness`, of those that are `like` it; None where there is none."""
-        buckets = {bucket for _, bucket in self._cells if like(bucket)}
-        return min(buckets, key=lambda bucket: (abs(bucket - boldness), bucket), default=None)
+    def nearest_boldness(self, boldness: int, like: Callable[[int], bool] = lambda boldness: True) -> int | None:
+        """The audited boldness nearest to this one, of those that are `like` it; None where there is none."""
+        audited = {each for _, each in self._cells if like(each)}
+        return min(audited, key=lambda each: (abs(each - boldness), each), default=None)
 
     def cells(self) -> Iterator[tuple[str, int, Fidelities]]:
         """(candidate, boldness, its audits), in a fixed order."""
-        for (candidate, bucket), cell in sorted(self._cells.items()):
-            yield candidate, bucket, cell
+        for (candidate, boldness), cell in sorted(self._cells.items()):
+            yield candidate, boldness, cell
 
     @property
     def common_spread_db(self) -> float:
@@ -147,7 +147,7 @@ class AuditBook:
 
     def most_audits_at(self, boldness: int) -> int:
         """The most audits that any candidate had at this boldness."""
-        return max((cell.audits for (_, bucket), cell in self._cells.items() if bucket == boldness), default=0)
+        return max((cell.audits for (_, each), cell in self._cells.items() if each == boldness), default=0)
 
     def merge(self, other: AuditBook) -> AuditBook:
         """Both, as a new book."""
@@ -161,14 +161,14 @@ class AuditBook:
         return [
             {
                 "candidate": candidate,
-                "boldness": bucket,
+                "boldness": boldness,
                 "psnr_db": {str(db): count for db, count in sorted(cell.counts.items())},
                 "psnr_sum": cell.psnr_sum,
                 "ssim_sum": cell.ssim_sum,
                 "ssim_count": cell.ssim_count,
                 "path": None if cell.path is None else list(cell.path),
             }
-            for (candidate, bucket), cell in sorted(self._cells.items())
+            for (candidate, boldness), cell in sorted(self._cells.items())
         ]
 
     @classmethod
@@ -188,13 +188,13 @@ class AuditBook:
             self._cells.setdefault(key, Fidelities()).add(cell)
 
 
-def boldness(steps: int, evaluations: int) -> int:
-    """The bucket of a budget: 0 evaluates everything, and each halving is `BOLDNESS` more."""
+def boldness_of(steps: int, evaluations: int) -> int:
+    """A budget as a whole number: 0 for every step, and `BOLDNESS` more for each halving of the evaluations."""
     return round(BOLDNESS * math.log2(steps / evaluations))
 
 
 def evaluations_of(steps: int, boldness: int) -> int:
-    """A budget of that bucket, by which all of it may be judged."""
+    """A budget of this boldness, by which all of them may be judged."""
     return round(steps / 2 ** (boldness / BOLDNESS))
 
 
@@ -206,10 +206,10 @@ def expected_db(squared_error: float) -> float:
 def _key(row: Any) -> tuple[str, int]:
     if not isinstance(row, Mapping) or not isinstance(row.get("candidate"), str):
         raise ValueError("each of `audits` has to name its candidate")
-    bucket = row.get("boldness")
-    if type(bucket) is not int:  # and no bool
+    boldness = row.get("boldness")
+    if type(boldness) is not int:  # and no bool
         raise ValueError("`boldness` has to be a whole number")
-    return row["candidate"], bucket
+    return row["candidate"], boldness
 
 
 def _cell(row: Mapping[str, Any]) -> Fidelities:

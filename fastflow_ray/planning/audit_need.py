@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import FEWEST_TO_RULE_OUT
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.plan_book import Offer
@@ -38,7 +38,7 @@ def audit_need(known: TrajectoryTable, search: PromiseSearch | None, served: Off
     lacking = audits_lacking(known, search, served)
     if lacking >= 1 or search is not None or served is None:
         return Need(lacking)
-    heard = known.audits.most_audits_at(boldness(known.steps, served.plan.evaluations))
+    heard = known.audits.most_audits_at(boldness_of(known.steps, served.plan.evaluations))
     return Need(1.0, NEW_BUDGET_SHARE) if heard < FEWEST_TO_RULE_OUT else Need(lacking)
 
 

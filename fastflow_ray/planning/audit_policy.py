@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
-from fastflow_ray.bandit.audits import IDENTICAL_DB, boldness
+from fastflow_ray.bandit.audits import IDENTICAL_DB, boldness_of
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.turns import AT_ONCE, chance, lot
 from fastflow_ray.pace import Pace
@@ -157,11 +157,11 @@ class AuditPolicy:
 
         For a promise also its path, once plans have settled: the promise stays with it.
         """
-        bucket = boldness(self._known.steps, offer.plan.evaluations)
+        boldness = boldness_of(self._known.steps, offer.plan.evaluations)
         has_settled = self._search is not None and self._book.table.full_runs >= SETTLED
         path = offer.plan.evaluated if has_settled else None
         for table in self._learning:
-            table.audits.note(offer.candidate.name, bucket, measured_db, ssim, path)
+            table.audits.note(offer.candidate.name, boldness, measured_db, ssim, path)
 
     def learn_walk(self, offer: Offer, seen: Sightings | None, full: Sightings) -> None:
         """Learn from a plan that was walked only for the audit, and saw `seen`; None: its walk led the network astray.

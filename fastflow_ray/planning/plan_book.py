@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import Fidelities, boldness, evaluations_of, expected_db
+from fastflow_ray.bandit.audits import Fidelities, boldness_of, evaluations_of, expected_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
@@ -66,7 +66,7 @@ class PlanBook:
         One without audits at this boldness is left out if it could not at the nearest like it.
         """
         sparse = is_sparse(evaluations, self.table.steps)
-        here, alike = self._records_at(boldness(self.table.steps, evaluations)), self._records_alike(evaluations)
+        here, alike = self._records_at(boldness_of(self.table.steps, evaluations)), self._records_alike(evaluations)
         could_win, could_there = (contenders(records, sparse=sparse) for records in (here, alike))
         return [self.offer(each, evaluations) for each in could_win if each in here or each in could_there]
 
@@ -75,14 +75,14 @@ class PlanBook:
 
         By audits of its candidate at the nearest boldness; None where there were none.
         """
-        steps, bucket = self.table.steps, boldness(self.table.steps, offer.plan.evaluations)
-        nearest = self.table.audits.nearest(offer.candidate.name, bucket)
+        steps, boldness = self.table.steps, boldness_of(self.table.steps, offer.plan.evaluations)
+        nearest = self.table.audits.nearest(offer.candidate.name, boldness)
         if nearest is None:
             return None
-        measured, audited_bucket = nearest
-        if audited_bucket == bucket:
+        measured, audited_boldness = nearest
+        if audited_boldness == boldness:
             return measured.mean_db
-        audited_budget = min(max(evaluations_of(steps, audited_bucket), self.fewest), steps - 1)
+        audited_budget = min(max(evaluations_of(steps, audited_boldness), self.fewest), steps - 1)
         audited = self.offer(offer.candidate, audited_budget)
         return measured.mean_db + offer.expected_db - audited.expected_db
 
@@ -91,27 +91,27 @@ class PlanBook:
 
         Only there, for candidates can be compared where most of their audits were of the same seeds.
         """
-        return self._records_at(self.table.audits.nearest_boldness(boldness(self.table.steps, evaluations)))
+        return self._records_at(self.table.audits.nearest_boldness(boldness_of(self.table.steps, evaluations)))
 
     def _records_alike(self, evaluations: int) -> dict[Candidate, Record]:
         """What they measured at the nearest other boldness that is as sparse; empty where none was audited."""
-        steps, own = self.table.steps, boldness(self.table.steps, evaluations)
+        steps, own = self.table.steps, boldness_of(self.table.steps, evaluations)
         sparse = is_sparse(evaluations, steps)
 
-        def is_alike(bucket: int) -> bool:
-            return bucket != own and is_sparse(evaluations_of(steps, bucket), steps) == sparse
+        def is_alike(boldness: int) -> bool:
+            return boldness != own and is_sparse(evaluations_of(steps, boldness), steps) == sparse
 
         return self._records_at(self.table.audits.nearest_boldness(own, is_alike))
 
-    def _records_at(self, bucket: int | None) -> dict[Candidate, Record]:
-        if bucket is None:
+    def _records_at(self, boldness: int | None) -> dict[Candidate, Record]:
+        if boldness is None:
             return {}
-        heard = {candidate: self.table.audits.at(candidate.name, bucket) for candidate in CANDIDATES}
+        heard = {candidate: self.table.audits.at(candidate.name, boldness) for candidate in CANDIDATES}
         return {candidate: Record(cell.audits, cell.mean_db) for candidate, cell in heard.items() if cell.audits}
 
     def audited(self, offer: Offer) -> Fidelities:
         """What audits measured of the plan's candidate, at the boldness of this very plan."""
-        return self.table.audits.at(offer.candidate.name, boldness(self.table.steps, offer.plan.evaluations))
+        return self.table.audits.at(offer.candidate.name, boldness_of(self.table.steps, offer.plan.evaluations))
 
     @cached_property
     def fewest(self) -> int:

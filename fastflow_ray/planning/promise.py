@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from fastflow_ray.bandit.assurance import STRICTNESS, STRICTNESS_AFTER_A_FALL, is_proven
-from fastflow_ray.bandit.audits import Fidelities, boldness
+from fastflow_ray.bandit.audits import Fidelities, boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate
 from fastflow_ray.pace import Pace
 from fastflow_ray.planning.plan_book import Offer, PlanBook
@@ -43,7 +43,7 @@ class Promise:
         Of the budgets of one rung it is the largest. So audits of its smaller ones err on the safe side.
         """
         steps = self.book.table.steps
-        return {boldness(steps, budget): budget for budget in range(self.book.fewest, steps)}
+        return {boldness_of(steps, budget): budget for budget in range(self.book.fewest, steps)}
 
     @cached_property
     def kept(self) -> Offer | None:

@@ -15,7 +15,7 @@ from fastflow_ray.bandit.audits import (
     IDENTICAL_DB,
     AuditBook,
     Fidelities,
-    boldness,
+    boldness_of,
     evaluations_of,
     expected_db,
 )
@@ -80,8 +80,8 @@ def test_values_by_hand():
     book.note("line", 4, 46.7, ssim=0.5)
     book.note("line", 4, 51.0)
     book.note("line", 9, 20.0)
-    cell, bucket = book.nearest("line", 5)
-    assert (dict(cell.counts), bucket, cell.audits) == ({46: 1, 51: 1}, 4, 2)
+    cell, boldness = book.nearest("line", 5)
+    assert (dict(cell.counts), boldness, cell.audits) == ({46: 1, 51: 1}, 4, 2)
     assert (cell.mean_db, cell.spread_db) == (pytest.approx(48.85), 2.5)
     assert [cell.below(db) for db in (46.0, 46.5, 51.0, 51.5)] == [0, 1, 1, 2], "a fraction of a dB is not counted on"
     assert (cell.ssim_sum, cell.ssim_count) == (0.5, 1)
@@ -154,14 +154,14 @@ def test_a_book_shows_falls_of_any_plan_by_the_spread_of_all():
 
 
 def test_every_halving_of_the_evaluations_is_four_bolder():
-    assert [boldness(48, evaluations) for evaluations in (48, 24, 12, 6, 40)] == [0, 4, 8, 12, 1]
+    assert [boldness_of(48, evaluations) for evaluations in (48, 24, 12, 6, 40)] == [0, 4, 8, 12, 1]
 
 
 @pytest.mark.parametrize("steps", [4, 30, 50, 200])
-def test_a_bucket_is_judged_by_a_budget_of_its_own(steps):
+def test_a_boldness_is_judged_by_a_budget_of_its_own(steps):
     for budget in range(2, steps + 1):
-        bucket = boldness(steps, budget)
-        assert boldness(steps, evaluations_of(steps, bucket)) == bucket
+        boldness = boldness_of(steps, budget)
+        assert boldness_of(steps, evaluations_of(steps, boldness)) == boldness
 
 
 def test_an_expected_error_as_a_fidelity():
@@ -186,7 +186,7 @@ def row(**fields):
 
 def test_the_undamaged_template_is_read():
     read = AuditBook.from_dict([row(), row(boldness=5)])
-    assert [(bucket, cell.audits) for _, bucket, cell in read.cells()] == [(4, 2), (5, 2)]
+    assert [(boldness, cell.audits) for _, boldness, cell in read.cells()] == [(4, 2), (5, 2)]
     assert read.most_audits == 4
 
 

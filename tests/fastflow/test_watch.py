@@ -10,7 +10,7 @@ import torch
 from small_wan import STEPS, PlainVelocity, call, noise
 from torch import Tensor
 
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidOutput
@@ -138,7 +138,7 @@ def test_who_asks_for_so_many_evaluations_gets_half_as_many_more_at_most(pace: P
 def test_who_is_promised_a_fidelity_gets_as_many_more_as_it_takes():
     known = taught().statistics.trajectories["k"]
     for _ in range(30):
-        known.audits.note(CANDIDATES[0].name, boldness(20, 7), 90.0)
+        known.audits.note(CANDIDATES[0].name, boldness_of(20, 7), 90.0)
     ours = PlanPolicy(known, TrajectoryTable.empty(20, known.grid), Pace(fidelity_db=40.0), SIGMAS)
     planned(rough, start(9), SIGMAS, ours.plan, watch=ours.watch)
     assert len(ours.added) > ours.plan.evaluations / 2

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.planning.plan_book import PlanBook
@@ -35,5 +35,5 @@ def audited(steps: int, audits: dict[tuple[str, int], list[float]]) -> Trajector
     table = TrajectoryTable.empty(steps, "g").merge(known(steps), "k")
     for (name, evaluations), measured in audits.items():
         for db in measured:
-            table.audits.note(name, boldness(steps, evaluations), db)
+            table.audits.note(name, boldness_of(steps, evaluations), db)
     return table

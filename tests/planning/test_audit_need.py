@@ -8,7 +8,7 @@ import pytest
 from plan_books import known
 
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need, audits_lacking
 from fastflow_ray.planning.plan_book import PlanBook
@@ -26,10 +26,10 @@ def lacking(audits: int, failed: int, fell: bool = False) -> float:
     another plan had a video fall."""
     table = copy.deepcopy(known(STEPS))
     for measured_db in [80.0, 80.0, 80.0, 1.0] if fell else []:
-        table.audits.note(CANDIDATES[-1].name, boldness(STEPS, KEPT), measured_db)
+        table.audits.note(CANDIDATES[-1].name, boldness_of(STEPS, KEPT), measured_db)
     for budget, count, measured_db in ((KEPT, audits, 80.0), (BOLDER, failed, 1.0)):
         for _ in range(count):
-            table.audits.note(CANDIDATES[0].name, boldness(STEPS, budget), measured_db)
+            table.audits.note(CANDIDATES[0].name, boldness_of(STEPS, budget), measured_db)
     table.runs, table.audit_evaluations = RUNS, 10_000  # no share of the work is left
     promise = Promise(PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy()), 20.0, 0.95)
     assert promise.kept is not None
@@ -57,7 +57,7 @@ def test_a_budget_is_heard_now_and_then_until_audits_decide_who_serves_it(heard:
     table = copy.deepcopy(known(STEPS))
     for budget, count in ((KEPT, 6), (BOLDER, heard)):
         for _ in range(count):
-            table.audits.note(CANDIDATES[0].name, boldness(STEPS, budget), 40.0)
+            table.audits.note(CANDIDATES[0].name, boldness_of(STEPS, budget), 40.0)
     table.runs, table.audit_evaluations = RUNS, 10_000
     plans = PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy())
     asked, usual = (audit_need(table, None, plans.served(budget)) for budget in (BOLDER, KEPT))

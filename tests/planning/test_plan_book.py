@@ -193,7 +193,7 @@ def test_the_expected_fidelity_is_what_was_measured():
 def test_where_only_another_budget_was_audited_plans_tell_by_how_much_it_keeps_more_or_less():
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
     bolder, milder = plans.offer(FIRST, 6), plans.offer(FIRST, 24)
-    at_twelve = plans.offer(FIRST, 13)  # by which that bucket is judged
+    at_twelve = plans.offer(FIRST, 13)  # by which that boldness is judged
     assert plans.fidelity_db(bolder) == pytest.approx(42 + bolder.expected_db - at_twelve.expected_db)
     assert plans.fidelity_db(milder) > 42 > plans.fidelity_db(bolder)
 

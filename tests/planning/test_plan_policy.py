@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
-from fastflow_ray.bandit.audits import AuditBook, boldness
+from fastflow_ray.bandit.audits import AuditBook, boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
 from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.bandit.smoothing import Smoothing
@@ -109,7 +109,7 @@ def test_who_asks_for_another_budget_is_heard_there_too_and_rarely_at_first():
     work = [fast.sample(field, noise(seed), SIGMAS, key="k", evaluations=3)[1].nfe for seed in range(100, 160)]
     audited = [job for job, nfe in enumerate(work) if nfe >= SIGMAS.numel() - 1]
     assert len(audited) == FEWEST_TO_RULE_OUT
-    assert fast.statistics.trajectories["k"].audits.most_audits_at(boldness(8, 3)) == FEWEST_TO_RULE_OUT
+    assert fast.statistics.trajectories["k"].audits.most_audits_at(boldness_of(8, 3)) == FEWEST_TO_RULE_OUT
     assert 4 < audited[-1] < 40
 
 
@@ -152,10 +152,10 @@ def test_a_promise_hears_every_audit_of_the_plan_it_rests_on():
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
     for _ in range(FEWEST_TO_ASSURE):
-        known.audits.note(CANDIDATES[0].name, boldness(8, 5), 60.0)
+        known.audits.note(CANDIDATES[0].name, boldness_of(8, 5), 60.0)
     learnt = TrajectoryTable.empty(8, known.grid)
     served = on_demand(known, learnt, Pace(fidelity_db=20.0))
-    heard = learnt.audits.at(served.candidate.name, boldness(8, served.plan.evaluations))
+    heard = learnt.audits.at(served.candidate.name, boldness_of(8, served.plan.evaluations))
     assert (heard.audits, learnt.audit_evaluations) == (1, 0)
 
 
@@ -187,7 +187,7 @@ def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own
     learnt = TrajectoryTable.empty(8, known.grid)
     if own:
         for candidate in CANDIDATES:
-            known.audits.note(candidate.name, boldness(8, 4), 20.0 if candidate.is_learnt else 60.0)
+            known.audits.note(candidate.name, boldness_of(8, 4), 20.0 if candidate.is_learnt else 60.0)
         policy = PlanPolicy(known, learnt, Pace(evaluations=4), SIGMAS)
         assert not policy.served.candidate.is_learnt
     else:
@@ -233,7 +233,7 @@ def test_only_for_a_promise_and_once_plans_have_settled_the_path_that_was_audite
     policy = PlanPolicy(known, learnt, pace, SIGMAS)
     offer = policy.audits.rivals[0]
     policy.audits.learn_fidelity(offer, 60.0)
-    cell = learnt.audits.at(offer.candidate.name, boldness(8, offer.plan.evaluations))
+    cell = learnt.audits.at(offer.candidate.name, boldness_of(8, offer.plan.evaluations))
     assert cell.path == (tuple(offer.plan.evaluated) if kept else None)
 
 
@@ -259,8 +259,8 @@ def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_prom
         (CANDIDATES[1], FEWEST_TO_ASSURE - 1, kept_db),
     ):
         for _ in range(audits):
-            known.audits.note(candidate.name, boldness(8, 7), measured_db)
-            known.audits.note(candidate.name, boldness(8, 6), 0.0)
+            known.audits.note(candidate.name, boldness_of(8, 7), measured_db)
+            known.audits.note(candidate.name, boldness_of(8, 6), 0.0)
     known.audit_evaluations = known.evaluations  # no share of the work is left for audits
     assert due(known) == goes_on
 
@@ -281,7 +281,7 @@ def test_a_higher_fidelity_is_searched_for_however_much_a_lower_one_was_audited(
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
     for _ in range(2 * SEARCH):
-        known.audits.note(CANDIDATES[0].name, boldness(8, 3), 15.0)
+        known.audits.note(CANDIDATES[0].name, boldness_of(8, 3), 15.0)
     known.audit_evaluations = known.evaluations  # no share of the work is left for audits
     assert due(known)
 
@@ -291,10 +291,10 @@ def test_what_is_promised_by_few_audits_is_audited_more_until_it_is_proven(audit
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
     for _ in range(audits):
-        known.audits.note(CANDIDATES[0].name, boldness(8, 4), 80.0)
+        known.audits.note(CANDIDATES[0].name, boldness_of(8, 4), 80.0)
     known.runs = 0  # young no more, by that; and nothing bolder could do
     for _ in range(2):
-        known.audits.note(CANDIDATES[0].name, boldness(8, 3), 1.0)
+        known.audits.note(CANDIDATES[0].name, boldness_of(8, 3), 1.0)
     known.evaluations = 2000.0
     known.audit_evaluations = 0.5 * (PROVING_SHARE + AUDIT_SHARE) * known.evaluations
     assert due(known) == goes_on
@@ -387,7 +387,7 @@ def test_plans_that_a_promise_rests_on_are_not_changed_by_audits_of_another_way(
 def test_where_a_solver_is_served_the_first_rival_that_learns_is_walked_both_ways():
     known = taught(RIPE).statistics.trajectories["k"]
     for candidate in CANDIDATES:
-        known.audits.note(candidate.name, boldness(8, 4), 20.0 if candidate.is_learnt else 60.0)
+        known.audits.note(candidate.name, boldness_of(8, 4), 20.0 if candidate.is_learnt else 60.0)
     policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
     learnt = next(offer for offer in policy.audits.rivals if offer.candidate.is_learnt)
     assert policy.audits.both_ways(policy.plan).own == learnt.plan != policy.plan

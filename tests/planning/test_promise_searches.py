@@ -5,7 +5,7 @@ from __future__ import annotations
 from plan_books import FIRST, audited, book
 
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_ladder import PromiseLadder
@@ -97,7 +97,7 @@ def test_whoever_never_fails_is_tried_on_rather_than_who_keeps_more_on_average()
 def test_who_speaks_for_a_rung_is_foretold_to_keep_it_and_was_heard_most():
     may_be_better = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE, ("line", 8): [95.0] * 3}
     ladders = [PromiseLadder(promise(may_be_better, db)) for db in (30.0, 55.0)]
-    assert [ladder.leader(boldness(30, 8)).name for ladder in ladders] == [FIRST.name, "line"]
+    assert [ladder.leader(boldness_of(30, 8)).name for ladder in ladders] == [FIRST.name, "line"]
 
 
 def test_a_rung_that_is_too_bold_for_one_is_not_given_up_before_it_is_for_whoever_could_be_as_good():

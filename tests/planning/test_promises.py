@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from plan_books import FIRST, audited, book
 
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
-from fastflow_ray.bandit.audits import boldness
+from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES
 from fastflow_ray.planning.promise import Promise
 
@@ -76,17 +76,17 @@ def test_a_promise_is_not_lost_for_one_who_may_be_better_but_has_too_few_audits_
 def test_what_is_assured_is_promised_to_the_last_decibel():
     plans = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * 39}))
     promise = Promise(plans, 45.0, 0.95)
-    assert promise.assured_db(FIRST, boldness(30, 16)) == 45
+    assert promise.assured_db(FIRST, boldness_of(30, 16)) == 45
     assert promise.kept.plan.evaluations == 16
     assert Promise(plans, 45.01, 0.95).kept is None
-    assert promise.assured_db(FIRST, boldness(30, 8)) == -math.inf, "nobody tried that"
+    assert promise.assured_db(FIRST, boldness_of(30, 8)) == -math.inf, "nobody tried that"
 
 
 def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_another_by_now():
     table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
     path = (0, 1, 3, 6, 10, 15, 21, 28)
     assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated != path
-    table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
+    table.audits.note(FIRST.name, boldness_of(30, 8), 60.0, path=path)
     assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated == path
 
 
@@ -94,7 +94,7 @@ def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_anoth
 def test_a_path_that_no_plan_may_take_is_not_walked(path):
     """Of a damaged file, say."""
     table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
-    table.audits.note(FIRST.name, boldness(30, 8), 60.0, path=path)
+    table.audits.note(FIRST.name, boldness_of(30, 8), 60.0, path=path)
     plans = book(30, table=table)
     assert Promise(plans, 40.0, 0.95).kept == plans.offer(FIRST, 8)
 
@@ -119,7 +119,7 @@ def test_asking_for_more_or_more_surely_never_evaluates_less(audits, db, other_d
     assert kept(audits, low, less) <= kept(audits, low, more)
     promise = Promise(book(30, table=audited(30, audits)), low, less)
     if (offer := promise.kept) is not None:
-        assert promise.assured_db(offer.candidate, boldness(30, offer.plan.evaluations)) >= low
+        assert promise.assured_db(offer.candidate, boldness_of(30, offer.plan.evaluations)) >= low
 
 
 def test_how_much_other_plans_scatter_tells_what_few_audits_of_one_are_worth():
@@ -135,4 +135,4 @@ def test_where_any_plans_video_fell_few_audits_assure_less():
     fallen = {("hold", 15): [60.0, 60.0, 60.0, 5.0]}
     steady, warned = (Promise(book(30, table=audited(30, own | other | more)), 40.0, 0.95) for more in ({}, fallen))
     assert (steady.may_fall, warned.may_fall) == (False, True)
-    assert warned.assured_db(FIRST, boldness(30, 8)) < steady.assured_db(FIRST, boldness(30, 8)) - 1
+    assert warned.assured_db(FIRST, boldness_of(30, 8)) < steady.assured_db(FIRST, boldness_of(30, 8)) - 1
