@@ -30,7 +30,7 @@ class Path:
 
 
 class Planner:
-    """The paths of least expected error over one grid of N steps, for every budget and every target error.
+    """The paths of least expected error over one grid of N steps, for every budget.
 
     A path is a chain of skips, which `SkipCosts` prices. Their costs add up, for errors of different skips are taken as
     uncorrelated.
@@ -77,12 +77,6 @@ class Planner:
             )
         affordable = range(min(evaluations, self.steps), 1, -1)
         return self._read_back(min(affordable, key=lambda n: self._round(n).error))
-
-    def path_within(self, expected_error: float) -> Path:
-        """The path of fewest evaluations with at most this expected error; raises InvalidInput for one below 0."""
-        if not expected_error >= 0:
-            raise InvalidInput(f"no path has an expected error of {expected_error}; ask for 0 or more")
-        return self._read_back(next(n for n in range(2, self.steps + 1) if self._round(n).error <= expected_error))
 
     def _read_back(self, evaluations: int) -> Path:
         """The best path of exactly so many evaluations, read from the end to the beginning."""
