@@ -34,10 +34,10 @@ from fastflow_ray.bandit.arm_table import ArmTable
 from fastflow_ray.bandit.policy_key import PolicyKey, nearest
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
-from fastflow_ray.bandit.turns import Presence
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import CONFIDENCE, Pace, asked
 from fastflow_ray.planning.bandit_policy import BanditPolicy
+from fastflow_ray.planning.contribution import Contribution
 from fastflow_ray.planning.plan_policy import PlanPolicy
 from fastflow_ray.planning.trial import Fidelity, Trial
 from fastflow_ray.sampling.fastflow import fastflow
@@ -62,7 +62,7 @@ GAMMA = 2.0  # as published
 class FastFlow:
     """Samples with most evaluations skipped, and learns across calls which to skip. For one thread at a time.
 
-    The same statistics, seed and calls give the same decisions: nothing is drawn.
+    The same statistics, noise and calls give the same decisions: nothing else is drawn from.
     """
 
     def __init__(self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: Statistics | None = None) -> None:
@@ -77,7 +77,7 @@ class FastFlow:
         self._shared: set[str] = set()  # the keys whose tables in it somebody else may hold
         self._delta = Statistics()
         self._is_alone = True  # until it hears from a fleet
-        self._presence: dict[str, Presence] = {}  # in that fleet, by key of the learned plan
+        self._contributions: dict[str, Contribution] = {}  # to that fleet, by key of the learned plan
 
     def sample(
         self,
@@ -185,7 +185,7 @@ class FastFlow:
         """What was learnt since the last take; `statistics` holds it already. Call between generations."""
         delta, self._delta = self._delta, Statistics()
         for name, table in delta.trajectories.items():
-            self._presence[name].own += table.runs
+            self._contributions[name].own_runs += table.runs
         return delta
 
     def adopt(self, snapshot: Statistics) -> None:
@@ -235,9 +235,9 @@ class FastFlow:
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
         known = self._own(name).trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
-        presence = self._presence.setdefault(name, Presence(met_at=known.runs))
-        share = 1.0 if self._is_alone else presence.share(known.runs, under_way=learnt.runs)
-        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), share, begun)
+        own = self._contributions.setdefault(name, Contribution(fleet_runs_before=known.runs))
+        fleet_share = 1.0 if self._is_alone else own.fleet_share(known.runs, under_way=learnt.runs)
+        return PlanPolicy(known, learnt, pace, sigmas, restarts, self._neighbour(name, grid), fleet_share, begun)
 
     def _neighbour(self, name: str, grid: str) -> tuple[str, TrajectoryTable] | None:
         """Of the keys that know something about this grid, the one whose generations are likest."""

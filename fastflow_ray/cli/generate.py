@@ -199,6 +199,6 @@ def _why_in_full(report: Mapping[str, Any], policy: Path | None, audit: bool | N
 def _videos_to_show() -> int:
     """The fewest videos after which a fidelity can be known to hold: full runs to plan from, then audits."""
     from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
-    from fastflow_ray.planning.audit_need import RIPE
+    from fastflow_ray.planning.audit_need import FULL_RUNS_TO_COMPARE
 
-    return RIPE + FEWEST_TO_ASSURE
+    return FULL_RUNS_TO_COMPARE + FEWEST_TO_ASSURE

@@ -40,12 +40,12 @@ class PlanPolicy:
         sigmas: Tensor,
         restarts: Collection[int] = (),
         neighbour: tuple[str, TrajectoryTable] | None = None,
-        share: float = 1.0,
+        fleet_share: float = 1.0,
         begun: Mapping[str, Any] | None = None,
     ) -> None:
         """For the grid `sigmas`, shape (N + 1,); at the steps `restarts` another network takes over. A key that knows
-        nothing begins from its `neighbour`. `share` is this worker's part of the fleet's work, which it audits in
-        proportion to. `begun` is the state of an interrupted generation's, which it goes on in place of.
+        nothing begins from its `neighbour`. `fleet_share` is this worker's part of the fleet's work, 0 to 1, and of its
+        audits. `begun` is the state of an interrupted generation's, which it goes on in place of.
 
         Raises InvalidInput if no plan of this pace can be drawn up; KeyError or ValueError for an unsound state."""
         self._known, self._tables = known, (learnt, known)  # `learnt` first: both learn by what was known before
@@ -55,7 +55,9 @@ class PlanPolicy:
         self.served = self._offered()
         self.plan = pace.plan or (self.served.plan if self.served else every_step(known.steps))
         self.added = [int(step) for step in begun["added"]] if begun is not None else []  # evaluated beyond the plan
-        self.audits = AuditPolicy(known, self._tables, self._book, pace, self.plan.evaluations, self.served, share)
+        self.audits = AuditPolicy(
+            known, self._tables, self._book, pace, self.plan.evaluations, self.served, fleet_share
+        )
 
     @property
     def expected_db(self) -> float | None:

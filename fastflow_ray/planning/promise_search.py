@@ -35,7 +35,7 @@ class PromiseSearch:
         return 0 if self._rung is None else self._ladder.tried(self._rung).audits
 
     @property
-    def most_audits(self) -> int:
+    def audits_at_probed(self) -> int:
         """The most audits that any candidate has at the probed rung."""
         return 0 if self._rung is None else self.promise.book.table.audits.most_audits_at(self._rung)
 

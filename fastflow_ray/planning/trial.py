@@ -5,11 +5,13 @@ its result compared with the reference: a fidelity, PSNR in dB. As all of them s
 more about the plans than fidelities of different videos would.
 
     1. The full run, unless the generation was one itself.
-    2. Rivals: other plans that could be the best, where the fleet lacks audits and pays for this one.
+    2. The plan that was served and its rivals, which could be better, where the fleet lacks audits and pays for this
+       one.
     3. One path both ways, by smooth predictions and by those as learnt, while it is open which are better.
 
-Which plans these are, and what the tables learn from each, is the `AuditPolicy`'s. Here is the order of events. Knows
-neither pipeline nor video: whoever holds the trial says how a plan is walked and how two results compare.
+Which plans these are, the `AuditPolicy` decides, and what the tables learn from each are its lessons. Here is the order
+of events. Knows neither pipeline nor video: whoever holds the trial says how a plan is walked and how two results
+compare.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Trial:
         return self._policy.is_due(self.seen)
 
     def hold(self, made: Result, walk: Walk[Result], compare: Compare[Result]) -> tuple[Result, Fidelity]:
-        """Make the audit, and learn from it. Rivals are walked only where it is due.
+        """Make the audit, and learn from it. Other plans are walked only where it is due.
 
         Args:
             made: what the generation made.
@@ -72,8 +74,8 @@ class Trial:
         seed = _AuditedSeed(reference, walk, compare)
         seed.note(self._walked, fidelity)
         with suppress(Draining):
-            self._hold_rivals(seed, full)
-            self._hold_both_ways(seed)
+            self._compare_plans(seed, full)
+            self._compare_both_ways(seed)
         return reference, fidelity
 
     @property
@@ -86,33 +88,34 @@ class Trial:
         if not self._trace.skipped:
             return made, self.seen
         reference, full = walk(every_step(self._trace.steps))
-        self._policy.learn_full(full, self.seen, self._walked)
+        self._policy.lessons.learn_full(full, self.seen, self._walked)
         if self.is_due:
-            self._policy.charge_full()
+            self._policy.lessons.charge_full()
         return reference, full
 
-    def _hold_rivals(self, seed: _AuditedSeed[Result], full: Sightings) -> None:
-        """Learn the fidelity of every plan in question, and walk those that were not walked yet.
+    def _compare_plans(self, seed: _AuditedSeed[Result], full: Sightings) -> None:
+        """Learn the fidelity of every plan to be compared, and walk those that were not walked yet.
 
         What the generation walked need not be the plan that it was served, which may have been altered on the way; and
         two candidates may have the same plan.
         """
-        for offer in self._policy.rivals if self.is_due else self._policy.promised(self._walked):
+        plans = self._policy.compared if self.is_due else self._policy.compared_on_demand(self._walked)
+        for offer in plans:
             fidelity = seed.fidelity_of(offer.plan)
             if fidelity is None:
                 fidelity, seen = seed.walk(offer.plan)
-                self._policy.learn_walk(offer, seen, full)
-            self._policy.learn_fidelity(offer, *fidelity)
+                self._policy.lessons.learn_walk(offer, seen, full)
+            self._policy.lessons.learn_fidelity(offer, *fidelity)
 
-    def _hold_both_ways(self, seed: _AuditedSeed[Result]) -> None:
+    def _compare_both_ways(self, seed: _AuditedSeed[Result]) -> None:
         """Walk one path the other way too, where the policy asks for it, and learn which way kept more."""
         both_ways = self._policy.both_ways(self._walked) if self.is_due else None
         if both_ways is None:
             return
         own = seed.fidelity_of(both_ways.own)
-        assert own is not None  # the generation walked it, or it is a rival
+        assert own is not None  # the generation walked it, or it was compared
         other, _ = seed.walk(both_ways.other)
-        self._policy.learn_smoothing(both_ways, own.psnr_db, other.psnr_db)
+        self._policy.lessons.learn_smoothing(both_ways, own.psnr_db, other.psnr_db)
 
 
 class _AuditedSeed(Generic[Result]):

@@ -10,7 +10,7 @@ from test_planned_sampling import SIGMAS, STEPS, MixtureFlow, noise
 
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.planning.audit_need import RIPE
+from fastflow_ray.planning.audit_need import FULL_RUNS_TO_COMPARE
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fidelity import sample_psnr_db
 from fastflow_ray.sampling.grid import flow_sigmas
@@ -18,10 +18,10 @@ from fastflow_ray.sampling.grid import flow_sigmas
 
 def test_the_first_jobs_evaluate_everything_for_nothing_has_been_shown():
     fast = FastFlow()
-    for job in range(RIPE + FEWEST_TO_ASSURE):
+    for job in range(FULL_RUNS_TO_COMPARE + FEWEST_TO_ASSURE):
         x, trace = fast.sample(MixtureFlow(), noise(job), SIGMAS, key="k", fidelity_db=40.0)
         assert (trace.skipped, trace.expected_db) == (0, math.inf)
-    assert sample_psnr_db(x, euler(MixtureFlow(), noise(RIPE + FEWEST_TO_ASSURE - 1), SIGMAS)) == math.inf
+    assert sample_psnr_db(x, euler(MixtureFlow(), noise(job), SIGMAS)) == math.inf
 
 
 @pytest.mark.parametrize("fidelity_db", [25.0, 40.0, 55.0])

@@ -10,7 +10,7 @@ from plan_books import known
 from fastflow_ray.bandit.assurance import FEWEST_TO_ASSURE
 from fastflow_ray.bandit.audits import boldness_of
 from fastflow_ray.bandit.candidates import CANDIDATES, FEWEST_TO_RULE_OUT
-from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need, audits_lacking
+from fastflow_ray.planning.audit_need import NEW_BUDGET_SHARE, Need, audit_need
 from fastflow_ray.planning.plan_book import PlanBook
 from fastflow_ray.planning.promise import Promise
 from fastflow_ray.planning.promise_search import PromiseSearch
@@ -34,7 +34,7 @@ def lacking(audits: int, failed: int, fell: bool = False) -> float:
     promise = Promise(PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy()), 20.0, 0.95)
     assert promise.kept is not None
     assert promise.kept.plan.evaluations == KEPT
-    return audits_lacking(table, PromiseSearch(promise), promise.kept)
+    return audit_need(table, PromiseSearch(promise), promise.kept).audits
 
 
 @pytest.mark.parametrize("audits", [FEWEST_TO_ASSURE, FEWEST_TO_ASSURE + 4])

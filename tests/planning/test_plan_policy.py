@@ -19,7 +19,7 @@ from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput, InvalidOutput, StatisticsMismatch
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.pace import Pace
-from fastflow_ray.planning.audit_need import AUDIT_SHARE, PROVING_SHARE, RIPE, SEARCH
+from fastflow_ray.planning.audit_need import AUDIT_SHARE, AUDITS_OF_A_SEARCH, FULL_RUNS_TO_COMPARE, PROVING_SHARE
 from fastflow_ray.planning.audit_policy import AuditPolicy
 from fastflow_ray.planning.learned_plan import every_step
 from fastflow_ray.planning.learning import SETTLED
@@ -84,16 +84,17 @@ def test_a_plan_that_was_given_is_never_audited():
 
 
 def test_an_audit_teaches_growth_a_full_run_what_its_walks_missed_and_what_every_candidate_kept():
-    fast = taught(RIPE)
+    fast = taught(FULL_RUNS_TO_COMPARE)
     table = fast.statistics.trajectories["k"]
-    assert (table.runs, table.full_runs, table.audits.most_audits) == (2 * RIPE - 1, RIPE, 0), "too early for rivals"
+    assert (table.runs, table.full_runs) == (2 * FULL_RUNS_TO_COMPARE - 1, FULL_RUNS_TO_COMPARE)
+    assert table.audits.most_audits == 0, "too early for rivals"
     assert table.growth.count.any()
     assert table.response.product.any()
     assert table.response.square.any()
     before = table.misses.count.sum()
     _, trace = fast.sample(field, noise(9), SIGMAS, key="k", evaluations=4)
     assert table.misses.count.sum() > before + len(trace.plan.foresee), "not only what the video's own plan missed"
-    assert (table.full_runs, table.audits.most_audits) == (RIPE + 1, 1)
+    assert (table.full_runs, table.audits.most_audits) == (FULL_RUNS_TO_COMPARE + 1, 1)
     assert len({candidate for candidate, _, _ in table.audits.cells()}) == len(CANDIDATES)
 
 
@@ -121,13 +122,13 @@ def test_whoever_is_not_drawn_draws_up_no_rivals():
         policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=3), SIGMAS)
         planned(field, noise(seed), SIGMAS, policy.plan, seen)
         drawn.append(policy.audits.is_due(seen))
-        assert ("rivals" in vars(policy.audits)) == drawn[-1]
+        assert ("compared" in vars(policy.audits)) == drawn[-1]
     assert 0 < sum(drawn) < 12
 
 
 def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Offer:
     """What is served at this pace, in an audit that a user asks for and the fleet does not want."""
-    policy, seen = PlanPolicy(known, learnt, pace, SIGMAS, share=0.0), Sightings()
+    policy, seen = PlanPolicy(known, learnt, pace, SIGMAS, fleet_share=0.0), Sightings()
     sample, trace = planned(field, noise(9), SIGMAS, policy.plan, seen)
 
     def walk(plan: Plan) -> tuple[Tensor, Sightings]:
@@ -141,7 +142,7 @@ def on_demand(known: TrajectoryTable, learnt: TrajectoryTable, pace: Pace) -> Of
 
 
 def test_an_audit_that_a_user_asks_for_is_not_charged_to_the_fleet_and_teaches():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     learnt, audits = TrajectoryTable.empty(8, known.grid), known.audits.most_audits
     on_demand(known, learnt, Pace(evaluations=4))
     assert (learnt.full_runs, learnt.audit_evaluations) == (1, 0)
@@ -160,30 +161,30 @@ def test_a_promise_hears_every_audit_of_the_plan_it_rests_on():
 
 
 def test_an_audit_walks_the_plans_that_it_was_weighed_by():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
-    weighed = audits.rivals
-    audits.learn_fidelity(weighed[0], measured_db=60.0)
-    assert audits.rivals is weighed
+    weighed = audits.compared
+    audits.lessons.learn_fidelity(weighed[0], measured_db=60.0)
+    assert audits.compared is weighed
 
 
 def test_only_predictions_that_were_learnt_teach_how_far_such_miss():
     """A line misses by what it expects to, and would make all others look as good."""
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     audits = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS).audits
-    for offer in audits.rivals:
+    for offer in audits.compared:
         seen, before, evaluations = Sightings(), known.misses.count.sum(), known.audit_evaluations
         planned(field, noise(9), SIGMAS, offer.plan, seen)
-        audits.learn_walk(offer, seen, seen)
+        audits.lessons.learn_walk(offer, seen, seen)
         assert known.misses.count.sum() - before == len(offer.plan.foresee) * offer.candidate.is_learnt
         assert known.audit_evaluations - evaluations == offer.plan.evaluations
-    audits.learn_walk(offer, None, seen)
+    audits.lessons.learn_walk(offer, None, seen)
     assert known.audit_evaluations - evaluations == 2 * offer.plan.evaluations
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own: bool):
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     learnt = TrajectoryTable.empty(8, known.grid)
     if own:
         for candidate in CANDIDATES:
@@ -200,19 +201,19 @@ def test_neither_a_given_plan_nor_a_solvers_teaches_how_far_predictions_miss(own
 
 
 def test_what_a_fidelity_was_promised_for_is_audited_first_and_then_what_might_do_with_less():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
 
     def policy() -> PlanPolicy:
         return PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(fidelity_db=20.0), SIGMAS)
 
     searching = policy()
     assert searching.plan.evaluations == 8
-    probed = searching.audits.rivals[0]
+    probed = searching.audits.compared[0]
     for _ in range(FEWEST_TO_ASSURE):
-        searching.audits.learn_fidelity(probed, measured_db=60.0)
+        searching.audits.lessons.learn_fidelity(probed, measured_db=60.0)
     serving = policy()
     assert serving.plan.evaluations == probed.plan.evaluations
-    own, *others = serving.audits.rivals
+    own, *others = serving.audits.compared
     assert own.plan is serving.plan
     assert others[0].plan.evaluations < serving.plan.evaluations
     assert own not in others
@@ -231,8 +232,8 @@ def test_only_for_a_promise_and_once_plans_have_settled_the_path_that_was_audite
     known.audits = AuditBook()
     learnt = TrajectoryTable.empty(8, known.grid)
     policy = PlanPolicy(known, learnt, pace, SIGMAS)
-    offer = policy.audits.rivals[0]
-    policy.audits.learn_fidelity(offer, 60.0)
+    offer = policy.audits.compared[0]
+    policy.audits.lessons.learn_fidelity(offer, 60.0)
     cell = learnt.audits.at(offer.candidate.name, boldness_of(8, offer.plan.evaluations))
     assert cell.path == (tuple(offer.plan.evaluated) if kept else None)
 
@@ -240,13 +241,13 @@ def test_only_for_a_promise_and_once_plans_have_settled_the_path_that_was_audite
 @pytest.mark.parametrize(("pace", "shown"), [(Pace(fidelity_db=20.0), True), (Pace(evaluations=4), False)])
 def test_where_nothing_was_skipped_what_is_walked_for_an_audit_shows_how_velocities_respond(pace: Pace, shown: bool):
     """Elsewhere the walk of the generation itself does."""
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     learnt = TrajectoryTable.empty(8, known.grid)
     audits = PlanPolicy(known, learnt, pace, SIGMAS).audits
-    full, seen, offer = Sightings(), Sightings(), audits.rivals[0]
+    full, seen, offer = Sightings(), Sightings(), audits.compared[0]
     planned(field, noise(9), SIGMAS, every_step(8), full)
     planned(field, noise(9), SIGMAS, offer.plan, seen)
-    audits.learn_walk(offer, seen, full)
+    audits.lessons.learn_walk(offer, seen, full)
     assert learnt.response.square.any() == shown
 
 
@@ -255,7 +256,7 @@ def test_a_search_that_has_had_its_audits_goes_on_where_one_is_lacking_to_a_prom
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
     for candidate, audits, measured_db in (
-        (CANDIDATES[0], SEARCH, 0.0),
+        (CANDIDATES[0], AUDITS_OF_A_SEARCH, 0.0),
         (CANDIDATES[1], FEWEST_TO_ASSURE - 1, kept_db),
     ):
         for _ in range(audits):
@@ -273,14 +274,15 @@ def due(known: TrajectoryTable) -> bool:
 
 
 def test_a_search_begins_as_soon_as_plans_come_from_a_few_full_runs():
-    assert not due(taught(RIPE - 1, evaluations=8).statistics.trajectories["k"]), "there is nothing to walk yet"
-    assert due(taught(RIPE, evaluations=8).statistics.trajectories["k"])
+    too_few, few = (taught(runs, evaluations=8) for runs in (FULL_RUNS_TO_COMPARE - 1, FULL_RUNS_TO_COMPARE))
+    assert not due(too_few.statistics.trajectories["k"]), "there is nothing to walk yet"
+    assert due(few.statistics.trajectories["k"])
 
 
 def test_a_higher_fidelity_is_searched_for_however_much_a_lower_one_was_audited():
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
-    for _ in range(2 * SEARCH):
+    for _ in range(2 * AUDITS_OF_A_SEARCH):
         known.audits.note(CANDIDATES[0].name, boldness_of(8, 3), 15.0)
     known.audit_evaluations = known.evaluations  # no share of the work is left for audits
     assert due(known)
@@ -304,7 +306,7 @@ def test_what_is_promised_by_few_audits_is_audited_more_until_it_is_proven(audit
 def test_where_every_step_is_evaluated_anyway_all_of_a_small_fleet_audit_at_once(pace: Pace):
     known = taught(SETTLED, evaluations=8).statistics.trajectories["k"]
     known.audits = AuditBook()
-    of_eight = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), pace, SIGMAS, share=1 / 8).audits
+    of_eight = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), pace, SIGMAS, fleet_share=1 / 8).audits
     due = 0
     for seed in range(40):
         full = Sightings()
@@ -315,7 +317,7 @@ def test_where_every_step_is_evaluated_anyway_all_of_a_small_fleet_audit_at_once
 
 def test_a_rival_that_leads_the_network_astray_costs_nobody_the_video():
     """Holding or drawing a line, x comes where the network breaks; the plan that is served does not go there."""
-    fast = taught(RIPE)
+    fast = taught(FULL_RUNS_TO_COMPARE)
     x0 = noise(50)
     known = fast.statistics.trajectories["k"]
     policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
@@ -345,7 +347,7 @@ def auditing(known: TrajectoryTable) -> AuditPolicy:
 
 
 @pytest.mark.parametrize("smooth", [False, True])
-@pytest.mark.parametrize("jobs", [1, RIPE])
+@pytest.mark.parametrize("jobs", [1, FULL_RUNS_TO_COMPARE])
 def test_a_plan_that_was_learnt_is_walked_by_smooth_predictions_too_or_by_those_as_learnt(jobs: int, smooth: bool):
     known = taught(jobs).statistics.trajectories["k"]
     known.smoothing = Smoothing(gain_sum=5.0 if smooth else -5.0, audits=1)
@@ -356,25 +358,25 @@ def test_a_plan_that_was_learnt_is_walked_by_smooth_predictions_too_or_by_those_
     both_ways, evaluations = policy.audits.both_ways(altered), known.audit_evaluations
     assert both_ways.own == altered != both_ways.other
     assert both_ways.other.evaluated == both_ways.own.evaluated
-    policy.audits.learn_smoothing(both_ways, own_db=40.0, other_db=43.0)
+    policy.audits.lessons.learn_smoothing(both_ways, own_db=40.0, other_db=43.0)
     assert known.smoothing == Smoothing(gain_sum=2.0 if smooth else -2.0, audits=2), "of smooth ones beyond the others"
     assert known.audit_evaluations - evaluations == both_ways.other.evaluations
 
 
 def test_equal_to_the_full_run_both_ways_is_a_gain_of_nothing():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     known.smoothing = Smoothing()
     audits = auditing(known)
-    audits.learn_smoothing(audits.both_ways(audits.rivals[0].plan), math.inf, math.inf)
+    audits.lessons.learn_smoothing(audits.both_ways(audits.compared[0].plan), math.inf, math.inf)
     assert known.smoothing == Smoothing(gain_sum=0.0, audits=1)
 
 
 def test_once_audits_have_told_which_way_is_better_only_that_is_walked():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     known.smoothing = Smoothing(gain_sum=40.0, audits=8)
     assert not known.smoothing.is_open
     audits = auditing(known)
-    assert audits.both_ways(audits.rivals[0].plan) is None
+    assert audits.both_ways(audits.compared[0].plan) is None
 
 
 def test_plans_that_a_promise_rests_on_are_not_changed_by_audits_of_another_way():
@@ -385,11 +387,11 @@ def test_plans_that_a_promise_rests_on_are_not_changed_by_audits_of_another_way(
 
 
 def test_where_a_solver_is_served_the_first_rival_that_learns_is_walked_both_ways():
-    known = taught(RIPE).statistics.trajectories["k"]
+    known = taught(FULL_RUNS_TO_COMPARE).statistics.trajectories["k"]
     for candidate in CANDIDATES:
         known.audits.note(candidate.name, boldness_of(8, 4), 20.0 if candidate.is_learnt else 60.0)
     policy = PlanPolicy(known, TrajectoryTable.empty(8, known.grid), Pace(evaluations=4), SIGMAS)
-    learnt = next(offer for offer in policy.audits.rivals if offer.candidate.is_learnt)
+    learnt = next(offer for offer in policy.audits.compared if offer.candidate.is_learnt)
     assert policy.audits.both_ways(policy.plan).own == learnt.plan != policy.plan
 
 
@@ -451,7 +453,7 @@ def test_where_no_key_is_comparable_every_step_is_evaluated_first():
 
 
 def test_what_is_expected_is_unknown_before_an_audit():
-    fast = taught(RIPE)
+    fast = taught(FULL_RUNS_TO_COMPARE)
     assert fast.sample(field, noise(7), SIGMAS, key="k", evaluations=4)[1].expected_db is None
     assert 10 < fast.sample(field, noise(8), SIGMAS, key="k", evaluations=4)[1].expected_db < 120
 
