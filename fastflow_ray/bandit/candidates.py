@@ -97,10 +97,10 @@ class Record:
     mean_db: float = 0.0  # mean fidelity
 
 
-def served(
+def believed_best(
     records: Mapping[Candidate, Record], candidates: Sequence[Candidate] = CANDIDATES, *, sparse: bool = False
 ) -> Candidate:
-    """The candidate whose plan is served: of those that were audited the one believed to keep most.
+    """Of the candidates that were audited, the one believed to keep most: its plan is served.
 
     The first of `candidates` before any audit. `sparse` where less than a third of the steps is evaluated.
     """
@@ -119,10 +119,10 @@ def contenders(
     """The candidates that could still be the best: with fewer than `fewest` audits, or within two doubts of the best.
 
     A doubt falls with the root of the audits. A candidate that is further behind is walked no more: successive
-    elimination (Even-Dar, Mannor and Mansour 2006). `sparse` as for `served`.
+    elimination (Even-Dar, Mannor and Mansour 2006). `sparse` as for `believed_best`.
     """
     believed = _believed_db(records, candidates, sparse)
-    best = served(records, candidates, sparse=sparse)
+    best = believed_best(records, candidates, sparse=sparse)
 
     def could_win(candidate: Candidate) -> bool:
         audits = records.get(candidate, Record()).audits

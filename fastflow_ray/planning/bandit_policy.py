@@ -17,8 +17,8 @@ from fastflow_ray.bandit.ucb import pull
 class BanditPolicy:
     """One generation's `SkipPolicy`: decides from the table of what is known, and writes what it learns into it.
 
-    Where no scale is known yet the generation is a calibration: every step is evaluated, and the one-step errors,
-    which are pulls of arm 0 like any other, give mu = max_t MSE_t / N.
+    Where mu, what skipping a step is worth, is not known yet, the generation is a calibration: every step is evaluated,
+    and the one-step errors, which are pulls of arm 0 like any other, give mu = max_t MSE_t / N.
     """
 
     def __init__(self, known: ArmTable, learnt: ArmTable, gamma: float, begun: ArmTable | None = None) -> None:
@@ -26,11 +26,11 @@ class BanditPolicy:
         self._known = begun or copy.deepcopy(known)
         self._tables = (known, learnt)
         self._gamma = gamma
-        self._scale = None if self._known.scale_runs else np.zeros(known.steps)
+        self._calibration = None if self._known.scale_runs else np.zeros(known.steps)  # its one-step errors
 
     def choose(self, step: int, longest: int) -> int:
         """The arm of largest upper confidence bound among those of at most `longest` steps."""
-        if self._scale is not None:
+        if self._calibration is not None:
             return 0
         admissible = sum(arm <= longest for arm in self._known.arms)
         values, pulls = self._known.value[step, :admissible], self._known.pulls[step, :admissible]
@@ -40,16 +40,16 @@ class BanditPolicy:
         """Credit the arm pulled at `step`."""
         for table in self._tables:
             table.update(step, skipped, error)
-        if self._scale is not None:
-            self._scale[step] = error
+        if self._calibration is not None:
+            self._calibration[step] = error
 
     def state(self) -> dict[str, Any]:
         """As `models.attachment.Decider`: what it decides from does not change on the way."""
         return {"table": self._known.to_dict()}
 
     def finish(self) -> None:
-        """Count the generation; only a calibration that reached its end sets the scale."""
+        """Count the generation; only a calibration that reached its end sets mu."""
         for table in self._tables:
             table.runs += 1
-            if self._scale is not None:
-                table.calibrate(self._scale)
+            if self._calibration is not None:
+                table.calibrate(self._calibration)

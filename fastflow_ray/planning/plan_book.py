@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastflow_ray.bandit.audits import Fidelities, boldness_of, evaluations_of, expected_db
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, believed_best, contenders
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
 from fastflow_ray.counted import counted
@@ -57,25 +57,27 @@ class PlanBook:
         """The plan that is served at this budget; None where nothing is known, or every step is evaluated."""
         if not self.knows or evaluations >= self.table.steps:
             return None
-        candidate = served(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
+        candidate = believed_best(self.records(evaluations), sparse=is_sparse(evaluations, self.table.steps))
         return self.offer(candidate, evaluations)
 
     def contenders(self, evaluations: int) -> list[Offer]:
         """The plans that an audit at this budget should walk: of every candidate that could still be the best.
 
-        One without audits at this boldness is left out if it could not at the nearest like it.
+        Whoever has no audits at this boldness is taken for what it was at the nearest that is alike: where it could not
+        be the best there, it is left out here.
         """
         sparse = is_sparse(evaluations, self.table.steps)
-        here, alike = self._records_at(boldness_of(self.table.steps, evaluations)), self._records_alike(evaluations)
-        could_win, could_there = (contenders(records, sparse=sparse) for records in (here, alike))
-        return [self.offer(each, evaluations) for each in could_win if each in here or each in could_there]
+        here, alike = self._records_at(self._boldness_of(evaluations)), self._records_alike(evaluations)
+        could_win_here, could_win_alike = (contenders(records, sparse=sparse) for records in (here, alike))
+        could_win = [each for each in could_win_here if each in here or each in could_win_alike]
+        return [self.offer(candidate, evaluations) for candidate in could_win]
 
     def fidelity_db(self, offer: Offer) -> float | None:
         """The fidelity that a generation of this plan is expected to keep on average, in dB.
 
         By audits of its candidate at the nearest boldness; None where there were none.
         """
-        steps, boldness = self.table.steps, boldness_of(self.table.steps, offer.plan.evaluations)
+        steps, boldness = self.table.steps, self._boldness_of(offer.plan.evaluations)
         nearest = self.table.audits.nearest(offer.candidate.name, boldness)
         if nearest is None:
             return None
@@ -91,11 +93,11 @@ class PlanBook:
 
         Only there, for candidates can be compared where most of their audits were of the same seeds.
         """
-        return self._records_at(self.table.audits.nearest_boldness(boldness_of(self.table.steps, evaluations)))
+        return self._records_at(self.table.audits.nearest_boldness(self._boldness_of(evaluations)))
 
     def _records_alike(self, evaluations: int) -> dict[Candidate, Record]:
         """What they measured at the nearest other boldness that is as sparse; empty where none was audited."""
-        steps, own = self.table.steps, boldness_of(self.table.steps, evaluations)
+        steps, own = self.table.steps, self._boldness_of(evaluations)
         sparse = is_sparse(evaluations, steps)
 
         def is_alike(boldness: int) -> bool:
@@ -106,12 +108,15 @@ class PlanBook:
     def _records_at(self, boldness: int | None) -> dict[Candidate, Record]:
         if boldness is None:
             return {}
-        heard = {candidate: self.table.audits.at(candidate.name, boldness) for candidate in CANDIDATES}
-        return {candidate: Record(cell.audits, cell.mean_db) for candidate, cell in heard.items() if cell.audits}
+        audited = {candidate: self.table.audits.at(candidate.name, boldness) for candidate in CANDIDATES}
+        return {candidate: Record(cell.audits, cell.mean_db) for candidate, cell in audited.items() if cell.audits}
 
     def audited(self, offer: Offer) -> Fidelities:
         """What audits measured of the plan's candidate, at the boldness of this very plan."""
-        return self.table.audits.at(offer.candidate.name, boldness_of(self.table.steps, offer.plan.evaluations))
+        return self.table.audits.at(offer.candidate.name, self._boldness_of(offer.plan.evaluations))
+
+    def _boldness_of(self, evaluations: int) -> int:
+        return boldness_of(self.table.steps, evaluations)
 
     @cached_property
     def fewest(self) -> int:

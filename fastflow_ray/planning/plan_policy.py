@@ -124,7 +124,7 @@ class PlanPolicy:
         if self._pace.plan is not None:
             return None
         if (promise := Promise.asked_for(self._pace, self._book)) is not None:
-            return promise.kept
+            return promise.served
         budget = self._pace.evaluations_for(self._known.steps)
         if self._pace.speedup is not None:
             return self._book.served(max(budget, self._book.fewest))  # as fast as can be

@@ -46,7 +46,7 @@ class Promise:
         return {boldness_of(steps, budget): budget for budget in range(self.book.fewest, steps)}
 
     @cached_property
-    def kept(self) -> Offer | None:
+    def served(self) -> Offer | None:
         """The plan that is served: of the boldest rung where one is assured to keep the fidelity.
 
         Of several there, one that is proven; of these, the one assured to keep most. None while no plan is assured:
@@ -63,7 +63,7 @@ class Promise:
     @property
     def is_proven(self) -> bool:
         """Whether the plan that is served is proven: audited so often that no distribution has to be assumed."""
-        return self.kept is not None and is_proven(self.book.audited(self.kept).audits, self.confidence)
+        return self.served is not None and is_proven(self.book.audited(self.served).audits, self.confidence)
 
     @cached_property
     def may_fall(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
-from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, contenders, served
+from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, believed_best, contenders
 from fastflow_ray.bandit.probing import Tried, next_rung
 from fastflow_ray.planning.promise import Promise
 
@@ -34,7 +34,7 @@ class PromiseLadder:
         self.rungs = sorted(promise.budgets)  # boldnesses, the least bold first
 
     @cached_property
-    def probed(self) -> int | None:
+    def probed_rung(self) -> int | None:
         """The rung that the next audit should try; None where nothing can be skipped."""
         return next_rung(self.rungs, self._tried, self._promise.confidence) if self.rungs else None
 
@@ -44,7 +44,7 @@ class PromiseLadder:
 
     def leader(self, rung: int) -> Candidate:
         """The best candidate at this rung; where none was audited, the one believed to keep most by audits nearby."""
-        return self._best_audited[rung] or served(self._records(rung))
+        return self._best_audited[rung] or believed_best(self._records(rung))
 
     def rivals(self, rung: int) -> list[Candidate]:
         """The other candidates that could be the best at this rung, the one with the fewest audits first."""
@@ -86,10 +86,10 @@ class PromiseLadder:
 
     def _tried_of(self, candidate: Candidate, rung: int) -> Tried:
         """What audits said of this candidate at this rung; it has been audited there."""
-        fidelity_db, kept = self._promise.fidelity_db, self._promise.audited(candidate, rung)
-        headroom = (kept.mean_db - fidelity_db) / kept.spread_db
+        fidelity_db, audited = self._promise.fidelity_db, self._promise.audited(candidate, rung)
+        headroom = (audited.mean_db - fidelity_db) / audited.spread_db
         is_foretold = self._promise.foretold_db(candidate, rung) >= fidelity_db
-        return Tried(kept.audits, kept.below(fidelity_db), headroom, is_foretold)
+        return Tried(audited.audits, audited.below(fidelity_db), headroom, is_foretold)
 
     def _contending(self, rung: int) -> list[Candidate]:
         """The candidates that could be the best at this rung; one audit may already rule a candidate out."""

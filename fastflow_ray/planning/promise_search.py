@@ -25,13 +25,13 @@ class PromiseSearch:
         self._ladder = PromiseLadder(promise)
 
     @property
-    def probed(self) -> int | None:
-        """The budget, in evaluations, that the next audit should try; None where nothing can be skipped."""
+    def probed_budget(self) -> int | None:
+        """The budget, in evaluations, of the probed rung; None where nothing can be skipped."""
         return None if self._rung is None else self.promise.budgets[self._rung]
 
     @property
     def audits_of_leader(self) -> int:
-        """How many audits the best candidate of the probed rung has there."""
+        """How many audits the leader of the probed rung has there."""
         return 0 if self._rung is None else self._ladder.tried(self._rung).audits
 
     @property
@@ -41,16 +41,16 @@ class PromiseSearch:
 
     @property
     def short_of_assured(self) -> int:
-        """How many audits the best candidate of the probed rung lacks to be assured; 0 if it is not foretold to keep
-        the fidelity."""
+        """How many audits the leader of the probed rung lacks to be assured; 0 if it is not foretold to keep the
+        fidelity."""
         is_foretold = self._rung is not None and self._ladder.tried(self._rung).foretold
         return max(0, FEWEST_TO_ASSURE - self.audits_of_leader) if is_foretold else 0
 
     @property
     def is_open(self) -> bool:
-        """Whether the promise is kept, and fewer evaluations could perhaps keep it as well."""
-        kept = self.promise.kept
-        return kept is not None and self.probed is not None and self.probed < kept.plan.evaluations
+        """Whether a plan is assured to keep the promise, and the probed rung evaluates less."""
+        served, probed = self.promise.served, self.probed_budget
+        return served is not None and probed is not None and probed < served.plan.evaluations
 
     def worth_walking(self) -> list[Offer]:
         """The plans that the next audit should walk, each once, the probed rung's leader first.
@@ -76,4 +76,4 @@ class PromiseSearch:
 
     @property
     def _rung(self) -> int | None:
-        return self._ladder.probed
+        return self._ladder.probed_rung

@@ -18,8 +18,8 @@ from fastflow_ray.bandit.candidates import (
     Integrator,
     Record,
     Weighing,
+    believed_best,
     contenders,
-    served,
 )
 
 FIRST, SECOND, THIRD, *_ = CANDIDATES
@@ -48,31 +48,31 @@ def test_a_name_says_what_makes_a_candidate_differ():
 
 
 def test_before_any_audit_the_first_is_served_and_all_contend():
-    assert served({}) == FIRST
+    assert believed_best({}) == FIRST
     assert contenders({}) == list(CANDIDATES)
 
 
 def test_whoever_kept_most_is_served_and_of_equals_the_first():
-    assert served(all_at(4, 40)) == FIRST
-    assert served(all_at(4, 40, EQUALS) | {EQUALS[2]: Record(4, 40.1)}, EQUALS) == EQUALS[2]
+    assert believed_best(all_at(4, 40)) == FIRST
+    assert believed_best(all_at(4, 40, EQUALS) | {EQUALS[2]: Record(4, 40.1)}, EQUALS) == EQUALS[2]
 
 
 def test_where_the_field_jumps_five_audits_suffice_for_plain_euler_to_be_served():
     """What audits of v = sign(x) + … said at 19 of 50 evaluations, on the same five seeds."""
     means_db = [29.6, 29.0, 28.0, 28.8, 27.9, 26.3, 28.1, 29.9, 34.7]
     measured = {each: Record(5, mean_db) for each, mean_db in zip(CANDIDATES, means_db, strict=True)}
-    assert served(measured).integrator is Integrator.HOLD
-    assert served(all_at(5, 40)) == FIRST
+    assert believed_best(measured).integrator is Integrator.HOLD
+    assert believed_best(all_at(5, 40)) == FIRST
 
 
 def test_where_little_is_evaluated_five_audits_suffice_for_a_plain_solver_to_be_served():
     """What audits said at guidance 1 and shift 8, 7 of 30 evaluated."""
     means_db = [34.1, 31.8, 35.8, 35.1, 32.5, 31.0, 39.0, 36.6, 32.2]
     measured = {each: Record(5, mean_db) for each, mean_db in zip(CANDIDATES, means_db, strict=True)}
-    assert served(measured, sparse=True).integrator is Integrator.ADAMS
-    assert served(measured).integrator is not Integrator.ADAMS
+    assert believed_best(measured, sparse=True).integrator is Integrator.ADAMS
+    assert believed_best(measured).integrator is not Integrator.ADAMS
     with_guidance = {each: Record(5, 30 + each.standing_db) for each in CANDIDATES}
-    assert served(with_guidance, sparse=True) == FIRST
+    assert believed_best(with_guidance, sparse=True) == FIRST
     adams = next(each for each in CANDIDATES if each.integrator is Integrator.ADAMS)
     assert adams in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams], sparse=True)
     assert adams not in contenders({FIRST: Record(5, 40), adams: Record(5, 38)}, [FIRST, adams])
@@ -83,7 +83,7 @@ def test_an_outsider_is_served_only_when_it_wins_again_and_again():
 
     def after(audits: int) -> Candidate:
         records = {FAVOURITE: Record(audits, 50), OUTSIDER: Record(audits, 53)}
-        return served(records, [FAVOURITE, OUTSIDER])
+        return believed_best(records, [FAVOURITE, OUTSIDER])
 
     assert after(1) == after(9) == FAVOURITE
     assert after(11) == OUTSIDER
@@ -95,7 +95,7 @@ def test_the_firmer_a_standing_the_more_audits_it_takes_to_overrule_it():
     def after(audits: int, firmness: int) -> Candidate:
         near = Candidate(Integrator.INTERPOLATE, 0.5, standing_db=-2, firmness=firmness)
         favourite = replace(FAVOURITE, firmness=firmness)
-        return served({favourite: Record(audits, 50), near: Record(audits, 52.1)}, [favourite, near])
+        return believed_best({favourite: Record(audits, 50), near: Record(audits, 52.1)}, [favourite, near])
 
     assert [after(audits, PRIOR).emphasis for audits in (2, 3)] == [1.0, 0.5]
     assert [after(audits, FIRM).emphasis for audits in (9, 10)] == [1.0, 0.5]
@@ -105,7 +105,7 @@ def test_one_that_fails_altogether_lends_no_weight_to_those_that_stand_less_firm
     firm, loose = replace(FAVOURITE, firmness=FIRM), Candidate(Integrator.HALFWAY, 1.0)
     records = {firm: Record(5, 50), loose: Record(5, 49.9)}
     for failing in (Record(5, 40), Record(5, 0)):
-        assert served(records | {OUTSIDER: failing}, [firm, loose, OUTSIDER]) == firm
+        assert believed_best(records | {OUTSIDER: failing}, [firm, loose, OUTSIDER]) == firm
 
 
 def test_what_fell_out_after_a_few_hard_videos_says_little_of_the_level():
@@ -115,7 +115,7 @@ def test_what_fell_out_after_a_few_hard_videos_says_little_of_the_level():
         each: Record(30, 52 + each.standing_db) if each in often else Record(3, 40 + each.standing_db)
         for each in CANDIDATES
     }
-    assert served(records) == FIRST
+    assert believed_best(records) == FIRST
 
 
 def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():
@@ -125,7 +125,7 @@ def test_a_lead_is_as_doubtful_as_the_one_with_fewer_audits():
 
 
 def test_where_the_first_was_never_audited_the_best_that_was_is_served():
-    assert served({SECOND: Record(1, 30), THIRD: Record(1, 20)}) == SECOND
+    assert believed_best({SECOND: Record(1, 30), THIRD: Record(1, 20)}) == SECOND
 
 
 @pytest.mark.parametrize("audits", [4, 16, 100])
@@ -153,6 +153,6 @@ def test_elimination_narrows_with_the_audits():
 @given(records)
 def test_the_served_and_the_never_audited_always_contend(known):
     left = contenders(known)
-    assert served(known) in left
+    assert believed_best(known) in left
     assert {candidate for candidate in CANDIDATES if candidate not in known} <= set(left)
     assert left == [candidate for candidate in CANDIDATES if candidate in left], "in a fixed order"

@@ -32,9 +32,9 @@ def lacking(audits: int, failed: int, fell: bool = False) -> float:
             table.audits.note(CANDIDATES[0].name, boldness_of(STEPS, budget), measured_db)
     table.runs, table.audit_evaluations = RUNS, 10_000  # no share of the work is left
     promise = Promise(PlanBook(table, flow_sigmas(STEPS, 3.0).double().numpy()), 20.0, 0.95)
-    assert promise.kept is not None
-    assert promise.kept.plan.evaluations == KEPT
-    return audit_need(table, PromiseSearch(promise), promise.kept).audits
+    assert promise.served is not None
+    assert promise.served.plan.evaluations == KEPT
+    return audit_need(table, PromiseSearch(promise), promise.served).audits
 
 
 @pytest.mark.parametrize("audits", [FEWEST_TO_ASSURE, FEWEST_TO_ASSURE + 4])

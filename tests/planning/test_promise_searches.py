@@ -29,7 +29,7 @@ def walked(audits: dict[tuple[str, int], list[float]]) -> list[tuple[str, int]]:
 
 def test_where_nothing_can_be_skipped_nothing_is_tried():
     nothing = PromiseSearch(Promise(book(4, (2,)), 1.0, 0.5))
-    assert (nothing.probed, nothing.audits_of_leader, nothing.short_of_assured, nothing.worth_walking()) == (
+    assert (nothing.probed_budget, nothing.audits_of_leader, nothing.short_of_assured, nothing.worth_walking()) == (
         None,
         0,
         0,
@@ -38,15 +38,16 @@ def test_where_nothing_can_be_skipped_nothing_is_tried():
 
 
 def test_it_goes_to_bolder_budgets_while_they_are_foretold_to_do_and_back():
-    assert search({}).probed == 13
-    assert search({(FIRST.name, 13): HELD}).probed == 9
-    assert search({(FIRST.name, 13): HELD, (FIRST.name, 9): FAILED}).probed == 11, "between what held and what did not"
-    assert search({(FIRST.name, 13): HELD, (FIRST.name, 11): FAILED}).probed == 13
+    assert search({}).probed_budget == 13
+    assert search({(FIRST.name, 13): HELD}).probed_budget == 9
+    failed_once = {(FIRST.name, 13): HELD, (FIRST.name, 9): FAILED}
+    assert search(failed_once).probed_budget == 11, "between what held and what did not"
+    assert search({(FIRST.name, 13): HELD, (FIRST.name, 11): FAILED}).probed_budget == 13
 
 
 def test_one_audit_far_above_is_enough_to_try_a_bolder_budget_and_one_just_above_is_not():
-    assert search({(FIRST.name, 13): [75.0]}).probed == 9
-    assert search({(FIRST.name, 13): [45.0]}).probed == 13
+    assert search({(FIRST.name, 13): [75.0]}).probed_budget == 9
+    assert search({(FIRST.name, 13): [45.0]}).probed_budget == 13
 
 
 def test_what_is_foretold_to_be_kept_lacks_the_audits_a_promise_needs():
@@ -89,9 +90,9 @@ def test_a_rung_that_failed_for_one_is_tried_by_another():
 
 def test_whoever_never_fails_is_tried_on_rather_than_who_keeps_more_on_average():
     risky = {(FIRST.name, 13): [90.0, 90.0, 20.0, 20.0]}
-    assert search(risky).probed == 23
+    assert search(risky).probed_budget == 23
     steady = {(name, 13): [62.0, 63.0, 61.0, 62.0] for name in ("line", "hold")}
-    assert search(risky | steady).probed == 9, "by one of these it holds"
+    assert search(risky | steady).probed_budget == 9, "by one of these it holds"
 
 
 def test_who_speaks_for_a_rung_is_foretold_to_keep_it_and_was_heard_most():
@@ -102,9 +103,9 @@ def test_who_speaks_for_a_rung_is_foretold_to_keep_it_and_was_heard_most():
 
 def test_a_rung_that_is_too_bold_for_one_is_not_given_up_before_it_is_for_whoever_could_be_as_good():
     fails_now_and_then = {(FIRST.name, 13): [75.0] * 20 + [39.0] * 3}
-    assert search(fails_now_and_then).probed == 23
-    assert search(fails_now_and_then | {("adams", 13): [70.0, 70.0]}).probed == 13
-    assert search(fails_now_and_then | {("adams", 13): [45.0, 45.0]}).probed == 23, "falls behind"
+    assert search(fails_now_and_then).probed_budget == 23
+    assert search(fails_now_and_then | {("adams", 13): [70.0, 70.0]}).probed_budget == 13
+    assert search(fails_now_and_then | {("adams", 13): [45.0, 45.0]}).probed_budget == 23, "falls behind"
 
 
 def test_the_least_bold_rung_has_one_beside_it():

@@ -17,7 +17,7 @@ from fastflow_ray.planning.promise import Promise
 
 def kept(audits: dict[tuple[str, int], list[float]], fidelity_db: float, confidence: float = 0.95) -> int:
     """The evaluations of the plan that is kept; all 30 where none is."""
-    offer = Promise(book(30, table=audited(30, audits)), fidelity_db, confidence).kept
+    offer = Promise(book(30, table=audited(30, audits)), fidelity_db, confidence).served
     return 30 if offer is None else offer.plan.evaluations
 
 
@@ -50,44 +50,44 @@ def test_the_boldest_budget_that_holds_is_taken():
 def test_of_two_candidates_the_one_that_is_assured_to_keep_more_is_taken():
     line = next(candidate for candidate in CANDIDATES if candidate.name == "line")
     audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [60.0, 80.0] * 20}
-    offer = Promise(book(30, table=audited(30, audits)), 44.0, 0.95).kept
+    offer = Promise(book(30, table=audited(30, audits)), 44.0, 0.95).served
     assert (offer.candidate, offer.plan.evaluations) == (line, 8)
     few = {**audits, ("line", 8): [60.0, 80.0] * 3}
-    assert Promise(book(30, table=audited(30, few)), 44.0, 0.95).kept.candidate == FIRST
+    assert Promise(book(30, table=audited(30, few)), 44.0, 0.95).served.candidate == FIRST
 
 
 def test_a_plan_that_is_proven_is_rather_taken_than_one_that_is_supposed_to_keep_more():
     audits = {(FIRST.name, 8): [55.0, 75.0] * 20, ("line", 8): [90.0] * FEWEST_TO_ASSURE}
     promise = Promise(book(30, table=audited(30, audits)), 50.0, 0.95)
-    assert (promise.kept.candidate, promise.is_proven) == (FIRST, True)
+    assert (promise.served.candidate, promise.is_proven) == (FIRST, True)
 
 
 def test_whoever_never_fails_is_better_than_who_keeps_more_on_average():
     audits = {(FIRST.name, 8): [90.0, 90.0, 90.0, 90.0, 90.0, 30.0], ("line", 8): [68.0] * 6}
-    offer = Promise(book(30, table=audited(30, audits)), 30.0, 0.95).kept
+    offer = Promise(book(30, table=audited(30, audits)), 30.0, 0.95).served
     assert (offer.candidate.name, offer.plan.evaluations) == ("line", 8)
 
 
 def test_a_promise_is_not_lost_for_one_who_may_be_better_but_has_too_few_audits_yet():
     audits = {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE, ("line", 8): [95.0] * 3}
-    assert Promise(book(30, table=audited(30, audits)), 30.0, 0.95).kept.candidate == FIRST
+    assert Promise(book(30, table=audited(30, audits)), 30.0, 0.95).served.candidate == FIRST
 
 
 def test_what_is_assured_is_promised_to_the_last_decibel():
     plans = book(30, table=audited(30, {(FIRST.name, 15): [45.0] * 39}))
     promise = Promise(plans, 45.0, 0.95)
     assert promise.assured_db(FIRST, boldness_of(30, 16)) == 45
-    assert promise.kept.plan.evaluations == 16
-    assert Promise(plans, 45.01, 0.95).kept is None
+    assert promise.served.plan.evaluations == 16
+    assert Promise(plans, 45.01, 0.95).served is None
     assert promise.assured_db(FIRST, boldness_of(30, 8)) == -math.inf, "nobody tried that"
 
 
 def test_the_path_that_was_audited_is_walked_though_the_planner_would_take_another_by_now():
     table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
     path = (0, 1, 3, 6, 10, 15, 21, 28)
-    assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated != path
+    assert Promise(book(30, table=table), 40.0, 0.95).served.plan.evaluated != path
     table.audits.note(FIRST.name, boldness_of(30, 8), 60.0, path=path)
-    assert Promise(book(30, table=table), 40.0, 0.95).kept.plan.evaluated == path
+    assert Promise(book(30, table=table), 40.0, 0.95).served.plan.evaluated == path
 
 
 @pytest.mark.parametrize("path", [(0, 1, 3, 6, 10, 15, 21, 30), (1, 2, 3, 6, 10, 15, 21, 28)])
@@ -96,12 +96,12 @@ def test_a_path_that_no_plan_may_take_is_not_walked(path):
     table = audited(30, {(FIRST.name, 8): [60.0] * FEWEST_TO_ASSURE})
     table.audits.note(FIRST.name, boldness_of(30, 8), 60.0, path=path)
     plans = book(30, table=table)
-    assert Promise(plans, 40.0, 0.95).kept == plans.offer(FIRST, 8)
+    assert Promise(plans, 40.0, 0.95).served == plans.offer(FIRST, 8)
 
 
 def test_nothing_is_promised_of_what_nobody_tried():
-    assert Promise(book(30), 1.0, 0.5).kept is None
-    assert Promise(book(4, (2,)), 1.0, 0.5).kept is None
+    assert Promise(book(30), 1.0, 0.5).served is None
+    assert Promise(book(4, (2,)), 1.0, 0.5).served is None
 
 
 audits_of_thirty = st.dictionaries(
@@ -118,7 +118,7 @@ def test_asking_for_more_or_more_surely_never_evaluates_less(audits, db, other_d
     assert kept(audits, low, less) <= kept(audits, high, less)
     assert kept(audits, low, less) <= kept(audits, low, more)
     promise = Promise(book(30, table=audited(30, audits)), low, less)
-    if (offer := promise.kept) is not None:
+    if (offer := promise.served) is not None:
         assert promise.assured_db(offer.candidate, boldness_of(30, offer.plan.evaluations)) >= low
 
 
