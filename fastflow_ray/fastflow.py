@@ -62,7 +62,7 @@ GAMMA = 2.0  # as published
 class FastFlow:
     """Samples with most evaluations skipped, and learns across calls which to skip. For one thread at a time.
 
-    The same statistics, noise and calls give the same decisions: nothing else is drawn from.
+    The same statistics, noise and calls give the same decisions: there is no other chance in them.
     """
 
     def __init__(self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: Statistics | None = None) -> None:

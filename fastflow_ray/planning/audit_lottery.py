@@ -1,9 +1,9 @@
 """Which jobs are audited, of all that see their fleet lack audits: every job draws a lot for itself.
 
-What a fleet lacks, all of its workers see at once, and none knows what the others are about to do. If each of a hundred
-jobs were audited that sees one audit lack, a hundred would be made. Tickets would prevent that, but whoever handed them
-out would have to know which died with their workers. So nobody is asked: a job is audited with a probability, `chance`,
-by which the whole fleet begins about as many audits as it lacks.
+What a fleet lacks, all of its workers see at once, and none knows what the others are about to do. If every job that
+sees one audit lacking were audited, a hundred workers would make a hundred. Tickets would prevent that, but whoever
+handed them out would have to know which died with their workers. So nobody is asked: a job is audited with a
+probability, `chance`, by which the whole fleet begins about as many audits as it lacks.
 
 The lot is drawn from the job's own noise and from nothing else. So a job decides the same wherever it runs again, and
 the videos that are audited are a fair sample: the lot knows nothing of what they show.

@@ -551,7 +551,7 @@ def test_a_grid_may_be_uneven_and_of_any_length(steps, first):
         assert sample_psnr_db(x, full) > sample_psnr_db(fewer, full)
 
 
-# Whose turn an audit is
+# Which of a fleet's workers audits
 
 
 def audits(fast: FastFlow, jobs: range) -> int:
