@@ -42,16 +42,18 @@ RAREST_FAILURE = 1e-9  # the smallest probability of a failure that is told apar
 def common_spread_db(plans_db: Iterable[Sequence[float]]) -> float:
     """Standard deviation, in dB, of the fidelities of one plan about their mean, whichever plan it is.
 
-    `plans_db` holds the fidelities of every plan. Their variances have a median, which is shrunk towards
-    `SUPPOSED_SPREAD_DB`². It is the median, for some plans fail altogether on some videos. In it a plan has one vote
-    for every degree of freedom, `MOST_VOTES` at most.
+    `plans_db` holds the fidelities of every plan. The median of their variances is shrunk towards that of
+    `SUPPOSED_SPREAD_DB`: the median, for some plans fail altogether on some videos. In it a plan has one vote for every
+    degree of freedom, `MOST_VOTES` at most.
 
     All plans were walked on the same videos. So together they tell no more than the one with most audits does, and the
     median counts as that one's degrees of freedom.
     """
     repeated = [plan for plan in plans_db if len(plan) > 1]
     freedom = max((len(plan) - 1 for plan in repeated), default=0)
-    votes = [variance for plan in repeated for variance in [_variance(plan)] * min(len(plan) - 1, MOST_VOTES)]
+    votes: list[float] = []
+    for plan in repeated:
+        votes += [_variance(plan)] * min(len(plan) - 1, MOST_VOTES)
     seen = median(votes or [0.0])
     return math.sqrt((SUPPOSED_FREEDOM * SUPPOSED_SPREAD_DB**2 + freedom * seen) / (SUPPOSED_FREEDOM + freedom))
 

@@ -43,7 +43,8 @@ class Promise:
         Of the budgets of one rung it is the largest. So audits of its smaller ones err on the safe side.
         """
         steps = self.book.table.steps
-        return {boldness_of(steps, budget): budget for budget in range(self.book.fewest, steps)}
+        rising = range(self.book.fewest, steps)
+        return {boldness_of(steps, budget): budget for budget in rising}  # of one rung, a larger one takes the place
 
     @cached_property
     def served(self) -> Offer | None:
