@@ -198,7 +198,7 @@ def evaluations_of(steps: int, boldness: int) -> int:
     return round(steps / 2 ** (boldness / BOLDNESS))
 
 
-def expected_db(squared_error: float) -> float:
+def relative_db(squared_error: float) -> float:
     """An expected squared error as a fidelity, up to what the decoder and single prompts make of it."""
     return -10 * math.log10(max(squared_error, 10 ** (-IDENTICAL_DB / 10)))
 

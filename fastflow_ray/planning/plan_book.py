@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastflow_ray.bandit.audits import Fidelities, boldness_of, evaluations_of, expected_db
+from fastflow_ray.bandit.audits import Fidelities, boldness_of, evaluations_of, relative_db
 from fastflow_ray.bandit.candidates import CANDIDATES, Candidate, Record, believed_best, contenders
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.bandit.velocity_prior import velocity_prior
@@ -32,7 +32,7 @@ class Offer(NamedTuple):
 
     candidate: Candidate
     plan: Plan
-    expected_db: float  # by full runs and growth alone, up to a constant: only differences mean something
+    relative_db: float  # expected by full runs and growth alone, up to a constant: only differences mean something
 
 
 class PlanBook:
@@ -86,7 +86,7 @@ class PlanBook:
             return measured.mean_db
         audited_budget = min(max(evaluations_of(steps, audited_boldness), self.fewest), steps - 1)
         audited = self.offer(offer.candidate, audited_budget)
-        return measured.mean_db + offer.expected_db - audited.expected_db
+        return measured.mean_db + offer.relative_db - audited.relative_db
 
     def records(self, evaluations: int) -> dict[Candidate, Record]:
         """What audits measured of each candidate, all at the audited boldness that is nearest to this budget.
@@ -139,7 +139,7 @@ class PlanBook:
         """The candidate's plan that evaluates just these steps."""
         plan = self._plan(path, candidate)
         error = expected_error(plan, self.mean, self.table.growth.to_end, self.dsigma)
-        return Offer(candidate, plan, expected_db(error))
+        return Offer(candidate, plan, relative_db(error))
 
     def other_way(self, plan: Plan, candidate: Candidate) -> Plan:
         """The plan of the same path that predicts the other way: as learnt where the key's plans predict smoothly, and

@@ -17,7 +17,7 @@ from fastflow_ray.bandit.audits import (
     Fidelities,
     boldness_of,
     evaluations_of,
-    expected_db,
+    relative_db,
 )
 from fastflow_ray.errors import InvalidInput
 
@@ -165,8 +165,8 @@ def test_a_boldness_is_judged_by_a_budget_of_its_own(steps):
 
 
 def test_an_expected_error_as_a_fidelity():
-    assert expected_db(1e-4) == pytest.approx(40)
-    assert expected_db(0.0) == IDENTICAL_DB
+    assert relative_db(1e-4) == pytest.approx(40)
+    assert relative_db(0.0) == IDENTICAL_DB
 
 
 # Damaged documents

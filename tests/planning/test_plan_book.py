@@ -194,11 +194,11 @@ def test_where_only_another_budget_was_audited_plans_tell_by_how_much_it_keeps_m
     plans = book(30, table=audited(30, {(FIRST.name, 12): [40.0, 44.0]}))
     bolder, milder = plans.offer(FIRST, 6), plans.offer(FIRST, 24)
     at_twelve = plans.offer(FIRST, 13)  # by which that boldness is judged
-    assert plans.fidelity_db(bolder) == pytest.approx(42 + bolder.expected_db - at_twelve.expected_db)
+    assert plans.fidelity_db(bolder) == pytest.approx(42 + bolder.relative_db - at_twelve.relative_db)
     assert plans.fidelity_db(milder) > 42 > plans.fidelity_db(bolder)
 
 
 def test_what_was_audited_at_nearly_every_step_is_not_taken_for_the_full_run():
     plans = book(30, table=audited(30, {(FIRST.name, 29): [60.0]}))
     twelve, nearly = plans.offer(FIRST, 12), plans.offer(FIRST, 29)
-    assert plans.fidelity_db(twelve) == pytest.approx(60 + twelve.expected_db - nearly.expected_db)
+    assert plans.fidelity_db(twelve) == pytest.approx(60 + twelve.relative_db - nearly.relative_db)
