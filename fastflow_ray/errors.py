@@ -49,7 +49,7 @@ class InvalidInput(FastFlowError):
 
 
 class UnknownModel(InvalidInput):
-    """No such model in the catalogue, or no such folder."""
+    """No such model in the catalogue, no such folder, and none that the hub gives."""
 
 
 class UnknownJob(InvalidInput):

@@ -13,9 +13,10 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from safetensors import SafetensorError
 
-from fastflow_ray.errors import ModelLoadFailed, UnknownModel
+from fastflow_ray.errors import FastFlowError, ModelLoadFailed, UnknownModel
 from fastflow_ray.models.catalogue import CATALOGUE, ModelCard, model_card
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.revision import weights_revision
@@ -24,16 +25,17 @@ from fastflow_ray.models.revision import weights_revision
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
 
 
+class _NotFetched(OSError):
+    """A model of the hub is not on this machine, and the hub gives none."""
+
+
 def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
     """Load a model by its catalogue name, its folder or its hub id; on the GPU if there is one.
 
     Raises UnknownModel for what is none of the three, ModelLoadFailed if the weights cannot be had or read.
     """
     if _is_path(model) and not Path(model).is_dir():
-        raise UnknownModel(
-            f"no model in {model}: there is no such folder; name one in diffusers' format, a model of the hub as"
-            f" OWNER/NAME, or one of: {', '.join(sorted(CATALOGUE))}"
-        )
+        raise _nowhere(model, "there is no such folder")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     source = model if _is_place(model) else model_card(model).source
     _be_quiet()
@@ -44,11 +46,25 @@ def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
         card = CATALOGUE.get(model) or _card_of(pipe, model)
         return DiffusersEngine(pipe.to(device), card, revision, _versions(device))
     except BROKEN as error:
-        reason = shorten(str(error), 200, placeholder=" …")
-        raise ModelLoadFailed(
-            f"cannot load the model {model!r} from {source}: {reason};"
-            " give a folder in diffusers' format, or check the network and the free memory"
-        ) from error
+        raise _refusal(model, source, error) from error
+
+
+def _refusal(model: str, source: str, error: Exception) -> FastFlowError:
+    """Of a model that the catalogue names the name is right, whatever is wrong."""
+    reason = shorten(str(error), 250, placeholder=" …")
+    if isinstance(error, _NotFetched) and model not in CATALOGUE:
+        return _nowhere(model, f"there is no such folder, {reason}")
+    return ModelLoadFailed(
+        f"cannot load the model {model!r} from {source}: {reason};"
+        " give a folder in diffusers' format, or check the network and the free memory"
+    )
+
+
+def _nowhere(model: str, why: str) -> UnknownModel:
+    return UnknownModel(
+        f"no model in {model}: {why}; name a folder in diffusers' format, a model of the hub as OWNER/NAME, or one of:"
+        f" {', '.join(sorted(CATALOGUE))}"
+    )
 
 
 def _is_place(model: str) -> bool:
@@ -66,7 +82,26 @@ def _folder(source: str) -> Path:
         return Path(source)
     if _is_path(source):  # the catalogue's own, which is missing
         raise FileNotFoundError("there is no such folder")
-    return Path(DiffusionPipeline.download(source))
+    return _fetched(source)
+
+
+def _fetched(source: str) -> Path:
+    """Without diffusers' warning that the hub is away: what was fetched before will do, or we say what is wrong."""
+    level = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    try:
+        return Path(DiffusionPipeline.download(source))
+    except OSError as missing:
+        hub = missing.__cause__  # what it answered when it was asked for the model
+        if hub is None or isinstance(missing, HfHubHTTPError):  # it has the model, but not a file that we need
+            raise
+        if isinstance(hub, RepositoryNotFoundError):
+            answer = "has none of that name, or shows it to others only"
+        else:
+            answer = f"could not be asked: {str(hub).partition(chr(10))[0]}"
+        raise _NotFetched(f"it was not fetched before, and the hub {answer}") from missing
+    finally:
+        diffusers_logging.set_verbosity(level)
 
 
 def _dtypes(model: str, device: str) -> dict[str, torch.dtype]:

@@ -249,6 +249,15 @@ def test_a_folder_that_does_not_exist(command: Command, tmp_path: Path) -> None:
     assert answer.err.startswith(f"error: no model in {tmp_path}/no: there is no such folder; ")
 
 
+def test_a_model_that_is_neither_here_nor_to_be_had_from_the_hub(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    answer = command("generate", "a circle", "-o", tmp_path / "o.mp4", "--model", "nope/x")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert answer.err.startswith("error: no model in nope/x: there is no such folder, it was not fetched before, and ")
+
+
 def test_a_terminal_sees_every_phase() -> None:
     screen = Console(file=StringIO(), force_terminal=True, width=120)
     with shown(screen) as on_step:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from fastapi import FastAPI, Response
+from live_server import serving
 
 from fastflow_ray.errors import ModelLoadFailed, UnknownModel
+from fastflow_ray.models.catalogue import CATALOGUE
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.loading import load_engine
 from fastflow_ray.models.revision import SAMPLE_BYTES, WHOLE_BYTES, weights_revision
@@ -35,11 +39,50 @@ def test_a_word_that_is_no_model_is_refused_with_the_names_there_are(word: str) 
 @pytest.mark.parametrize("place", ["/nope/x", "./nope", "~/nope", "nope/deep/down", "nope/"])
 def test_a_folder_that_does_not_exist_is_the_askers_mistake(place: str) -> None:
     with pytest.raises(
-        UnknownModel, match=rf"no model in {place}: there is no such folder; name one .*shapes"
+        UnknownModel, match=rf"no model in {place}: there is no such folder; name a folder .*shapes"
     ) as caught:
         load_engine(place, device="cpu")
     assert "\n" not in str(caught.value)
     assert "network" not in str(caught.value)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def test_without_the_hub_a_model_that_is_not_here_is_told_as_that(
+    offline: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(
+        UnknownModel,
+        match=r"^no model in nope/x: there is no such folder, it was not fetched before, and the hub could not be"
+        r" asked: Cannot reach .*offline mode.*; name a folder in diffusers' format, .*shapes",
+    ):
+        load_engine("nope/x", device="cpu")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_model_of_the_catalogue_that_cannot_be_fetched_is_nobodys_mistake(
+    offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, "far", replace(CATALOGUE["shapes"], source="nope/x"))
+    with pytest.raises(ModelLoadFailed, match="from nope/x: it was not fetched before, and the hub could not be asked"):
+        load_engine("far", device="cpu")
+
+
+def test_a_model_that_the_hub_has_not_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = FastAPI()
+
+    @hub.get("/{path:path}")
+    def refuse(path: str) -> Response:
+        return Response(status_code=404, headers={"X-Error-Code": "RepoNotFound"})
+
+    with serving(hub) as url:
+        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", url)
+        with pytest.raises(UnknownModel, match="the hub has none of that name") as caught:
+            load_engine("nope/x", device="cpu")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_a_pipeline_is_refused_in_one_line(tmp_path: Path) -> None:
