@@ -1,4 +1,4 @@
-"""`watch`: follow jobs until they end; a live table on a terminal, plain lines elsewhere."""
+"""`watch`: follow jobs until they end; a live table on a terminal, elsewhere a plain line for each change of state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from fastflow_ray.queue.contract import JobRecord
 
 MOST_JOBS = 100  # followed when no id is given
 WAITING = (JobState.QUEUED, JobState.DELAYED)
-LINES_PER_JOB = 10  # while it samples, and for each run of its audit, where there is no terminal to redraw
 
 
 def watch(
@@ -34,9 +33,9 @@ def watch(
     store: StoreUrl = None,
     api: ApiUrl = None,
 ) -> None:
-    """Follow jobs, step by step, until they have ended; steps after a plus are of an audit.
+    """Follow jobs until they have ended: step by step on a terminal, where steps after a plus are of an audit.
 
-    Exits with 1 if one of them has no video.
+    Elsewhere each has a line for every state and phase. Exits with 1 if one of them has no video.
     """
     with connect(redis, store, api) as fleet:
         unended = [] if ids else [job.job_id for job in fleet.jobs(MOST_JOBS) if job.state not in TERMINAL]
@@ -100,6 +99,4 @@ def _as_lines(looks: Iterator[list[JobRecord]], screen: Console) -> list[JobReco
 
 
 def _stage(record: JobRecord) -> tuple[object, ...]:
-    now = advance(record)
-    tenths = (now.step + now.audited) * LINES_PER_JOB // max(now.steps, 1)
-    return record.state, record.silent, record.back_in_s is None, now.phase, tenths
+    return record.state, record.silent, record.back_in_s is None, advance(record).phase

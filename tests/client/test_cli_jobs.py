@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +24,7 @@ from scripted_fleet import DEADLINE_S, THUMBNAIL, VIDEO, Answer, Fleet
 from waiting import wait_for
 
 from fastflow_ray.cli.watch import exit_code, follow
-from fastflow_ray.client import Client
+from fastflow_ray.client import Client, Job
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
@@ -490,11 +491,31 @@ def test_a_terminal_is_redrawn(fleet: Fleet) -> None:
     assert "█" in drawn
 
 
-def test_in_a_pipe_an_audit_moves_on_line_by_line(fleet: Fleet) -> None:
-    with followed_in_a_pipe(fleet) as (claim, said):
-        for behind in ("4 steps", "6 steps"):
-            fleet.queue.heartbeat(claim, Progress("audit", 10 + int(behind[0]), 20, 4, 6, audit_steps=10))
-            wait_for(lambda told=f"6 skipped, {behind} of its audit\n": told in said(), timeout_s=DEADLINE_S)
+class Telling:
+    """Answers one record after another, as a fleet would to one look after another."""
+
+    def __init__(self, *records: JobRecord) -> None:
+        self._records = iter(records)
+
+    def get(self, job_id: str) -> JobRecord:
+        return next(self._records)
+
+
+def test_in_a_pipe_a_job_has_a_line_for_each_change_of_state_and_its_audit_one() -> None:
+    queued = JobRecord("ab12", JobState.QUEUED, json.dumps({"prompt": PROMPT}), "default", 0, 0, 1.0)
+    sampling = [Progress("sample", step, 30, step, 0, audit_steps=20) for step in range(11)]
+    auditing = [Progress("audit", 10 + step, 30, 10, 0, audit_steps=20) for step in range(1, 21)]
+    running = [replace(queued, state=JobState.RUNNING, progress=now) for now in [*sampling, *auditing]]
+    dead = replace(running[-1], state=JobState.DEAD, error={"code": "oom", "message": "too large"})
+    screen = Console(file=StringIO(), width=200)
+    follow([Job("ab12", Telling(queued, queued, *running, dead))], screen, poll_s=0.0)
+    assert isinstance(screen.file, StringIO)
+    assert [line.split("  ")[1:3] for line in screen.file.getvalue().splitlines()] == [
+        ["queued"],
+        ["running", "sample"],
+        ["running", "audit"],
+        ["dead", "step 10/10, 10 evaluated, 0 skipped, 20 steps of its audit"],
+    ]
 
 
 def test_ctrl_c_is_quiet(fleet: Fleet, closed_after: ClosedAfter) -> None:
