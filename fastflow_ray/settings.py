@@ -28,7 +28,6 @@ from fastflow_ray.queue.limits import (
 log = logging.getLogger(__name__)
 
 PREFIX = "FASTFLOW_"
-OF_TESTS = ("FASTFLOW_FAULT_SEED", "FASTFLOW_FLEET_JOBS", "FASTFLOW_FLEET_KILL_EVERY_S")  # docs/faults.md tells of them
 # What Kubernetes sets in every pod for a service whose name begins with `fastflow-`, such as that of the API.
 OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -93,7 +92,7 @@ class Settings(BaseModel):
         those that are none of ours: a misspelt one would silently do nothing."""
         known = [PREFIX + field.upper() for field in cls.model_fields]
         for name in environment:
-            if name.startswith(PREFIX) and name not in (*known, *OF_TESTS) and not OF_KUBERNETES.search(name):
+            if name.startswith(PREFIX) and name not in known and not OF_KUBERNETES.search(name):
                 _warn_once(name, get_close_matches(name, known, n=1, cutoff=0.0)[0])
         variables = {field: environment.get(PREFIX + field.upper(), "") for field in cls.model_fields}
         try:

@@ -1,6 +1,6 @@
 """Seeds, stages, and the table at the end.
 
-Every test runs with a seed that it prints: 1, or what FASTFLOW_FAULT_SEED says. Its histories stay in its tmp_path.
+Every test runs with a seed that it prints: 1, or what FAULT_SEED says. Its histories stay in its tmp_path.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ collect_ignore = [] if FOUND else ["test_server_clock.py"]  # `make faults` insi
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """Of everything random in the test; a test that is parametrised by seeds adds its own."""
-    seed = int(os.environ.get("FASTFLOW_FAULT_SEED", "1"))
-    print(f"FASTFLOW_FAULT_SEED={seed} pytest '{request.node.nodeid}'")
+    seed = int(os.environ.get("FAULT_SEED", "1"))
+    print(f"FAULT_SEED={seed} pytest '{request.node.nodeid}'")
     return seed
 
 

@@ -1,6 +1,6 @@
 """A whole fleet on a real Ray: any of its processes may be killed, and nobody has to do anything about it.
 
-FASTFLOW_FLEET_JOBS (200) and FASTFLOW_FLEET_KILL_EVERY_S fit it to the machine: a killed worker needs eight seconds of
+FAULT_FLEET_JOBS (200) and FAULT_FLEET_KILL_EVERY_S fit it to the machine: a killed worker needs eight seconds of
 a core, most of them to import torch and diffusers, before it works again. So there is a kill every two seconds where
 four cores are, and fewer where cores are fewer.
 """
@@ -31,10 +31,10 @@ from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
 from orchestration.local_fleet import LocalFleet
 
-JOBS = int(os.environ.get("FASTFLOW_FLEET_JOBS", "200"))
+JOBS = int(os.environ.get("FAULT_FLEET_JOBS", "200"))
 CORE_S_PER_KILL = 6.8  # a quarter of the kills are of workers; half of it is left to those that live
 KILL_EVERY_S = float(
-    os.environ.get("FASTFLOW_FLEET_KILL_EVERY_S", max(2.0, CORE_S_PER_KILL / len(os.sched_getaffinity(0))))
+    os.environ.get("FAULT_FLEET_KILL_EVERY_S", max(2.0, CORE_S_PER_KILL / len(os.sched_getaffinity(0))))
 )
 WORKERS = 4
 KINDS = ("worker", "statistics", "supervisor", "server")
