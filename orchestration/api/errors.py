@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from http import HTTPMethod
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -44,7 +45,6 @@ PUBLIC_SENTENCE = {
     "queue_unavailable": "the queue cannot be reached; try again in a moment",
     "storage": "the store of results cannot be reached; try again in a moment",
 }
-METHODS = ("GET", "HEAD", "POST", "DELETE")  # that any route has
 INTERNAL_SENTENCE = "the server failed; its log says more"
 
 
@@ -131,9 +131,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
 def _methods_at(request: Request) -> list[str]:
     """Of all routes with this path; the one that raised the error tells of its own method alone."""
     routes, scope = request.app.routes, request.scope
-    return [
-        method for method in METHODS if any(one.matches({**scope, "method": method})[0] is Match.FULL for one in routes)
-    ]
+    return [way for way in HTTPMethod if any(one.matches({**scope, "method": way})[0] is Match.FULL for one in routes)]
 
 
 async def _answer_who_has_left(_: Request, error: Exception) -> JSONResponse:

@@ -7,12 +7,11 @@ method that a client made up.
 from __future__ import annotations
 
 import time
+from http import HTTPMethod
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # told apart; all others are one
 
 
 class ApiMetrics:
@@ -50,7 +49,7 @@ class CountedRequests:
             nonlocal answered
             answered = True
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in METHODS else "other"
+            method = scope["method"] if scope["method"] in HTTPMethod.__members__ else "other"
             self._metrics.answered.labels(method, route, status).inc()
             self._metrics.latency_s.labels(route).observe(time.monotonic() - started_s)
 

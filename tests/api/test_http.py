@@ -191,7 +191,7 @@ class TestOddAddresses:
         ("path", "methods"),
         [
             ("", "GET, POST"),
-            ("/some-id", "GET, DELETE"),
+            ("/some-id", "DELETE, GET"),
             ("/some-id/cancel", "POST"),
             ("/some-id/events", "GET"),
             ("/some-id/content", "GET, HEAD"),
