@@ -5,11 +5,9 @@ Ray has no public call for it without its dashboard; the private one below is to
 
 from __future__ import annotations
 
-import logging
-from functools import cache
 from typing import Any
 
-log = logging.getLogger(__name__)
+from workers.private_ray import told_by_ray
 
 
 def is_alive(actor: Any) -> bool:
@@ -18,15 +16,8 @@ def is_alive(actor: Any) -> bool:
     On a Ray without the private call it is always True. Of an actor that waits that is the milder mistake: it is given
     time to answer, and then replaced, where one that works and were taken for waiting would be ended at its work.
     """
-    try:
-        from ray._private.state import state
-
-        return bool(state.actor_table(actor._actor_id.hex()).get("State", "ALIVE") == "ALIVE")
-    except (ImportError, AttributeError) as missing:
-        _warn_once(str(missing))
-        return True
-
-
-@cache
-def _warn_once(missing: str) -> None:
-    log.error("! this Ray does not tell whether an actor is there (%s); install ray>=2.60,<2.61", missing)
+    return told_by_ray(
+        "whether an actor is there",
+        lambda state: bool(state.actor_table(actor._actor_id.hex()).get("State", "ALIVE") == "ALIVE"),
+        otherwise=True,
+    )

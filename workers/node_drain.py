@@ -6,10 +6,12 @@ Ray has no public call for it; Ray Train and Ray Serve use the private one below
 from __future__ import annotations
 
 import logging
-from functools import cache
+from collections.abc import Mapping
 
 import ray
 from ray.exceptions import RayError
+
+from workers.private_ray import told_by_ray
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +23,10 @@ def node_is_draining() -> bool:
     back by its lease instead of being handed over. So it is while the head is away, which is to be asked again.
     """
     try:
-        from ray._private.state import state
-
-        draining = state.get_draining_nodes()
-    except (ImportError, AttributeError) as missing:
-        _warn_once(str(missing))
-        return False
+        draining: Mapping[str, int] = told_by_ray(
+            "that a node is draining", lambda state: state.get_draining_nodes(), otherwise={}
+        )
     except RayError as away:
         log.warning("! no look whether this node is draining: %s", away)
         return False
-    return ray.get_runtime_context().get_node_id() in draining
-
-
-@cache
-def _warn_once(missing: str) -> None:
-    log.error("! this Ray does not tell that a node is draining (%s); install ray>=2.60,<2.61", missing)
+    return bool(draining) and ray.get_runtime_context().get_node_id() in draining

@@ -27,7 +27,7 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.embedded import EmbeddedValkey
-from workers import node_drain
+from workers import private_ray
 from workers.actor import ActorSink, spawn_worker
 from workers.config import WorkerConfig
 from workers.node_drain import node_is_draining
@@ -193,7 +193,7 @@ def test_a_ray_that_does_not_tell_is_complained_about_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(state.GlobalState, "get_draining_nodes")
-    node_drain._warn_once.cache_clear()
+    private_ray._complain_once.cache_clear()
     assert not node_is_draining()
     assert not node_is_draining()
     assert caplog.text.count("does not tell that a node is draining") == 1
