@@ -231,7 +231,7 @@ class FastFlow:
     ) -> PlanPolicy:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         _check_plan(pace.plan)
-        pace.check(steps)
+        pace.check(steps, grid)
         name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
         known = self._own(name).trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)

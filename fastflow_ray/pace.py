@@ -61,10 +61,10 @@ class Pace:
         if self.confidence != CONFIDENCE and self.fidelity_db is None:
             raise InvalidInput("`confidence` says how surely a `fidelity_db` is kept; give that, or leave it out")
 
-    def check(self, steps: int) -> None:
-        """Raise InvalidInput unless a grid of so many steps can be walked at this pace."""
+    def check(self, steps: int, grid: str | None = None) -> None:
+        """Raise InvalidInput unless a grid of so many steps, with this fingerprint, can be walked at this pace."""
         if self.plan is not None:
-            self.plan.check(steps)
+            self.plan.check(steps, grid)
         elif self.fidelity_db is None:
             self.evaluations_for(steps)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastflow_ray.bandit.candidates import Integrator
 from fastflow_ray.bandit.kriging import kriging_weights
+from fastflow_ray.sampling.grid import fingerprint
 from fastflow_ray.sampling.plan import REMEMBERED, Plan
 
 BY_KRIGING_AGAIN = (Integrator.INTERPOLATE, Integrator.HALFWAY)
@@ -73,7 +74,7 @@ def draw_up(
                 integrate[end] = way
     responds = response if response is not None and integrator in BY_KRIGING_AGAIN else np.zeros(len(mean))
     respond = {end: float(responds[end] / (sigmas[end] - sigmas[-1])) for end in integrate if responds[end]}
-    return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond)
+    return Plan(len(mean), tuple(evaluated), predict, integrate, foresee, respond, fingerprint(sigmas))
 
 
 def skips(evaluated: Sequence[int], steps: int) -> Iterator[tuple[list[int], int, int]]:

@@ -58,7 +58,7 @@ def check_grid(sigmas: torch.Tensor) -> None:
         )
 
 
-def fingerprint(sigmas: torch.Tensor) -> str:
+def fingerprint(sigmas: torch.Tensor | NDArray[np.float64]) -> str:
     """A short name for a grid, the same on every machine: sigmas to six decimals, hashed."""
     text = " ".join(f"{sigma:.6f}" for sigma in sigmas.tolist())
     return hashlib.sha256(text.encode()).hexdigest()[:12]

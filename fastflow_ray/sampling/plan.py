@@ -35,6 +35,7 @@ class Plan:
     integrate: Mapping[int, Weights]  # evaluated step → weights of at most `REMEMBERED` and its own, the last
     foresee: Mapping[int, Weights] = field(default_factory=dict)  # evaluated step → what predicts it, for who watches
     respond: Mapping[int, float] = field(default_factory=dict)  # step gone again to → velocity per move of x
+    grid: str | None = None  # fingerprint of the grid that the weights are for; None: any, or it was not noted then
 
     def __post_init__(self) -> None:
         if list(self.evaluated) != sorted(set(self.evaluated) & set(range(self.steps))) or self.evaluated[:1] != (0,):
@@ -70,11 +71,17 @@ class Plan:
         ends = (*self.evaluated[1:], self.steps)
         return [(start, end - start - 1) for start, end in zip(self.evaluated, ends, strict=True)]
 
-    def check(self, steps: int) -> None:
-        """Raise InvalidInput unless it is for a grid of so many steps."""
+    def check(self, steps: int, grid: str | None = None) -> None:
+        """Raise InvalidInput unless it is for a grid of so many steps, and for the one of this fingerprint, if known:
+        its weights are in units of sigma, and on another grid would go too far at some steps and not far enough at
+        others."""
         if steps != self.steps:
             raise InvalidInput(
                 f"the plan is for {counted(self.steps, 'step')}, the grid has {steps}; plan for this grid"
+            )
+        if grid is not None and self.grid not in (None, grid):
+            raise InvalidInput(
+                f"the plan is for another grid of {counted(steps, 'step')}, as of another shift; plan for this grid"
             )
 
     def skipped_after(self, step: int) -> int:
@@ -94,6 +101,7 @@ class Plan:
             "integrate": {str(step): list(weights) for step, weights in self.integrate.items()},
             "foresee": {str(step): list(weights) for step, weights in self.foresee.items()},
             "respond": {str(step): response for step, response in self.respond.items()},
+            "grid": self.grid,
         }
 
     @classmethod
@@ -107,6 +115,7 @@ class Plan:
                 integrate=_weights(fields["integrate"]),
                 foresee=_weights(fields.get("foresee", {})),
                 respond={int(step): float(response) for step, response in fields.get("respond", {}).items()},
+                grid=None if (grid := fields.get("grid")) is None else str(grid),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as damage:
             raise InvalidInput(f"this is not a plan: {damage!r}") from damage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastflow_ray.sampling.grid import check_grid
+from fastflow_ray.sampling.grid import check_grid, fingerprint
 from fastflow_ray.sampling.plan import REMEMBERED, Plan, combine, go_again
 from fastflow_ray.sampling.sightings import Sightings
 from fastflow_ray.sampling.trace import Trace
@@ -30,7 +30,7 @@ def planned(
     Returns x at sigma = 0, float32, and what was done. Raises InvalidInput, InvalidOutput.
     """
     check_grid(sigmas)
-    plan.check(len(sigmas) - 1)
+    plan.check(len(sigmas) - 1, fingerprint(sigmas))
     trace, sightings = Trace(steps=plan.steps), sightings or Sightings()
     x = start = as_noise(x)
     known: list[Tensor] = []

@@ -107,6 +107,15 @@ def test_a_full_run_of_before_plans_is_replayed_too_though_nothing_vouches_for_i
     assert "the manifest does not say whether" in replay(old).out
 
 
+def test_a_plan_is_not_walked_on_another_grid_of_as_many_steps(
+    replay: Callable[..., Answer], manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    answer = replay(manifest | {"shift": 5.0})
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: the plan is for another grid of 12 steps, as of another shift; ")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_other_weights_are_refused_unless_they_will_do(replay: Callable[..., Answer], manifest: dict[str, Any]) -> None:
     other = manifest | {"revision": "0123456789ab"}
     answer = replay(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from fastflow_ray.errors import InvalidInput, InvalidOutput
 from fastflow_ray.sampling.euler import euler
-from fastflow_ray.sampling.grid import flow_sigmas
+from fastflow_ray.sampling.grid import fingerprint, flow_sigmas
 from fastflow_ray.sampling.plan import Plan
 from fastflow_ray.sampling.planned import planned
 from fastflow_ray.sampling.sightings import Sightings
@@ -94,14 +95,17 @@ def test_sightings_of_large_samples_stay_small() -> None:
 
 
 def test_a_plan_survives_json() -> None:
-    plan = Plan(8, (0, 1, 2, 5, 6, 7), {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)}, {5: (0.3,)}, {5: 1 / 7})
+    skip, way = {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)}
+    plan = Plan(8, (0, 1, 2, 5, 6, 7), skip, way, {5: (0.3,)}, {5: 1 / 7}, "0123456789ab")
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
-def test_a_plan_of_before_velocities_responded_is_read() -> None:
+def test_a_plan_of_before_velocities_responded_and_grids_were_noted_is_read() -> None:
     document = Plan(8, (0, 1, 2, 5, 6, 7), {3: (0.1, 2.0), 4: (1 / 3,)}, {5: (0.1, -0.2, 1e-9)}).to_dict()
-    del document["respond"]
-    assert Plan.from_dict(document).respond == {}
+    del document["respond"], document["grid"]
+    plan = Plan.from_dict(document)
+    assert (plan.respond, plan.grid) == ({}, None)
+    planned(field, noise(), SIGMAS, plan)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +148,8 @@ def test_what_is_not_a_plan_is_refused(document: dict[str, object]) -> None:
 def test_a_plan_for_another_grid_is_refused() -> None:
     with pytest.raises(InvalidInput, match="the grid has 8"):
         planned(field, noise(), SIGMAS, every_step(9))
+    with pytest.raises(InvalidInput, match="another grid of 8 steps"):
+        planned(field, noise(), SIGMAS, replace(every_step(), grid=fingerprint(flow_sigmas(8, 7.0))))
 
 
 def test_a_network_that_breaks_is_noticed() -> None:
