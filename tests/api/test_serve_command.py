@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
-from live_server import free_port
-from waiting import wait_for
+from live_server import DEADLINE_S, free_port
+from waiting import RAY_S, wait_for
 
 from fastflow_ray.cli import main
 from fastflow_ray.errors import FastFlowError, InvalidInput
@@ -20,7 +20,7 @@ from fastflow_ray.queue.contract import JobQueue
 from orchestration.api_command import _check_free, serve
 
 COMMAND = "import typer; from orchestration.api_command import serve; typer.run(serve)"
-START_DEADLINE_S = 150.0  # Ray takes ten seconds where nothing else runs
+OF_A_PROCESS = pytest.mark.timeout(RAY_S + 3 * DEADLINE_S)  # it starts, answers, leaves
 Start = Callable[..., tuple[str, subprocess.Popen[bytes]]]
 
 
@@ -46,7 +46,7 @@ def start(redis_url: str, store_url: str, tmp_path: Path) -> Iterator[Start]:
                 stderr=log,
             )
         processes.append(process)
-        wait_for(lambda: _answers(url) or process.poll() is not None, START_DEADLINE_S)
+        wait_for(lambda: _answers(url) or process.poll() is not None, RAY_S)
         assert process.poll() is None, (tmp_path / "log").read_text()
         return url, process
 
@@ -58,33 +58,36 @@ def start(redis_url: str, store_url: str, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--ray"]], ids=["uvicorn", "ray"])
-@pytest.mark.timeout(240)
+@OF_A_PROCESS
 def test_it_answers_demands_its_key_keeps_its_limit_and_leaves_when_told(
     start: Start, arguments: list[str], queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FASTFLOW_MAX_QUEUED", "1")
     (tmp_path / "key").write_text("sesame\n")
     url, process = start("--api-key-file", str(tmp_path / "key"), *arguments)
-    assert httpx.get(f"{url}/v1/videos").status_code == 401
-    headers = {"Authorization": "Bearer sesame"}
-    video = httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}, headers=headers).raise_for_status().json()
-    assert queue.get(video["id"]) is not None
-    assert httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}, headers=headers).status_code == 429
+    with httpx.Client(base_url=url, timeout=DEADLINE_S) as http:
+        assert http.get("/v1/videos").status_code == 401
+        http.headers["Authorization"] = "Bearer sesame"
+        video = http.post("/v1/videos", json={"prompt": "a ship"}).raise_for_status().json()
+        assert queue.get(video["id"]) is not None
+        assert http.post("/v1/videos", json={"prompt": "a ship"}).status_code == 429
     process.send_signal(signal.SIGTERM)
-    process.wait(60)
+    process.wait(DEADLINE_S)
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on once it has finished
 
 
+@OF_A_PROCESS
 def test_a_stream_of_events_keeps_no_server_from_leaving(start: Start, tmp_path: Path):
     """It ends as a stream should; cut off after the grace, it would break off within a chunk."""
     url, process = start()
-    video = httpx.post(f"{url}/v1/videos", json={"prompt": "a ship"}).raise_for_status().json()
-    with httpx.stream("GET", f"{url}/v1/videos/{video['id']}/events", timeout=60) as answer:
-        lines = answer.iter_lines()
-        assert next(lines).startswith("data: ")
-        process.send_signal(signal.SIGTERM)
-        assert [*lines] == [""]
-    process.wait(60)
+    with httpx.Client(base_url=url, timeout=DEADLINE_S) as http:
+        video = http.post("/v1/videos", json={"prompt": "a ship"}).raise_for_status().json()
+        with http.stream("GET", f"/v1/videos/{video['id']}/events") as answer:
+            lines = answer.iter_lines()
+            assert next(lines).startswith("data: ")
+            process.send_signal(signal.SIGTERM)
+            assert [*lines] == [""]
+    process.wait(DEADLINE_S)
     assert "graceful shutdown exceeded" not in (tmp_path / "log").read_text()
 
 
