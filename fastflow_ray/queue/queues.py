@@ -106,7 +106,9 @@ class Queues:
     def _refuse_a_second_model(self, job: VideoJob, idempotency_key: str) -> None:
         """A queue sees a key used twice in itself only; a request that changed nothing but the model is another one.
 
-        Of two that come at once neither finds the other's job, so the key is held first, always in the same queue.
+        Of two that come at once neither finds the other's job, so the key is held first, always in the same queue. Of a
+        job that is refused it stays held: another request for the same model may be storing its own under this hold,
+        and a call that was repeated on a new connection may still arrive by the old one, and store what was refused.
         """
         holder = self._by_model[min(self._by_model)].hold(job.tenant, idempotency_key, job.model)
         if holder != job.model:
