@@ -116,6 +116,15 @@ def disruption_budgets_count(document: Document) -> Iterator[str]:
         yield "spec.minAvailable must be an integer"
 
 
+def servers_outlast_their_place_in_a_service(document: Document) -> Iterator[str]:
+    """A pod is told to stop before every node has heard that it is to get no more requests, and would refuse them."""
+    if document.get("kind") != "Deployment":
+        return
+    for container in _containers(document["spec"]["template"]["spec"]):
+        if "httpGet" in container.get("readinessProbe", {}) and "preStop" not in container.get("lifecycle", {}):
+            yield f"container {container['name']} serves requests and needs a lifecycle.preStop that waits"
+
+
 def ray_clusters_drain_and_authenticate(document: Document) -> Iterator[str]:
     """Each Ray pod says how long it drains, and nobody enters without the token."""
     if not is_ray_cluster(document):
@@ -156,6 +165,7 @@ POD_RULES: tuple[Rule, ...] = (
 OBJECT_RULES: tuple[Rule, ...] = (
     no_secret_is_written_down,
     disruption_budgets_count,
+    servers_outlast_their_place_in_a_service,
     ray_clusters_drain_and_authenticate,
     ray_heads_stay_off_spot_nodes,
 )

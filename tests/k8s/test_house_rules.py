@@ -135,6 +135,12 @@ def test_a_disruption_budget_must_count_pods(budget: dict[str, Any]) -> None:
     assert list(rules.problems(document)) == ["spec.minAvailable must be an integer"]
 
 
+def test_a_server_that_listens_no_more_while_requests_still_come_is_refused(manifests: dict[str, Document]) -> None:
+    broken = manifests["Deployment/fastflow-api"]
+    first_container(broken["spec"]["template"]["spec"]).pop("lifecycle")
+    assert any("container api serves requests and needs a lifecycle.preStop" in one for one in rules.problems(broken))
+
+
 def test_a_secret_among_the_manifests_is_refused() -> None:
     document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}
     assert any("Secret must not be among" in problem for problem in rules.problems(document))
@@ -157,6 +163,12 @@ def test_workers_scale_from_nothing_and_only_workers_use_spot_nodes(manifests: d
     assert cluster["spec"]["autoscalerOptions"]["version"] == "v2"
     assert "spot" in str(worker(cluster)["tolerations"])
     assert cluster["spec"]["upgradeStrategy"] == {"type": "None"}
+
+
+def test_only_who_reads_or_writes_the_bucket_holds_its_keys(manifests: dict[str, Document]) -> None:
+    pods = [pod for document in manifests.values() for pod in pods_of(document)]
+    holders = {pod["metadata"]["name"] for pod in pods if "fastflow-s3" in str(first_container(pod["spec"]))}
+    assert holders == {"Deployment/fastflow-api", "RayCluster/fastflow/gpu"}
 
 
 def test_jobs_and_the_control_store_of_ray_never_share_a_server(manifests: dict[str, Document]) -> None:
