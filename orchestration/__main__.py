@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = _parser(settings).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
         limits, more = Limits(asked.floor, asked.ceiling), settings.model_dump(include=SETTINGS)
-        _keep(asked.address, FleetPlan(models_to_serve(asked.model), asked.redis, asked.store, limits, **more))
+        models = models_to_serve(asked.model)
+        _keep(asked.address, FleetPlan(models, asked.redis, asked.store, limits, place=asked.place, **more))
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -70,6 +71,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     )
     parser.add_argument("--floor", type=int, default=0, help="workers kept with nothing to do (0)")
     parser.add_argument("--ceiling", type=int, default=8, help="workers never exceeded (8)")
+    parser.add_argument(
+        "--place", default="", metavar="NAME", help="ends its workers' names; another one for each fleet on a queue"
+    )
     parser.add_argument("--redis", metavar="URL", default=settings.redis_url, help="default: FASTFLOW_REDIS_URL")
     parser.add_argument("--store", metavar="URL", default=settings.store_url, help="default: FASTFLOW_STORE_URL")
     return parser

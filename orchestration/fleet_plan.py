@@ -33,6 +33,7 @@ class FleetPlan:
     stall_s: float = STALL_S
     max_crashes: int = MAX_CRASHES  # workers that may die on a job before it counts as what killed them
     result_ttl_s: float = RESULT_TTL_S
+    place: str = ""  # tells its workers from those of a fleet elsewhere that serves the same queues
 
     def __post_init__(self) -> None:
         if not self.models or len(set(self.models)) < len(self.models):
@@ -61,8 +62,14 @@ class FleetPlan:
 
     @property
     def worker_prefix(self) -> str:
-        """Workers are this and a number, so that a supervisor that starts anew finds those it has."""
+        """The names of all its workers begin so, wherever it was when they were made: a supervisor that starts anew
+        finds those it has."""
         return f"{self.name}-worker-"
+
+    @property
+    def worker_suffix(self) -> str:
+        """After their number. Queues and cards know a worker by its name alone."""
+        return f"@{self.place}" if self.place else ""
 
     def worker(self, name: str) -> WorkerConfig:
         """What a worker of this name is told."""

@@ -7,6 +7,8 @@ fleet is raised, or the next worker started.)
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -56,7 +58,8 @@ class LocalFleet:
     def __enter__(self) -> Fleet:
         with ExitStack() as starting:
             redis_url = self._redis_url or starting.enter_context(KeptValkey(self._data / "valkey")).url
-            plan = FleetPlan(self._models, redis_url, self._store_url, self._limits, **self._settings)
+            place = _this_process() if self._redis_url else ""  # others may serve the queues of a Redis that is given
+            plan = FleetPlan(self._models, redis_url, self._store_url, self._limits, place=place, **self._settings)
             _check_places(plan)
             self.logs = starting.enter_context(own_ray(self._limits.ceiling, self._dashboard_port))
             fleet = Fleet(plan)
@@ -69,6 +72,10 @@ class LocalFleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _check_places(plan: FleetPlan) -> None:

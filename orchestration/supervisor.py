@@ -64,7 +64,8 @@ class FleetStatus:
 
 
 class Supervisor:
-    """Drives one pool of workers, each of which serves the whole backlog; called `worker_prefix` and a number."""
+    """Drives one pool of workers, each of which serves the whole backlog; called `worker_prefix`, a number and
+    `worker_suffix`."""
 
     def __init__(
         self,
@@ -74,12 +75,13 @@ class Supervisor:
         limits: Limits,
         worker_prefix: str,
         clock: Callable[[], float] = time.monotonic,
+        worker_suffix: str = "",
     ) -> None:
         self._fleet = fleet
         self._backlog = backlog
         self._pool = pool
         self._limits = limits
-        self._worker_prefix = worker_prefix
+        self._worker_prefix, self._worker_suffix = worker_prefix, worker_suffix
         self._clock = clock
         self._history = LoadHistory(limits)
         self._backoff = CreationBackoff()
@@ -146,7 +148,7 @@ class Supervisor:
         self._exits[cause] += 1
 
     def _create(self, number: int, taken: Collection[str]) -> None:
-        names = (f"{self._worker_prefix}{n}" for n in count())
+        names = (f"{self._worker_prefix}{n}{self._worker_suffix}" for n in count())
         for name in islice((name for name in names if name not in taken), number):
             log.info("-> worker %s", name)
             self._pool.create(name)

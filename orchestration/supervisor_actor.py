@@ -28,7 +28,14 @@ class SupervisorActor:
         self._plan = plan
         limits = {"max_crashes": plan.max_crashes, "result_ttl_s": plan.result_ttl_s}
         backlog = Backlog([open_queue(plan.redis_url, model, **limits) for model in plan.models], plan.grace_s)
-        self._supervisor = Supervisor(plan.name, backlog, RayPool(plan), plan.limits, plan.worker_prefix)
+        self._supervisor = Supervisor(
+            plan.name,
+            backlog,
+            RayPool(plan),
+            plan.limits,
+            plan.worker_prefix,
+            worker_suffix=plan.worker_suffix,
+        )
         self._metrics = FleetMetrics(plan.name)
         self._status = FleetStatus(plan.name)
         threading.Thread(target=self._tick_for_ever, name="ticks", daemon=True).start()

@@ -165,6 +165,11 @@ def test_workers_scale_from_nothing_and_only_workers_use_spot_nodes(manifests: d
     assert cluster["spec"]["upgradeStrategy"] == {"type": "None"}
 
 
+def test_workers_of_two_fleets_on_one_queue_have_names_of_their_own(manifests: dict[str, Document]) -> None:
+    args = first_container(manifests["Deployment/fleet-starter"]["spec"]["template"]["spec"])["args"]
+    assert args[args.index("--place") + 1] == "$(RAY_CLUSTER)"  # which `nameSuffix` changes
+
+
 def test_only_who_reads_or_writes_the_bucket_holds_its_keys(manifests: dict[str, Document]) -> None:
     pods = [pod for document in manifests.values() for pod in pods_of(document)]
     holders = {pod["metadata"]["name"] for pod in pods if "fastflow-s3" in str(first_container(pod["spec"]))}

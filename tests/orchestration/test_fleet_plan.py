@@ -44,6 +44,12 @@ def test_what_a_check_opens_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.close.call_count for one in opened] == [1, 1, 1]
 
 
+def test_workers_are_called_after_their_place_and_found_wherever_it_was_when_they_were_made() -> None:
+    elsewhere = replace(PLAN, place="fastflow-green")
+    assert (PLAN.worker_suffix, elsewhere.worker_suffix) == ("", "@fastflow-green")
+    assert elsewhere.worker_prefix == PLAN.worker_prefix
+
+
 def test_every_worker_serves_all_models_of_its_fleet() -> None:
     several = replace(PLAN, models=("shapes", "wan2.1-t2v-1.3b"))
     assert several.worker("w").models == several.models

@@ -38,6 +38,7 @@ class Scene:
     others: Sequence[JobQueue] = ()  # further models' queues
     url: str = ""
     now_s: float = 0.0
+    place: str = ""
 
     def __post_init__(self) -> None:
         self.supervisor = self.successor()
@@ -45,7 +46,7 @@ class Scene:
     def successor(self) -> Supervisor:
         """A supervisor that starts with nothing in its head."""
         backlog = Backlog([self.queue, *self.others], grace_s=0.0)
-        return Supervisor("m", backlog, PaperPool(self.cluster), self.limits, "w-", lambda: self.now_s)
+        return Supervisor("m", backlog, PaperPool(self.cluster), self.limits, "w-", lambda: self.now_s, self.place)
 
     def submit(self, jobs: int) -> None:
         """Put jobs on the queue."""
@@ -346,6 +347,19 @@ def test_who_is_given_a_lost_job_again_does_not_cling_to_it(scene: Callable[...,
     assert again is not None
     assert again.job_id == job_id
     assert fleet.ticks(3, apart_s=CLING_S).exits == {}
+
+
+def test_a_fleets_worker_is_not_taken_for_that_of_another_fleet_on_the_same_queue(scene: Callable[..., Scene]) -> None:
+    """Blue's first worker hangs, and green's first worker is given its job."""
+    blue = scene(floor=1, ceiling=1)
+    green = Scene(blue.queue, PaperCluster(), blue.limits, place="@green")
+    green.ticks(4)
+    job_id = lose_a_job(blue, "w-0")
+    (name,) = green.cluster.workers
+    taken = green.queue.claim(name, lease_s=600.0)
+    assert taken is not None
+    assert taken.job_id == job_id
+    assert blue.ticks(3, apart_s=CLING_S).exits == {"hung": 1}
 
 
 def test_closing_dismisses_everybody_and_makes_nobody(scene: Callable[..., Scene]) -> None:
