@@ -112,6 +112,10 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _ray_answers() -> Iterator[None]:
+    # Asked for anything without a connection, Ray would start a cluster of its own in this process and say nothing; a
+    # client that lost its head for half a minute has none any more.
+    if not ray.is_initialized():
+        raise FleetUnavailable("the connection to the Ray cluster is lost; join it again")
     try:
         yield
     except (RayError, ConnectionError) as error:
