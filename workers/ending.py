@@ -23,7 +23,7 @@ from fastflow_ray.errors import (
 )
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import Claim, JobQueue
-from fastflow_ray.storage.publication import Evaluations, Manifest, Publisher
+from fastflow_ray.storage.publication import Audit, Evaluations, Manifest, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Ending:
     duration_s: float = 0.0
     phase_s: Mapping[str, float] = field(default_factory=dict)  # of what this attempt itself made
     evaluations: Evaluations | None = None
+    audit: Audit | None = None  # of the video this attempt made
+    asked_db: float | None = None  # the fidelity it was to keep
     cancel_s: float | None = None  # from when a user wished it to the end, of a cancelled attempt
     published_bytes: int = 0  # of the files this attempt uploaded as the job's result
 

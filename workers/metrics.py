@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from ray.util.metrics import Counter, Histogram
 
+from fastflow_ray.bandit.audits import IDENTICAL_DB
+from fastflow_ray.storage.publication import Audit
 from workers.ending import Ending, Fate
 
 DURATION_BOUNDS_S: list[float] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 2700, 3600]
+FIDELITY_BOUNDS_DB: list[float] = [20, 25, 30, 35, 40, 45, 50, 60, IDENTICAL_DB]
 SOON_S = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60]
 UPLOAD_FAILED = "storage"  # the code of StorageFailed
 
@@ -29,10 +32,15 @@ class RayMeter:
         self._phase_s = _counter("job_phase_seconds", "Seconds by phase of a job", "phase")
         self._duration_s = _counter("job_duration_sum_seconds", "Seconds from claim to end, of succeeded jobs")
         self._durations = _histogram("job_duration_seconds", "From claim to end, of succeeded jobs")
-        self._nfe = _counter("nfe", "Network evaluations made, each guidance branch counted, audits' full runs not")
+        self._nfe = _counter("nfe", "Network evaluations of videos, each guidance branch counted, audits' not")
         self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
         self._steps = _counter("steps", "Steps of the grids walked")
         self._skipped = _counter("skipped_steps", "Steps of them without the network")
+        self._audits = _counter("audits", "Videos that were made in full too, to be compared")
+        self._audit_nfe = _counter("audit_nfe", "Network evaluations of audits, full runs and rival plans")
+        self._fidelities = _histogram("audit_psnr_db", "Fidelity of audited videos, in dB", FIDELITY_BOUNDS_DB)
+        self._promises = _counter("promises_audited", "Audited videos that were to keep a fidelity")
+        self._broken = _counter("promises_broken", "Of them those that did not keep it")
         self._switches = _counter("model_switches", "Times a job wanted this model and another was loaded")
         self._busy_s = _counter("gpu_busy_seconds", "Seconds in which the device made a video, from text to pixels")
         self._idle_s = _counter("gpu_idle_seconds", "Seconds in which it did not")
@@ -67,6 +75,16 @@ class RayMeter:
             self._add(self._baseline_nfe, model, done.baseline_nfe)
             self._add(self._steps, model, done.made + done.skipped)
             self._add(self._skipped, model, done.skipped)
+        if ending.audit:
+            self._audited(model, ending.audit, ending.asked_db)
+
+    def _audited(self, model: str, audit: Audit, asked_db: float | None) -> None:
+        seen_db = IDENTICAL_DB if audit.psnr_db is None else audit.psnr_db
+        self._add(self._audits, model, 1)
+        self._add(self._audit_nfe, model, audit.nfe)
+        self._fidelities.observe(seen_db, {"model": model})
+        self._add(self._promises, model, asked_db is not None)
+        self._add(self._broken, model, asked_db is not None and seen_db < asked_db)
 
     def loaded(self, model: str, seconds: float) -> None:
         """The model has been read."""
@@ -97,5 +115,5 @@ def _counter(name: str, description: str, *tags: str) -> Counter:
     return Counter(f"fastflow_{name}", description, ("model", *tags))
 
 
-def _histogram(name: str, description: str, bounds_s: list[float] = DURATION_BOUNDS_S) -> Histogram:
-    return Histogram(f"fastflow_{name}", description, bounds_s, ("model",))
+def _histogram(name: str, description: str, bounds: list[float] = DURATION_BOUNDS_S) -> Histogram:
+    return Histogram(f"fastflow_{name}", description, bounds, ("model",))

@@ -203,8 +203,14 @@ class Runner:
         self._watch.kept()
         is_ours = manifest.fence == attempt.claim.fence
         attempt.teach(is_ours)  # here: whoever completes the job, if this attempt cannot, makes no video
-        ending = replace(self._complete(attempt, manifest), phase_s=phase_s, evaluations=video.evaluations)
-        return replace(ending, published_bytes=manifest.size_bytes if is_ours else 0)
+        return replace(
+            self._complete(attempt, manifest),
+            phase_s=phase_s,
+            evaluations=video.evaluations,
+            audit=video.audit,
+            asked_db=video.spec.pace.fidelity_db if video.spec.pace else None,
+            published_bytes=manifest.size_bytes if is_ours else 0,
+        )
 
     def _published(self, claim: Claim) -> Manifest | None:
         """What an earlier attempt published; never the video of another job that had the same id."""

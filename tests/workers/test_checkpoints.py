@@ -397,6 +397,14 @@ def test_an_audit_of_a_resumed_job_measures_the_whole_video(one: OneWorker) -> N
     assert made.resumed_at_steps == (5,)
 
 
+def test_an_ending_tells_the_audit_and_what_fidelity_was_asked_for(one: OneWorker) -> None:
+    job_id = one.submit(acceleration="auto", fidelity_db=30.0, audit=True)
+    ending = one.run()
+    assert ending.audit == one.manifest(job_id).audit
+    assert ending.audit is not None
+    assert ending.asked_db == 30.0
+
+
 def test_a_worker_that_begins_sweeps_up_after_jobs_that_ended_in_the_queue(tmp_path: Path) -> None:
     queue, store = MemoryQueue("small", QueueLimits()), FolderStore(tmp_path)
     room = CheckpointRoom(store, "small")

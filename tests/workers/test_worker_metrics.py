@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from ray.util import metrics
 
-from fastflow_ray.storage.publication import Evaluations
+from fastflow_ray.storage.publication import Audit, Evaluations
 from workers.ending import Ending, Fate
 from workers.metrics import RayMeter
 
 WORK = Evaluations(planned=50, made=20, skipped=30, nfe=40, baseline_nfe=100)
+AUDIT = Audit(psnr_db=38.5, ssim=0.9, full_nfe=100, full_sample_s=20.0, nfe=130)
 PHASES = {"sample": 8.0, "upload": 0.5}
 
 
@@ -33,9 +35,8 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
     meter.loaded("small", 30.0)
     meter.was_idle("small", 2.0)
     meter.began("small", waited_s=4.0)
-    meter.ended(
-        "small", Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345)
-    )
+    made = Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345)
+    meter.ended("small", replace(made, audit=AUDIT, asked_db=40.0))
     meter.ended("small", Ending(Fate.LOST, "worker_lost", duration_s=1.0))
     meter.ended("small", Ending(Fate.RETRIED, "storage", duration_s=1.0))
     meter.ended("small", Ending(Fate.CANCELLED, "cancelled", duration_s=1.0, cancel_s=0.4))
@@ -59,6 +60,11 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
         ("fastflow_baseline_nfe", "small"): 100,
         ("fastflow_steps", "small"): 50,
         ("fastflow_skipped_steps", "small"): 30,
+        ("fastflow_audits", "small"): 1,
+        ("fastflow_audit_nfe", "small"): 130,
+        ("fastflow_audit_psnr_db", "small"): 38.5,
+        ("fastflow_promises_audited", "small"): 1,
+        ("fastflow_promises_broken", "small"): 1,
         ("fastflow_lease_lost", "small"): 1,
         ("fastflow_upload_bytes", "small"): 12_345,
         ("fastflow_upload_errors", "small"): 1,
@@ -71,6 +77,16 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
     }
     figures = [figure for figure in vars(meter).values() if isinstance(figure, metrics.Metric)]
     assert {figure.info["name"] for figure in figures} == {name for name, *_ in sums}
+
+
+@pytest.mark.parametrize(("psnr_db", "asked_db", "promises"), [(40.0, 40.0, 1), (None, 99.0, 1), (12.0, None, 0)])
+def test_a_promise_is_kept_by_what_is_as_good_as_asked_or_equal(
+    sums: dict[tuple[str, ...], float], psnr_db: float | None, asked_db: float | None, promises: int
+) -> None:
+    audit = AUDIT.model_copy(update={"psnr_db": psnr_db})
+    RayMeter().ended("small", Ending(Fate.SUCCEEDED, audit=audit, asked_db=asked_db))
+    assert sums["fastflow_promises_audited", "small"] == promises
+    assert ("fastflow_promises_broken", "small") not in sums
 
 
 def test_nothing_is_no_figure(sums: dict[tuple[str, ...], float]) -> None:
