@@ -1,5 +1,6 @@
 """Alive is not ready: what the probes say when Redis or the store is gone, and that nothing else stops for it."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 import redis
 from live_server import DEADLINE_S, serving
+from s3_server import boto3_settings
 from waiting import wait_for
 
 from fastflow_ray.queue.embedded import EmbeddedValkey
@@ -37,6 +39,21 @@ def test_a_store_that_cannot_be_written_makes_it_unready(redis_url: str, tmp_pat
     with serving(open_app(redis_url, (tmp_path / "file" / "store").as_uri())) as url:
         answer = httpx.get(f"{url}/readyz")
         assert (answer.status_code, answer.json()) == (503, {"queue": True, "store": False})
+
+
+def test_probes_of_a_store_that_never_answers_hold_nothing_up(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Kubernetes asks every few seconds, however many questions are open."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        for name, value in boto3_settings(f"http://127.0.0.1:{silent.getsockname()[1]}").items():
+            monkeypatch.setenv(name, value)
+        with serving(open_app(redis_url, "s3://bucket/videos")) as url, ThreadPoolExecutor(60) as probes:
+            asked = [probes.submit(httpx.get, f"{url}/readyz", timeout=DEADLINE_S) for _ in range(60)]
+            assert {answer.result().status_code for answer in asked} == {503}
+            assert asked[0].result().json() == {"queue": True, "store": False}
+            assert httpx.get(f"{url}/v1/videos").status_code == 200
+            silent.close()  # or the question under way would wait for its answer
 
 
 def test_a_server_says_at_its_start_what_it_will_miss(tmp_path: Path, caplog: pytest.LogCaptureFixture):
