@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -66,11 +67,12 @@ class FastFlow:
     """
 
     def __init__(self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: Statistics | None = None) -> None:
-        """`statistics` is what is known already; it is copied."""
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise InvalidInput(f"gamma = {gamma} is no weight of exploration; use a number from 0, such as {GAMMA}")
-        if not arms or arms[0] != 0 or list(arms) != sorted(set(arms)):
-            raise InvalidInput(f"arms {tuple(arms)} have to rise strictly from 0, such as {ARMS}")
+        """`statistics` is what is known already; it is copied. Raises InvalidInput for what makes no sense."""
+        if not _is_weight(gamma):
+            raise InvalidInput(f"gamma = {gamma!r} is no weight of exploration; use a number from 0, such as {GAMMA}")
+        if not _are_arms(arms):
+            raise InvalidInput(f"arms {arms!r} have to be whole numbers that rise strictly from 0, such as {ARMS}")
+        _check_statistics(statistics)
         self.gamma = gamma
         self.arms = tuple(arms)
         self.statistics = Statistics().merge(statistics or Statistics())  # what it decides from
@@ -101,6 +103,7 @@ class FastFlow:
         `confidence`. With a `plan` it walks that one, such as the `trace.plan` of an earlier call, whose video it makes
         again. Without any, it is FastFlow as published.
 
+        `velocity` is called with all of x, float32, and sigma, 0-dimensional float32, and may answer in any dtype.
         Calls with the same `key` learn from each other; without one, those with the same grid and shape of x. A text
         of your own stands for one grid and one set of arms: another raises StatisticsMismatch. Returns x at sigma = 0,
         float32, and what was done. Raises InvalidInput and InvalidOutput too.
@@ -232,7 +235,7 @@ class FastFlow:
         steps, grid = len(sigmas) - 1, fingerprint(sigmas)
         _check_plan(pace.plan)
         pace.check(steps, grid)
-        name = key if isinstance(key, str) and key else f"{key or call}:grid{grid}"
+        name = key if isinstance(key, str) and key else f"{_keyed(key, call)}:grid{grid}"
         known = self._own(name).trajectory(name, steps=steps, grid=grid)
         learnt = self._delta.trajectory(name, steps=steps, grid=grid)
         own = self._contributions.setdefault(name, Contribution(fleet_runs_before=known.runs))
@@ -250,7 +253,28 @@ class FastFlow:
         and none of their jobs dies of it."""
         if isinstance(key, str) and key:
             return key
-        return f"{key or call}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
+        return f"{_keyed(key, call)}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
+
+
+def _is_weight(gamma: object) -> bool:
+    return isinstance(gamma, Real) and math.isfinite(gamma) and float(gamma) >= 0
+
+
+def _check_statistics(statistics: object) -> None:
+    if not isinstance(statistics, Statistics | None):
+        raise InvalidInput(f"a {type(statistics).__name__} is no statistics; read them by `Statistics.from_json`")
+
+
+def _are_arms(arms: object) -> bool:
+    """Whether these are skip lengths, in steps, that rise strictly from 0."""
+    if not isinstance(arms, Sequence) or not arms or not all(isinstance(arm, Integral) for arm in arms):
+        return False
+    return arms[0] == 0 and list(arms) == sorted(set(arms))
+
+
+def _keyed(key: str | PolicyKey | None, call: str) -> str:
+    """What the generations of this key share; those of the same `call` where none is given."""
+    return call if key is None or key == "" else str(key)
 
 
 def _check_plan(plan: object) -> None:

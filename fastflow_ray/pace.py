@@ -51,13 +51,13 @@ class Pace:
         if sum(wish is not None for wish in (self.evaluations, self.speedup, self.fidelity_db, self.plan)) != 1:
             raise InvalidInput("give exactly one of `evaluations`, `speedup`, `fidelity_db` and `plan`")
         if self.evaluations is not None and not (_is_whole(self.evaluations) and self.evaluations >= FEWEST):
-            raise InvalidInput(f"evaluations = {self.evaluations} is no budget; use a whole number from {FEWEST}")
+            raise InvalidInput(f"evaluations = {self.evaluations!r} is no budget; use a whole number from {FEWEST}")
         if self.speedup is not None and not (_is_finite(self.speedup) and self.speedup >= 1):
-            raise InvalidInput(f"speedup = {self.speedup} is none; use a number from 1, such as 2.6")
+            raise InvalidInput(f"speedup = {self.speedup!r} is none; use a number from 1, such as 2.6")
         if self.fidelity_db is not None and not (_is_finite(self.fidelity_db) and self.fidelity_db > 0):
-            raise InvalidInput(f"fidelity_db = {self.fidelity_db} is no PSNR; use a number of dB above 0, such as 40")
+            raise InvalidInput(f"fidelity_db = {self.fidelity_db!r} is no PSNR; use a number of dB above 0, such as 40")
         if not (_is_finite(self.confidence) and 0 < self.confidence < 1):
-            raise InvalidInput(f"confidence = {self.confidence} is none; use a number between 0 and 1, such as 0.95")
+            raise InvalidInput(f"confidence = {self.confidence!r} is none; use a number between 0 and 1, such as 0.95")
         if self.confidence != CONFIDENCE and self.fidelity_db is None:
             raise InvalidInput("`confidence` says how surely a `fidelity_db` is kept; give that, or leave it out")
 
@@ -95,7 +95,10 @@ def _is_whole(number: object) -> bool:
 
 
 def _is_finite(number: object) -> bool:
-    return isinstance(number, Real) and math.isfinite(number)
+    try:
+        return isinstance(number, Real) and math.isfinite(number)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def asked(

@@ -142,7 +142,7 @@ class FastFlowScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
         self._count_evaluations(skipped)
         self._latents = x
         if self.step_index == len(self.timesteps):
-            check_finite(x)
+            check_finite(x, self.trace.skipped)
             self._machine.finish()
             self._latents = None
         return _answer(x, return_dict)

@@ -46,6 +46,6 @@ def planned(
             plan = watch(plan, sightings)
         x = x + (sigmas[k + 1] - sigmas[k]) * v
     sightings.end(x)
-    check_finite(x)
+    check_finite(x, len(plan.predict))
     trace.plan, trace.skips = plan, plan.skips
     return x, trace

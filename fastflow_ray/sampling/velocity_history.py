@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fastflow_ray.counted import counted
 from fastflow_ray.errors import InvalidOutput
 
 
@@ -55,7 +56,11 @@ class VelocityHistory:
         return mse
 
 
-def check_finite(x: Tensor) -> None:
-    """Raise InvalidOutput unless every number of the finished sample is finite."""
+def check_finite(x: Tensor, skipped: int = 0) -> None:
+    """Raise InvalidOutput unless every number of the finished sample is finite, on the way to which so many steps were
+    `skipped`: that, too, may have led the network astray."""
     if not bool(torch.isfinite(x).all()):
-        raise InvalidOutput("the sample is not finite; check the model's weights, or run it in bfloat16 or float32")
+        fewer = f"skip fewer than {counted(skipped, 'step')}, " if skipped else ""
+        raise InvalidOutput(
+            f"the sample is not finite; {fewer}check the model's weights, or run it in bfloat16 or float32"
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.pace import Pace, asked
@@ -35,10 +37,19 @@ from fastflow_ray.planning.learned_plan import every_step
         ({"fidelity_db": "40"}, "above 0"),
         ({"fidelity_db": [40]}, "above 0"),
         ({"fidelity_db": 40.0, "confidence": None}, "between 0 and 1"),
+        ({"speedup": 10**400}, "from 1"),
+        ({"fidelity_db": -(10**400)}, "above 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_remedy(pace, remedy):
     with pytest.raises(InvalidInput, match=remedy):
+        Pace(**pace)
+
+
+@pytest.mark.parametrize("pace", [{"speedup": "2.6"}, {"evaluations": "8"}, {"evaluations": torch.tensor(8)}])
+def test_a_number_that_is_held_by_something_else_is_refused_as_what_it_is(pace):
+    ((name, given),) = pace.items()
+    with pytest.raises(InvalidInput, match=f"^{name} = {re.escape(repr(given))} is"):
         Pace(**pace)
 
 

@@ -188,16 +188,21 @@ def test_other_arms_are_obeyed():
     assert pulled == {0, 1, 3}
 
 
-@pytest.mark.parametrize("arms", [(), (2, 4), (0, 4, 2), (0, 2, 2), (0, -2)])
+@pytest.mark.parametrize("arms", [(), (2, 4), (0, 4, 2), (0, 2, 2), (0, -2), 5, (0, 1.5), (0, "2")])
 def test_arms_that_make_no_sense_are_refused(arms):
     with pytest.raises(InvalidInput, match="rise strictly from 0"):
         FastFlow(arms=arms)
 
 
-@pytest.mark.parametrize("gamma", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("gamma", [-1.0, float("nan"), float("inf"), "2", None])
 def test_a_gamma_that_makes_no_sense_is_refused(gamma):
     with pytest.raises(InvalidInput, match="gamma"):
         FastFlow(gamma=gamma)
+
+
+def test_statistics_are_not_taken_as_the_text_they_are_kept_in():
+    with pytest.raises(InvalidInput, match=r"Statistics\.from_json"):
+        FastFlow(statistics=FastFlow().statistics.to_json())
 
 
 def test_a_user_with_a_sampler_of_their_own_needs_no_diffusers():

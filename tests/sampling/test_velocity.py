@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fastflow_ray.errors import InvalidInput
+from fastflow_ray.errors import InvalidInput, InvalidOutput
 from fastflow_ray.sampling.euler import euler
 from fastflow_ray.sampling.fastflow import fastflow
 from fastflow_ray.sampling.grid import flow_sigmas
@@ -104,6 +104,7 @@ def driven(machine: PlanMachine | StepMachine, velocity: Velocity) -> Tensor:
         lambda x, _: x.to(torch.complex64),
         lambda x, _: x.numpy(),
         lambda x, _: (x,),
+        lambda x, _: x.to_sparse(),
         lambda *_: None,
     ],
 )
@@ -129,3 +130,30 @@ def test_an_answer_that_is_no_velocity_of_x_is_refused(
 def test_what_is_no_noise_is_refused(loop: Callable[[Velocity, Tensor, Tensor], Tensor], x: Tensor) -> None:
     with pytest.raises(InvalidInput, match="x has to be noise"):
         loop(field, x, SIGMAS)
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
+def test_noise_that_is_not_finite_is_not_laid_to_the_model(
+    loop: Callable[[Velocity, Tensor, Tensor], Tensor], number: float
+) -> None:
+    x = noise().double()
+    x[1, 3] = number
+    with pytest.raises(InvalidInput, match="x has to be noise, and has NaN"):
+        loop(field, x, SIGMAS)
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+def test_what_cannot_be_called_is_no_velocity(loop: Callable[[Velocity, Tensor, Tensor], Tensor]) -> None:
+    with pytest.raises(InvalidInput, match="velocity has to be a function of x and sigma; it is of type int"):
+        loop(3, noise(), SIGMAS)  # type: ignore[arg-type]
+
+
+def test_skipping_is_named_where_it_may_have_led_the_network_astray() -> None:
+    def overflowing(x: Tensor, sigma: Tensor) -> Tensor:
+        return torch.where(sigma < 0.5, torch.inf, 1.0) + x
+
+    with pytest.raises(InvalidOutput, match=r"the sample is not finite; skip fewer than 3 steps, check the model"):
+        planned(overflowing, noise(), SIGMAS, PLAN)
+    with pytest.raises(InvalidOutput, match=r"the sample is not finite; check the model"):
+        euler(overflowing, noise(), SIGMAS)
