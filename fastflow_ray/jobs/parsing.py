@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from fastflow_ray.complaints import in_words
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.jobs.video_job import IN_WORDS, NO_PROMPT, VideoJob
 
@@ -45,34 +46,15 @@ def _name(complaint: ErrorDetails) -> str:
 
 def in_our_words(complaint: ErrorDetails) -> str:
     """What is wrong with a value, or what it has to be; of a job's field, or of an option of the command line."""
-    known = complaint.get("ctx", {})
     match complaint["type"]:
         case "missing":
             return NO_PROMPT  # the only field without a default
         case "extra_forbidden":
             return _no_such_field(str(complaint["loc"][0]))
-        case "value_error":
-            return str(known["error"])
-        case "string_too_long":
-            return f"too long; at most {known['max_length']} characters"
-        case "less_than_equal":
-            return f"too large; at most {known['le']}"
-        case "less_than":
-            return f"too large; less than {known['lt']}"
-        case "greater_than_equal":
-            return f"too small; at least {known['ge']}"
         case "string_pattern_mismatch":
-            return IN_WORDS[known["pattern"]]
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "must be a whole number"
-        case "float_parsing" | "float_type":
-            return "must be a number"
-        case "bool_parsing" | "bool_type":
-            return "must be true or false"
-        case "string_type":
-            return "must be text"
+            return IN_WORDS[complaint["ctx"]["pattern"]]
         case _:
-            return complaint["msg"].replace("Input should be", "must be", 1)
+            return in_words(complaint)
 
 
 def _no_such_field(name: str) -> str:

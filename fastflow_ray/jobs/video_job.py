@@ -8,32 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from fastflow_ray.acceleration import Acceleration, Preset
 from fastflow_ray.jobs.lane import Lane
+from fastflow_ray.video_fields import MODEL, MODEL_IN_WORDS, Fps, Frames, Guidance, Shift, Side, Steps
 
 PROMPT_LIMIT = 2_000
 TENANT = r"^[A-Za-z0-9._-]{1,64}$"
-MODEL = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 IN_WORDS = {
     TENANT: "use 1 to 64 English letters, digits, '.', '_' and '-'",
-    MODEL: "use 1 to 64 small English letters, digits, '.', '_' and '-', a letter or a digit first",
+    MODEL: MODEL_IN_WORDS,
 }
 MONTH_S = 30 * 86_400.0
 ONE_OF = ("evaluations", "speedup", "fidelity_db", "preset")  # at most one of them says how much may be skipped
 NO_PROMPT = "the prompt is empty; describe the video in a few words"
 NO_MODEL = "the name is empty; name a model, or leave it out for shapes"
-
-
-def _of_form_4k_plus_1(frames: int) -> int:
-    if frames % 4 != 1:
-        below = max(1, (frames - 1) // 4 * 4 + 1)
-        raise ValueError(f"{frames} frames cannot be decoded; use 4k+1, such as {below} or {below + 4}")
-    return frames
-
-
-def _multiple_of_16(side_px: int) -> int:
-    if side_px % 16:
-        below = max(16, side_px // 16 * 16)
-        raise ValueError(f"{side_px} px is not a multiple of 16; use {below} or {below + 16}")
-    return side_px
 
 
 class VideoJob(BaseModel):
@@ -44,13 +30,13 @@ class VideoJob(BaseModel):
     prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)]
     negative_prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)] = ""
     model: Annotated[str, Field(pattern=MODEL)] = "shapes"
-    width: Annotated[int, Field(ge=16, le=2048)] | None = None
-    height: Annotated[int, Field(ge=16, le=2048)] | None = None
-    frames: Annotated[int, Field(ge=1, le=257)] | None = None  # of the form 4k+1
-    fps: Annotated[int, Field(ge=1, le=60)] | None = None
-    steps: Annotated[int, Field(ge=4, le=200)] | None = None
-    guidance: Annotated[float, Field(ge=0.0, le=30.0)] | None = None  # ≤ 1: no guidance branch
-    shift: Annotated[float, Field(ge=0.1, le=30.0)] | None = None  # of the sigma grid
+    width: Side | None = None
+    height: Side | None = None
+    frames: Frames | None = None
+    fps: Fps | None = None
+    steps: Steps | None = None
+    guidance: Guidance | None = None
+    shift: Shift | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None  # None: drawn when the job is submitted
     acceleration: Acceleration = Acceleration.AUTO
     # What `auto` is to reach. At most one of the next four; without any, a speedup of 2.6.
@@ -110,6 +96,3 @@ class VideoJob(BaseModel):
         if deadline_s is not None and deadline_s <= (info.data.get("delay_s") or 0.0):
             raise ValueError("it would be over before the delay is; allow more time, or delay less")
         return deadline_s
-
-    _frames = field_validator("frames")(lambda v: v if v is None else _of_form_4k_plus_1(v))
-    _sides = field_validator("width", "height")(lambda v: v if v is None else _multiple_of_16(v))
