@@ -32,7 +32,8 @@ class Client:
 
     Made from the fleet's Redis and store, or from the address of its HTTP API and, if it asks for one, the key. A fleet
     that was told other limits than are the default, such as `max_queued`, wants to hear them from clients of its Redis
-    too; an HTTP API keeps to its own.
+    too; an HTTP API keeps to its own. Models of the fleet's own are known to an HTTP API likewise; a client of
+    its Redis reads of them in the file that FASTFLOW_MODELS names.
     """
 
     def __init__(self, url: str, store_url: str | None = None, api_key: str | None = None, **limits: Any) -> None:

@@ -1,9 +1,8 @@
-"""What a process is told by its environment. The only reader of `os.environ`; other rooms take plain arguments."""
+"""What a process is told by its environment. Other rooms take plain arguments."""
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from fastflow_ray.environment import ENVIRONMENT, MODELS, PREFIX
 from fastflow_ray.errors import InvalidInput
 from fastflow_ray.queue.limits import (
     BEAT_S,
@@ -27,7 +27,6 @@ from fastflow_ray.queue.limits import (
 
 log = logging.getLogger(__name__)
 
-PREFIX = "FASTFLOW_"
 # What Kubernetes sets in every pod for a service whose name begins with `fastflow-`, such as that of the API.
 OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -44,7 +43,10 @@ def _store_here() -> str:
 
 
 class Settings(BaseModel):
-    """Each field is the variable FASTFLOW_<FIELD>, in capitals; an S3 endpoint is boto3's own AWS_ENDPOINT_URL_S3."""
+    """Each field is the variable FASTFLOW_<FIELD>, in capitals; an S3 endpoint is boto3's own AWS_ENDPOINT_URL_S3.
+
+    Beside them there is FASTFLOW_MODELS, the file of an operator's own models, which the catalogue reads for itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # a URL may hold a password
 
@@ -87,10 +89,10 @@ class Settings(BaseModel):
         return self.model_dump(include={"max_crashes", "max_queued", "result_ttl_s"})
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] = ENVIRONMENT) -> Settings:
         """Read every variable once; empty ones count as unset. Raises InvalidInput naming the variable, and warns of
         those that are none of ours: a misspelt one would silently do nothing."""
-        known = [PREFIX + field.upper() for field in cls.model_fields]
+        known = [MODELS, *(PREFIX + field.upper() for field in cls.model_fields)]
         for name in environment:
             if name.startswith(PREFIX) and name not in known and not OF_KUBERNETES.search(name):
                 _warn_once(name, get_close_matches(name, known, n=1, cutoff=0.0)[0])

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from fastflow_ray.counted import counted
 from fastflow_ray.errors import FastFlowError, FleetUnavailable
-from fastflow_ray.models.catalogue import CATALOGUE, models_to_serve
+from fastflow_ray.models.catalogue import models_to_serve, own_cards
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet, join_cluster
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
         limits, more = Limits(asked.floor, asked.ceiling), settings.model_dump(include=SETTINGS)
         models = models_to_serve(asked.model)
-        _keep(asked.address, FleetPlan(models, asked.redis, asked.store, limits, place=asked.place, **more))
+        plan = FleetPlan(models, asked.redis, asked.store, limits, place=asked.place, own=own_cards(models), **more)
+        _keep(asked.address, plan)
     except FastFlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -66,8 +67,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         action="append",
-        choices=sorted(CATALOGUE),
-        help="given several times, all of them share the workers (shapes)",
+        metavar="NAME",
+        help="of the catalogue; given several times, all of them share the workers (shapes)",
     )
     parser.add_argument("--floor", type=int, default=0, help="workers kept with nothing to do (0)")
     parser.add_argument("--ceiling", type=int, default=8, help="workers never exceeded (8)")

@@ -17,8 +17,9 @@ from rich.text import Text
 from fastflow_ray.cli.output import announced, log_to
 from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
+from fastflow_ray.environment import MODELS
 from fastflow_ray.errors import FleetUnavailable, InvalidInput
-from fastflow_ray.models.catalogue import models_to_serve
+from fastflow_ray.models.catalogue import check_folders, models_to_serve, own_cards, own_models_file
 from fastflow_ray.settings import Settings
 from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet
@@ -62,7 +63,9 @@ def up(
     screen, limits = console(), _limits(workers, floor, ceiling)
     log_to(screen)
     settings = Settings.from_environment().model_dump(include=SETTINGS)
-    local = LocalFleet(data, limits, models_to_serve(model), redis, store, dashboard, **settings)
+    models = models_to_serve(model)
+    check_folders(models)
+    local = LocalFleet(data, limits, models, redis, store, dashboard, own=own_cards(models), **settings)
     try:
         with announced(screen, _raising(limits)) as note, local as fleet:
             attend(fleet, local, screen, note, lambda: _say_how_to_use(screen, fleet.plan, redis, store, dashboard))
@@ -110,6 +113,8 @@ def _say_how_to_use(
     """What to paste into another terminal; URLs that were given to us may hold a password and are not repeated."""
     ours = [("FASTFLOW_REDIS_URL", plan.redis_url, redis), ("FASTFLOW_STORE_URL", plan.store_url, store)]
     told = [f"{name}={shlex.quote(url)}" for name, url, given in ours if not given]
+    if plan.own and (file := own_models_file()):
+        told.append(f"{MODELS}={shlex.quote(str(file.absolute()))}")
     withheld = " and ".join(name for name, _, given in ours if given)
     screen.print(f"The fleet of {plan.name} is up. In another terminal:\n", highlight=False)
     for line in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.limits import BEAT_S, GRACE_S, LEASE_S, MAX_CRASHES, RESULT_TTL_S, STALL_S
 from fastflow_ray.storage import open_store
@@ -33,6 +34,7 @@ class FleetPlan:
     stall_s: float = STALL_S
     max_crashes: int = MAX_CRASHES  # workers that may die on a job before it counts as what killed them
     result_ttl_s: float = RESULT_TTL_S
+    own: tuple[ModelCard, ...] = ()  # of those models that do not come with fastflow-ray: a worker knows the others
     place: str = ""  # tells its workers from those of a fleet elsewhere that serves the same queues
 
     def __post_init__(self) -> None:
@@ -84,4 +86,5 @@ class FleetPlan:
             result_ttl_s=self.result_ttl_s,
             statistics_actor=self.statistics_name,
             namespace=NAMESPACE,
+            own=self.own,
         )

@@ -11,6 +11,8 @@ import ray
 from fastapi import FastAPI
 from ray import serve
 
+from fastflow_ray.environment import MODELS
+from fastflow_ray.models.catalogue import catalogue, own_models_file
 from orchestration.api.app import open_app
 
 NAME = "fastflow-api"
@@ -35,13 +37,26 @@ def deploy(
 ) -> None:
     """Put the API into the Ray this process is connected to; returns once it answers."""
     serve.start(http_options={"host": host, "port": port})
-    serve.run(_deployment.bind(redis_url, store_url, api_key, limits), name=NAME)
+    serve.run(_with_our_models().bind(redis_url, store_url, api_key, limits), name=NAME)
+
+
+def _with_our_models() -> Any:
+    """A Ray that was there before may not have been told of the operator's file."""
+    file = own_models_file()
+    if file is None:
+        return _deployment
+    told = {"env_vars": {MODELS: str(file.absolute())}}
+    return _deployment.options(ray_actor_options={"num_cpus": 0, "runtime_env": told})
 
 
 def serve_on_ray(
     redis_url: str, store_url: str, api_key: str | None, limits: Mapping[str, Any], host: str, port: int
 ) -> None:
-    """Answer from the Ray that runs on this machine, or one of this process's own, until SIGINT or SIGTERM."""
+    """Answer from the Ray that runs on this machine, or one of this process's own, until SIGINT or SIGTERM.
+
+    Raises InvalidInput for a mistake in the file of the operator's models, before Ray is started.
+    """
+    catalogue()
     ray.init(include_dashboard=False)
     # Ray's own answer to SIGTERM is to abort, and so a pod would never end in peace.
     stop = threading.Event()

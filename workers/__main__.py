@@ -15,7 +15,7 @@ from types import FrameType
 
 from fastflow_ray.bandit.ledger import Ledger
 from fastflow_ray.errors import FastFlowError
-from fastflow_ray.models.catalogue import CATALOGUE, models_to_serve
+from fastflow_ray.models.catalogue import check_folders, models_to_serve, own_cards
 from fastflow_ray.queue import open_queue
 from fastflow_ray.settings import Settings
 from workers.config import WorkerConfig
@@ -68,15 +68,18 @@ def _drain_on_signals(worker: Worker) -> None:
 
 
 def _config(asked: argparse.Namespace, settings: Settings) -> WorkerConfig:
+    models = models_to_serve(asked.model)
+    check_folders(models)
     return WorkerConfig(
         name=f"{socket.gethostname()}-{os.getpid()}",
-        models=models_to_serve(asked.model),
+        models=models,
         redis_url=asked.redis,
         store_url=asked.store,
         lease_s=settings.lease_s,
         beat_s=settings.beat_s,
         stall_s=settings.stall_s,
         result_ttl_s=settings.result_ttl_s,
+        own=own_cards(models),
     )
 
 
@@ -85,7 +88,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         prog="python -m workers", description="Take jobs from a queue and make their videos."
     )
     parser.add_argument(
-        "--model", action="append", choices=sorted(CATALOGUE), help="whose queue to serve; may be given several times"
+        "--model", action="append", metavar="NAME", help="whose queue to serve (shapes); may be given several times"
     )
     parser.add_argument("--redis", default=settings.redis_url, metavar="URL", help="where the queue is")
     parser.add_argument(

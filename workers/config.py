@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.queue.limits import BEAT_S, LEASE_S, RESULT_TTL_S, STALL_S
 
 
@@ -21,3 +22,4 @@ class WorkerConfig:
     result_ttl_s: float = RESULT_TTL_S
     statistics_actor: str | None = None  # the name of the fleet's arm statistics; None: learn alone
     namespace: str | None = None  # Ray's, of the worker and of the statistics
+    own: tuple[ModelCard, ...] = ()  # of those models that do not come with fastflow-ray

@@ -12,6 +12,7 @@ from tempfile import gettempdir
 from fastflow_ray.bandit.sink import ObservationSink
 from fastflow_ray.errors import DeviceLost, ModelLoadFailed
 from fastflow_ray.fastflow import FastFlow
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.engine import Engine
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Claim, JobQueue
@@ -38,7 +39,7 @@ from workers.timesheet import Timesheet
 log = logging.getLogger(__name__)
 
 
-def load_engine(model: str) -> Engine:
+def load_engine(model: str | ModelCard) -> Engine:
     """The real thing; torch and diffusers are imported only by whoever runs a model."""
     from fastflow_ray.models.loading import load_engine
 
@@ -55,7 +56,7 @@ class Worker:
         store: Store,
         sink: ObservationSink,
         meter: Meter,
-        load: Callable[[str], Engine] = load_engine,
+        load: Callable[[str | ModelCard], Engine] = load_engine,
         executor: PublishingExecutor | None = None,
     ) -> None:
         """`queues` by model; the first one's model is loaded first."""
@@ -65,7 +66,8 @@ class Worker:
         self._store = store
         self._watch = StoreWatch(store, config.name)
         self._meter = meter
-        self._stand = Stand(config.name, load, meter)
+        own = {card.name: card for card in config.own}
+        self._stand = Stand(config.name, lambda model: load(own.get(model, model)), meter)
         self._executor = executor or PublishingThread()
         self._timesheet = Timesheet(meter)
         self._draining = threading.Event()

@@ -25,7 +25,7 @@ from fastflow_ray.errors import FastFlowError, InvalidInput
 from fastflow_ray.jobs.parsing import parse_job
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.admission import admit
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue, check_folders
 from fastflow_ray.pace import pace_fields
 
 if TYPE_CHECKING:
@@ -87,8 +87,9 @@ def _check_before_work(job: VideoJob, model: str, output: Path, policy: Path | N
     """Minutes of work must not end at a path that nobody can write to, nor begin for what cannot be had."""
     if policy and job.acceleration is Acceleration.OFF:
         raise InvalidInput("--policy is about skipping; leave it out with --acceleration off")
-    if model in CATALOGUE:
+    if model in catalogue():
         admit(job.model_copy(update={"model": model}))
+        check_folders([model])
     check_destination(output, ".mp4")
     if policy:
         check_destination(policy)

@@ -19,7 +19,7 @@ from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.display.fitting import InParts
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _of_fleet(redis_url: str) -> Statistics:
     from fastflow_ray.queue.statistics_store import StatisticsStore
 
     texts: list[str] = []
-    for model in CATALOGUE:
+    for model in catalogue():
         with closing(StatisticsStore(redis_url, model)) as kept:
             texts += kept.load().documents.values()
     return Statistics.sum_of(texts)

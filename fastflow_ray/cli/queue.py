@@ -19,7 +19,7 @@ from fastflow_ray.client import POLL_S
 from fastflow_ray.counted import counted
 from fastflow_ray.display.console import console
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.models.catalogue import CATALOGUE, model_card
+from fastflow_ray.models.catalogue import catalogue, model_card
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.desk import QueueDesk
@@ -181,7 +181,7 @@ def _queue_of(model: str, redis: str | None) -> Iterator[JobQueue]:
 
 def _check_known(model: str, desk: QueueDesk) -> None:
     """Raise UnknownModel unless it is of the catalogue, or had jobs: a fleet of another version may serve it."""
-    if model not in CATALOGUE and not desk.books().submitted:
+    if model not in catalogue() and not desk.books().submitted:
         model_card(model)
 
 

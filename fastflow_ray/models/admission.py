@@ -8,7 +8,8 @@ import math
 from typing import Protocol
 
 from fastflow_ray.errors import BeyondModel
-from fastflow_ray.models.catalogue import ModelCard, model_card
+from fastflow_ray.models.card import ModelCard
+from fastflow_ray.models.catalogue import model_card
 from fastflow_ray.pace import Wish, pace_of
 
 

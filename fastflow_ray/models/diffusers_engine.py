@@ -21,7 +21,7 @@ from fastflow_ray.bandit.policy_key import PolicyKey
 from fastflow_ray.errors import DeviceLost, FastFlowError, InvalidInput, InvalidOutput, OutOfMemory
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.attachment import TRANSFORMERS
-from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.device import free_memory, is_lost, ran_out_of_memory
 from fastflow_ray.models.economy import Economy
 from fastflow_ray.models.engine import Generation, GenerationSpec, OnStep, StepReport

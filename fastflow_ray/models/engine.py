@@ -10,7 +10,7 @@ import numpy as np
 
 from fastflow_ray.acceleration import Acceleration
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.pace import Pace
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from safetensors import SafetensorError
 
 from fastflow_ray.errors import FastFlowError, ModelLoadFailed, UnknownModel
-from fastflow_ray.models.catalogue import CATALOGUE, ModelCard, model_card
+from fastflow_ray.models.card import ModelCard
+from fastflow_ray.models.catalogue import BUILT_IN, catalogue, model_card
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.revision import weights_revision
 
@@ -29,33 +30,39 @@ class _NotFetched(OSError):
     """A model of the hub is not on this machine, and the hub gives none."""
 
 
-def load_engine(model: str, device: str | None = None) -> DiffusersEngine:
-    """Load a model by its catalogue name, its folder or its hub id; on the GPU if there is one.
+def load_engine(model: str | ModelCard, device: str | None = None) -> DiffusersEngine:
+    """Load a model by its card, its catalogue name, its folder or its hub id; on the GPU if there is one.
 
-    Raises UnknownModel for what is none of the three, ModelLoadFailed if the weights cannot be had or read.
+    Raises UnknownModel for what is none of these, ModelLoadFailed if the weights cannot be had or read.
     """
-    if _is_path(model) and not Path(model).is_dir():
-        raise _nowhere(model, "there is no such folder")
+    card = _known(model) if isinstance(model, str) else model
+    source = card.source if card else str(model)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    source = model if _is_place(model) else model_card(model).source
     _be_quiet()
     try:
         folder = _folder(source)
         revision = weights_revision(folder)
-        pipe = DiffusionPipeline.from_pretrained(folder, dtype=_dtypes(model, device), local_files_only=True)
-        card = CATALOGUE.get(model) or _card_of(pipe, model)
-        return DiffusersEngine(pipe.to(device), card, revision, _versions(device))
+        pipe = DiffusionPipeline.from_pretrained(folder, dtype=_dtypes(card, device), local_files_only=True)
+        return DiffusersEngine(pipe.to(device), card or _card_of(pipe, source), revision, _versions(device))
     except BROKEN as error:
-        raise _refusal(model, source, error) from error
+        raise _refusal(card, source, error) from error
 
 
-def _refusal(model: str, source: str, error: Exception) -> FastFlowError:
+def _known(model: str) -> ModelCard | None:
+    """The card of a name, and none of a folder or a hub id; raises UnknownModel."""
+    if _is_path(model) and not Path(model).is_dir():
+        raise _nowhere(model, "there is no such folder")
+    # The built-in ones first: a worker that was given its cards need not have the file of the others.
+    return BUILT_IN.get(model) or (None if _is_place(model) else model_card(model))
+
+
+def _refusal(card: ModelCard | None, source: str, error: Exception) -> FastFlowError:
     """Of a model that the catalogue names the name is right, whatever is wrong."""
     reason = shorten(str(error), 250, placeholder=" …")
-    if isinstance(error, _NotFetched) and model not in CATALOGUE:
-        return _nowhere(model, f"there is no such folder, {reason}")
+    if isinstance(error, _NotFetched) and card is None:
+        return _nowhere(source, f"there is no such folder, {reason}")
     return ModelLoadFailed(
-        f"cannot load the model {model!r} from {source}: {reason};"
+        f"cannot load the model {card.name if card else source!r} from {source}: {reason};"
         " give a folder in diffusers' format, or check the network and the free memory"
     )
 
@@ -63,12 +70,12 @@ def _refusal(model: str, source: str, error: Exception) -> FastFlowError:
 def _nowhere(model: str, why: str) -> UnknownModel:
     return UnknownModel(
         f"no model in {model}: {why}; name a folder in diffusers' format, a model of the hub as OWNER/NAME, or one of:"
-        f" {', '.join(sorted(CATALOGUE))}"
+        f" {', '.join(sorted(catalogue()))}"
     )
 
 
 def _is_place(model: str) -> bool:
-    return model not in ("", *CATALOGUE) and ("/" in model or Path(model).is_dir())  # Path("") is this folder
+    return model not in ("", *catalogue()) and ("/" in model or Path(model).is_dir())  # Path("") is this folder
 
 
 def _is_path(model: str) -> bool:
@@ -104,11 +111,10 @@ def _fetched(source: str) -> Path:
         diffusers_logging.set_verbosity(level)
 
 
-def _dtypes(model: str, device: str) -> dict[str, torch.dtype]:
+def _dtypes(card: ModelCard | None, device: str) -> dict[str, torch.dtype]:
     """The card's dtype, except for the autoencoder: Wan's loses visible quality below float32."""
     default = "float32" if device == "cpu" else "bfloat16"
-    dtype = CATALOGUE[model].dtype if model in CATALOGUE else default
-    return {"default": getattr(torch, dtype), "vae": torch.float32}
+    return {"default": getattr(torch, card.dtype if card else default), "vae": torch.float32}
 
 
 def _card_of(pipe: Any, source: str) -> ModelCard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.engine import GenerationSpec
 from fastflow_ray.pace import Wish, pace_of
 

@@ -10,7 +10,7 @@ from fastflow_ray.errors import InvalidInput, StorageFailed
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
 from fastflow_ray.models.admission import admit, relative_work
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.queue.queues import Queues
@@ -24,7 +24,7 @@ class Direct:
     def __init__(self, redis_url: str, store_url: str | None, **limits: Any) -> None:
         """`limits` are fields of QueueLimits. Connects with the first call; raises InvalidInput for a malformed Redis
         URL."""
-        self._queues = Queues({model: open_queue(redis_url, model, **limits) for model in CATALOGUE})
+        self._queues = Queues({model: open_queue(redis_url, model, **limits) for model in catalogue()})
         self._store_url = store_url
 
     def submit(self, job: VideoJob, idempotency_key: str | None) -> JobRecord:

@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import fastflow_ray
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue
 from fastflow_ray.queue.queues import Queues
@@ -43,8 +43,8 @@ def open_app(redis_url: str, store_url: str, api_key: str | None = None, **limit
     Opens without asking either: a server that starts before its Redis says so in its log and at /readyz. Raises
     InvalidInput for a URL that is none.
     """
-    queues = {model: open_queue(redis_url, model, **limits) for model in CATALOGUE}
-    statistics = {model: StatisticsStore(redis_url, model) for model in CATALOGUE}
+    queues = {model: open_queue(redis_url, model, **limits) for model in catalogue()}
+    statistics = {model: StatisticsStore(redis_url, model) for model in catalogue()}
     return create_app(queues, statistics, open_store(store_url), api_key)
 
 

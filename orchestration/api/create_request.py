@@ -24,7 +24,7 @@ from fastflow_ray.errors import BeyondModel, InvalidInput, UnknownModel
 from fastflow_ray.jobs.parsing import explain
 from fastflow_ray.jobs.video_job import ONE_OF, VideoJob
 from fastflow_ray.models.admission import admit
-from fastflow_ray.models.catalogue import model_card
+from fastflow_ray.models.catalogue import model_card, no_such_model
 from orchestration.api.errors import Refusal
 
 MAX_BODY_BYTES = 4 * 2**20
@@ -191,7 +191,7 @@ def _validated(settings: _Settings) -> VideoJob:
         job = VideoJob.model_validate(settings.values)
         admit(job)
     except UnknownModel as error:
-        raise Refusal(400, error.code, str(error), "model") from None
+        raise Refusal(400, error.code, no_such_model(job.model), "model") from None
     except BeyondModel as error:
         raise _invalid(settings.sent_as[error.field], error.complaint) from None
     except InvalidInput as error:

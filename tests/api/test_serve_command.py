@@ -63,6 +63,8 @@ def test_it_answers_demands_its_key_keeps_its_limit_and_leaves_when_told(
     start: Start, arguments: list[str], queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FASTFLOW_MAX_QUEUED", "1")
+    (tmp_path / "models.toml").write_text('[ours]\nsource = "a/b"\nlike = "shapes"\n')
+    monkeypatch.setenv("FASTFLOW_MODELS", str(tmp_path / "models.toml"))
     (tmp_path / "key").write_text("sesame\n")
     url, process = start("--api-key-file", str(tmp_path / "key"), *arguments)
     with httpx.Client(base_url=url, timeout=DEADLINE_S) as http:
@@ -71,6 +73,7 @@ def test_it_answers_demands_its_key_keeps_its_limit_and_leaves_when_told(
         video = http.post("/v1/videos", json={"prompt": "a ship"}).raise_for_status().json()
         assert queue.get(video["id"]) is not None
         assert http.post("/v1/videos", json={"prompt": "a ship"}).status_code == 429
+        assert http.get("/v1/models").json()["data"][-1]["id"] == "ours", "which the operator's file names"
     process.send_signal(signal.SIGTERM)
     process.wait(DEADLINE_S)
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on once it has finished

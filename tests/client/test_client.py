@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from leaks import ClosedAfter
@@ -16,6 +17,7 @@ from scripted_fleet import THUMBNAIL, VIDEO, Fleet
 from waiting import wait_for
 
 from fastflow_ray.client import Client, Job
+from fastflow_ray.environment import MODELS
 from fastflow_ray.errors import (
     DeadlineTooTight,
     IdempotencyConflict,
@@ -30,6 +32,8 @@ from fastflow_ray.errors import (
 from fastflow_ray.jobs.payload import read_job
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
+from fastflow_ray.models.catalogue import BUILT_IN
+from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Progress
 from fastflow_ray.transports import over_http
 from fastflow_ray.transports.over_http import OverHttp
@@ -276,6 +280,43 @@ def test_a_refused_field_names_itself(client: Client) -> None:
 def test_an_unknown_model_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(UnknownModel, match="no model named 'sora'; there are: hunyuanvideo, shapes"):
         Client(NOBODY).submit("a circle", model="sora")
+
+
+@pytest.fixture
+def models_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An operator's, with one model."""
+    file = tmp_path / "models.toml"
+    file.write_text('[ours]\nsource = "/models/ours"\nlike = "shapes"\nsteps = 25\n')
+    monkeypatch.setenv(MODELS, str(file))
+    return file
+
+
+def test_a_client_of_redis_knows_the_fleets_own_models_by_their_file(
+    fleet: Fleet, models_file: Path, monkeypatch: pytest.MonkeyPatch, closed_after: ClosedAfter
+) -> None:
+    job = closed_after(Client(fleet.redis_url)).submit("a circle", model="ours")
+    with closing(open_queue(fleet.redis_url, "ours")) as queue:
+        assert queue.get(job.id) is not None
+    monkeypatch.delenv(MODELS)
+    with pytest.raises(UnknownModel, match=r"no model named 'ours'; .*; a file that FASTFLOW_MODELS names may add mo"):
+        closed_after(Client(fleet.redis_url)).submit("a circle", model="ours")
+
+
+def test_a_client_of_the_api_needs_no_file(
+    fleet: Fleet, serve_api: Callable[[str | None], str], models_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = serve_api(None)
+    with Client(url) as client:
+        job = client.submit("a circle", model="ours")
+        listed = httpx.get(f"{url}/v1/models", timeout=10).json()["data"]
+        assert [one["id"] for one in listed] == [*BUILT_IN, "ours"]
+        assert listed[-1]["defaults"] == {**listed[0]["defaults"], "num_inference_steps": 25}
+        assert httpx.get(f"{url}/v1/videos/{job.id}", timeout=10).json()["model"] == "ours"
+        with pytest.raises(InvalidInput) as refused:
+            client.submit("a circle", model="sora")
+    assert str(refused.value).endswith("there are: " + ", ".join(sorted([*BUILT_IN, "ours"]))), "who asks can add none"
+    with closing(open_queue(fleet.redis_url, "ours")) as queue:
+        assert queue.get(job.id) is not None
 
 
 def test_the_api_refuses_an_unknown_model_too(serve_api: Callable[[str | None], str]) -> None:

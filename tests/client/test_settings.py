@@ -118,7 +118,8 @@ SERVICE = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80
 
 
 def test_what_others_set_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """Kubernetes tells every pod of its services; what only our tests read begins otherwise than a setting."""
+    """Kubernetes tells every pod of its services, FASTFLOW_MODELS is the catalogue's; what only our tests read begins
+    otherwise than a setting."""
     theirs = [f"FASTFLOW_{name}_{what}" for name in ("API", "HEAD_SVC") for what in SERVICE]
     tests = {
         name
@@ -126,5 +127,5 @@ def test_what_others_set_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> N
         for name in re.findall(r'environ\.get\(\s*"(\w+)', file.read_text())
     }
     assert "FAULT_SEED" in tests
-    Settings.from_environment(dict.fromkeys(["REDIS_URL", "FASTFLOWS", *theirs, *tests], "1"))
+    Settings.from_environment(dict.fromkeys(["REDIS_URL", "FASTFLOWS", "FASTFLOW_MODELS", *theirs, *tests], "1"))
     assert caplog.messages == []

@@ -15,7 +15,7 @@ import numpy as np
 from fastflow_ray.checkpoints.checkpoint import Checkpoint
 from fastflow_ray.errors import OutOfMemory
 from fastflow_ray.fastflow import FastFlow
-from fastflow_ray.models.catalogue import ModelCard
+from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.engine import Generation, GenerationSpec, OnStep, StepReport
 from fastflow_ray.sampling.trace import Trace
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue
 from k8s.check import rules
 from k8s.check.manifests import Document
 from k8s.check.pods import is_ray_cluster, pods_of
@@ -132,7 +132,7 @@ def test_a_redis_that_could_lose_jobs_is_refused(manifests: dict[str, Document],
 
 def test_a_redis_takes_the_connections_of_a_thousand_workers_of_every_model(manifests: dict[str, Document]) -> None:
     args = first_container(manifests["StatefulSet/redis"]["spec"]["template"]["spec"])["args"]
-    assert int(args[args.index("--maxclients") + 1]) >= 1000 * len(CATALOGUE) * 4
+    assert int(args[args.index("--maxclients") + 1]) >= 1000 * len(catalogue()) * 4
 
 
 @pytest.mark.parametrize("budget", [{"minAvailable": "50%"}, {"maxUnavailable": 1}])

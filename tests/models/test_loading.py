@@ -12,7 +12,7 @@ from fastapi import FastAPI, Response
 from live_server import serving
 
 from fastflow_ray.errors import ModelLoadFailed, UnknownModel
-from fastflow_ray.models.catalogue import CATALOGUE
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.loading import load_engine
 from fastflow_ray.models.revision import SAMPLE_BYTES, WHOLE_BYTES, weights_revision
@@ -66,7 +66,7 @@ def test_without_the_hub_a_model_that_is_not_here_is_told_as_that(
 def test_a_model_of_the_catalogue_that_cannot_be_fetched_is_nobodys_mistake(
     offline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CATALOGUE, "far", replace(CATALOGUE["shapes"], source="nope/x"))
+    monkeypatch.setitem(catalogue(), "far", replace(catalogue()["shapes"], source="nope/x"))
     with pytest.raises(ModelLoadFailed, match="from nope/x: it was not fetched before, and the hub could not be asked"):
         load_engine("far", device="cpu")
 

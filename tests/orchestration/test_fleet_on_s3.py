@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from s3_server import BUCKET
 from waiting import RAY_S, wait_for
 
 from fastflow_ray.client import Client
+from fastflow_ray.environment import MODELS
 from fastflow_ray.media.video import read_video
-from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+from fastflow_ray.models.catalogue import own_cards
 from fastflow_ray.queue.contract import JobRecord
 from fastflow_ray.storage import open_store
 from fastflow_ray.storage.seal import unsealed
@@ -27,12 +29,17 @@ STEPS = 6
 
 
 @pytest.fixture
-def fleet_plan(plan: Callable[..., FleetPlan], monkeypatch: pytest.MonkeyPatch) -> FleetPlan:
-    """Of one worker that publishes to S3; clients in this process find its model in the catalogue."""
+def fleet_plan(
+    plan: Callable[..., FleetPlan], small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FleetPlan:
+    """Of one worker that publishes to S3 and makes a model of its operator's own; its file is known to this process."""
+    (tmp_path / "models.toml").write_text(
+        f'[ours]\nsource = "{small_checkpoint}"\nlike = "shapes"\n'
+        f"width = 32\nheight = 16\nframes = 5\nsteps = {STEPS}\nmax_sequence_length = 32\n"
+    )
+    monkeypatch.setenv(MODELS, str(tmp_path / "models.toml"))
     its = plan(floor=1, ceiling=1, store_url=f"s3://{BUCKET}/{uuid.uuid4().hex}")
-    card = ModelCard(its.models[0], "in the workers' folder", 32, 16, 5, 8, STEPS, 3.0, 3.0, 32, "float32")
-    monkeypatch.setitem(CATALOGUE, its.models[0], card)
-    return its
+    return replace(its, models=("ours",), own=own_cards(["ours"]))
 
 
 def fetched(url: str) -> bytes:
@@ -45,17 +52,7 @@ def test_a_worker_publishes_to_s3_and_a_client_fetches_by_a_presigned_url(
 ) -> None:
     fleet, store = Fleet(fleet_plan), open_store(fleet_plan.store_url)
     with closing(Client(fleet_plan.redis_url, fleet_plan.store_url)) as client:
-        size = {"width": 32, "height": 16, "frames": 5, "steps": STEPS}  # a worker's own catalogue has no such model
-        job = client.submit(
-            "a red circle",
-            model=fleet_plan.models[0],
-            seed=7,
-            fps=8,
-            guidance=3.0,
-            shift=3.0,
-            acceleration="fastflow",
-            **size,
-        )
+        job = client.submit("a red circle", model="ours", seed=7, acceleration="fastflow")
         record = wait_for(lambda: ended(job.status()), RAY_S)
         assert record.result is not None, record.error
         files = record.result["files"]

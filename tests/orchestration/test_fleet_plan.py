@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from fastflow_ray.errors import InvalidInput
+from fastflow_ray.models.catalogue import BUILT_IN
 from orchestration import fleet_plan
 from orchestration.autoscale import Limits
 from orchestration.fleet_plan import SETTINGS, FleetPlan
@@ -23,6 +24,13 @@ def test_a_worker_is_told_whatever_of_the_settings_concerns_it() -> None:
     concerned = {field.name for field in fields(WorkerConfig)} & SETTINGS
     assert {name: getattr(worker, name) for name in concerned} == {name: TOLD[name] for name in concerned}
     assert concerned == {"lease_s", "beat_s", "stall_s", "result_ttl_s"}
+
+
+def test_a_worker_is_told_of_the_models_that_are_its_operators_own() -> None:
+    ours = replace(BUILT_IN["shapes"], name="ours")
+    plan = replace(PLAN, models=("shapes", "ours"), own=(ours,))
+    assert plan.worker("w").own == (ours,)
+    assert PLAN.worker("w").own == ()
 
 
 @pytest.mark.parametrize("models", [(), ("shapes", "shapes")])

@@ -21,7 +21,8 @@ from fastflow_ray.cli import main as command_line
 from fastflow_ray.errors import QueueUnavailable
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+from fastflow_ray.models.card import ModelCard
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.settings import Settings
@@ -48,7 +49,7 @@ def environment(
 ) -> Iterator[None]:
     """A small model in the catalogue, the server in the settings, and the signal handlers put back afterwards."""
     monkeypatch.setitem(
-        CATALOGUE, "small", ModelCard("small", str(small_checkpoint), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
+        catalogue(), "small", ModelCard("small", str(small_checkpoint), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
     )
     monkeypatch.setenv("FASTFLOW_REDIS_URL", guarded_url)
     monkeypatch.setenv("FASTFLOW_STORE_URL", (tmp_path / "store").as_uri())

@@ -22,10 +22,12 @@ from s3_server import boto3_settings
 from waiting import RAY_S, wait_for
 
 from fastflow_ray.cli import main
+from fastflow_ray.models.catalogue import own_cards
 from fastflow_ray.queue.connection import Connection
 from fastflow_ray.queue.embedded import EmbeddedValkey
+from orchestration.__main__ import main as keep
 from orchestration.autoscale import Limits
-from orchestration.commands import attend
+from orchestration.commands import _say_how_to_use, attend
 from orchestration.fleet import Fleet
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 
@@ -216,6 +218,54 @@ def test_mistakes_are_told_before_anything_is_started(
         main(["up", "--data", str(tmp_path), *words])
     assert end.value.code == 2
     assert remedy in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("start_fleet", [["up"], None], ids=["up", "in a cluster"])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("width = 0", "ours: width: too small; at least 16"),
+        ("", "ours: source: there is no folder /nowhere on this ma"),
+    ],
+)
+def test_mistakes_in_the_operators_file_too(
+    start_fleet: list[str] | None,
+    text: str,
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever raises a fleet in a cluster may have no weights, and misses none."""
+    file = tmp_path / "models.toml"
+    file.write_text(f'[ours]\nsource = "/nowhere"\nlike = "shapes"\n{text}\n')
+    monkeypatch.setenv("FASTFLOW_MODELS", str(file))
+    if start_fleet:
+        with pytest.raises(SystemExit) as end:
+            main([*start_fleet, "--data", str(tmp_path / "data"), "--model", "ours"])
+        code = end.value.code
+    else:
+        code = keep(["--address", "127.0.0.1:9", "--model", "ours"])
+    (line,) = capsys.readouterr().err.splitlines()
+    if text or start_fleet:
+        assert code == 2
+        assert line.startswith(f"error: {file}: {complaint}")
+    else:
+        assert code == 1
+        assert line.startswith("error: no Ray cluster answers at 127.0.0.1:9")
+    assert not (tmp_path / "data").exists()
+
+
+def test_who_is_to_submit_is_told_of_the_operators_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "my models.toml"
+    file.write_text('[ours]\nsource = "a/b"\nlike = "shapes"\n')
+    monkeypatch.setenv("FASTFLOW_MODELS", str(file))
+    for models in (("shapes",), ("shapes", "ours")):
+        plan = FleetPlan(models, "redis://127.0.0.1:1/0", "file:///s", Limits(0, 1), own=own_cards(models))
+        screen = Console(file=StringIO(), width=200)
+        _say_how_to_use(screen, plan, None, None, None)
+        assert isinstance(screen.file, StringIO)
+        assert (f"FASTFLOW_MODELS='{file}'" in screen.file.getvalue()) == ("ours" in models)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from waiting import wait_for
 
 from fastflow_ray.jobs.states import JobState
 from fastflow_ray.jobs.video_job import VideoJob
-from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
+from fastflow_ray.models.card import ModelCard
+from fastflow_ray.models.catalogue import catalogue
 from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import JobQueue, JobRecord
 from fastflow_ray.queue.embedded import EmbeddedValkey
@@ -31,8 +32,9 @@ from workers.__main__ import main
 COMMAND = """
 import os
 import sys
-from fastflow_ray.models.catalogue import CATALOGUE, ModelCard
-CATALOGUE["small"] = ModelCard("small", sys.argv.pop(1), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
+from fastflow_ray.models.card import ModelCard
+from fastflow_ray.models.catalogue import catalogue
+catalogue()["small"] = ModelCard("small", sys.argv.pop(1), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
 from workers import checkpoints
 from workers.__main__ import main
 if os.environ.get("EVERY_STEP"):
@@ -64,7 +66,7 @@ def arguments(redis_url: str, tmp_path: Path) -> list[str]:
 def small(small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The small model in this process's catalogue, fast beats, and the signal handlers put back afterwards."""
     card = ModelCard("small", str(small_checkpoint), 32, 16, 5, 8, 6, 3.0, 3.0, 32, "float32")
-    monkeypatch.setitem(CATALOGUE, "small", card)
+    monkeypatch.setitem(catalogue(), "small", card)
     monkeypatch.setenv("FASTFLOW_BEAT_S", "0.1")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
@@ -106,11 +108,31 @@ def test_once_makes_one_video_and_leaves(
 def test_given_two_models_it_serves_both_queues(
     redis_url: str, arguments: list[str], closed_after: ClosedAfter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CATALOGUE, "other", replace(CATALOGUE["small"], name="other"))
+    monkeypatch.setitem(catalogue(), "other", replace(catalogue()["small"], name="other"))
     other = closed_after(open_queue(redis_url, "other"))
     job_id = other.submit(SHORT.model_copy(update={"model": "other"})).job_id
     assert main([*arguments, "--model", "other", "--once"]) == 0
     assert record(other, job_id).state is JobState.SUCCEEDED
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_of_the_operators_file_is_served(
+    redis_url: str,
+    arguments: list[str],
+    small_checkpoint: Path,
+    tmp_path: Path,
+    closed_after: ClosedAfter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers = "width = 32\nheight = 16\nframes = 5\nsteps = 6\nmax_sequence_length = 32\n"
+    file = tmp_path / "models.toml"
+    file.write_text(f'[ours]\nsource = "{small_checkpoint}"\nlike = "shapes"\n{numbers}')
+    monkeypatch.setenv("FASTFLOW_MODELS", str(file))
+    ours = closed_after(open_queue(redis_url, "ours"))
+    job_id = ours.submit(SHORT.model_copy(update={"model": "ours"})).job_id
+    assert main(["--model", "ours", *arguments[2:], "--once"]) == 0
+    made, _ = published(tmp_path / "store", job_id)
+    assert (made.model, made.width, made.height, made.frames, made.steps) == ("ours", 32, 16, 5, 6)
 
 
 @pytest.mark.usefixtures("small")
@@ -231,17 +253,18 @@ def test_what_it_cannot_do_it_says_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
 ) -> None:
     assert main(["--redis", "nonsense"]) == 2
-    nowhere = ModelCard("small", str(tmp_path / "nowhere"), 32, 16, 5, 8, 6, 3.0, 3.0, 32)
-    monkeypatch.setitem(CATALOGUE, "small", nowhere)
+    empty = ModelCard("small", str(tmp_path), 32, 16, 5, 8, 6, 3.0, 3.0, 32)
+    monkeypatch.setitem(catalogue(), "small", empty)
     assert main(arguments) == 1
-    refused, failed = capsys.readouterr().err.splitlines()
+    monkeypatch.setitem(catalogue(), "small", replace(empty, source=str(tmp_path / "nowhere")))
+    assert main(arguments) == 2
+    refused, failed, missing = capsys.readouterr().err.splitlines()
     assert refused.startswith("error: ")
     assert failed.startswith("error: cannot load the model 'small'")
-    assert "there is no such folder" in failed
+    assert missing == f"error: the catalogue: small: source: there is no folder {tmp_path}/nowhere on this machine"
 
 
 def test_a_model_that_is_not_in_the_catalogue_is_a_mistake_in_the_request(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(["--model", "shapez"])
-    assert left.value.code == 2
-    assert "shapes" in capsys.readouterr().err
+    assert main(["--model", "shapez"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: no model named 'shapez'; there are: hunyuanvideo, shapes, ")
