@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fastflow_ray.environment import MODELS
 from fastflow_ray.models.catalogue import catalogue
 from k8s.check import rules
 from k8s.check.manifests import Document
 from k8s.check.pods import is_ray_cluster, pods_of
+
+OVERLAY = Path(__file__).parents[2] / "k8s/overlays/shapes/kustomization.yaml"
 
 
 def test_the_base_breaks_no_rule(manifests: dict[str, Document]) -> None:
@@ -180,6 +185,22 @@ def test_only_who_reads_or_writes_the_bucket_holds_its_keys(manifests: dict[str,
     pods = [pod for document in manifests.values() for pod in pods_of(document)]
     holders = {pod["metadata"]["name"] for pod in pods if "fastflow-s3" in str(first_container(pod["spec"]))}
     assert holders == {"Deployment/fastflow-api", "RayCluster/fastflow/gpu"}
+
+
+def test_the_operators_models_may_be_missing_and_are_read_where_the_overlay_says(
+    manifests: dict[str, Document],
+) -> None:
+    (told,) = re.findall(r"literals: \[file=(.*)/models\.toml\]", OVERLAY.read_text())
+    pods = {pod["metadata"]["name"]: pod["spec"] for document in manifests.values() for pod in pods_of(document)}
+    readers = {name: pod for name, pod in pods.items() if "fastflow-catalogue" in str(pod)}
+    assert set(readers) == {"Deployment/fastflow-api", "Deployment/fleet-starter"}
+    for pod in readers.values():
+        container = first_container(pod)
+        (variable,) = [entry["valueFrom"] for entry in container["env"] if entry["name"] == MODELS]
+        assert variable["configMapKeyRef"] == {"name": "fastflow-catalogue", "key": "file", "optional": True}
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "catalogue"]
+        assert volume["configMap"] == {"name": "fastflow-catalogue", "optional": True}
+        assert {"name": "catalogue", "mountPath": told, "readOnly": True} in container["volumeMounts"]
 
 
 def test_jobs_and_the_control_store_of_ray_never_share_a_server(manifests: dict[str, Document]) -> None:
