@@ -39,6 +39,7 @@ class FleetStatus:
     depths: Mapping[str, QueueDepth] = field(default_factory=dict)  # by model
     job_s: float | None = None  # worker seconds per job, once one has ended
     exits: Mapping[str, int] = field(default_factory=dict)  # cause → workers that ended since the supervisor began
+    reaped: int = 0  # jobs taken from workers that fell silent, since the supervisor began
     ticked_s: float = 0.0  # since the epoch; 0: not yet
     closing: bool = False  # every worker has been told to leave
     trouble: str = ""  # why there was no tick since, if it failed
@@ -90,6 +91,7 @@ class Supervisor:
         self._proven: set[str] = set()  # names of workers that have been ready for jobs
         self._ending: dict[str, str] = {}  # name → cause, of those that were told to go
         self._exits: Counter[str] = Counter()
+        self._reaped = 0
         self._closing = False
 
     def close(self) -> None:
@@ -117,11 +119,21 @@ class Supervisor:
         elif wanted < len(staying):
             self._dismiss(staying, len(staying) - wanted)
         return FleetStatus(
-            self._fleet, wanted, tuple(present), depths, load.job_s, dict(self._exits), time.time(), closing
+            fleet=self._fleet,
+            wanted=wanted,
+            workers=tuple(present),
+            depths=depths,
+            job_s=load.job_s,
+            exits=dict(self._exits),
+            reaped=self._reaped,
+            ticked_s=time.time(),
+            closing=closing,
         )
 
     def _reap(self, now_s: float) -> None:
-        self._hung.robbed(self._backlog.reap(), self._last.values(), now_s)
+        taken = self._backlog.reap()
+        self._reaped += len(taken)
+        self._hung.robbed(taken, self._last.values(), now_s)
 
     def _take_stock(self, sights: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
         """Note who ended and who became ready; answers those who are there."""

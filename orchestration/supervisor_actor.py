@@ -36,7 +36,7 @@ class SupervisorActor:
             plan.worker_prefix,
             worker_suffix=plan.worker_suffix,
         )
-        self._metrics = FleetMetrics(plan.name)
+        self._metrics = FleetMetrics(plan.name, plan.limits.ceiling)
         self._status = FleetStatus(plan.name)
         threading.Thread(target=self._tick_for_ever, name="ticks", daemon=True).start()
 
@@ -68,4 +68,5 @@ class SupervisorActor:
             self._metrics.publish(self._status)
         except FastFlowError as passing:
             self._status = replace(self._status, trouble=str(passing))
+            self._metrics.show_pulse(self._status)
             log.warning("! tick: %s", passing)

@@ -56,6 +56,7 @@ class Ending:
     audit: Audit | None = None  # of the video this attempt made
     asked_db: float | None = None  # the fidelity it was to keep
     cancel_s: float | None = None  # from when a user wished it to the end, of a cancelled attempt
+    fenced: bool = False  # it had a result, which the queue refused
     published_bytes: int = 0  # of the files this attempt uploaded as the job's result
 
 

@@ -25,6 +25,9 @@ class RayMeter:
         self._started = _counter("jobs_started", "Attempts begun")
         self._finished = _counter("jobs_finished", "Attempts ended, by what became of them", "outcome", "reason")
         self._lease_lost = _counter("lease_lost", "Attempts whose job was given to somebody else")
+        self._fenced = _counter(
+            "fenced_results", "Results that the queue refused, for the job was somebody else's by then"
+        )
         self._uploaded_bytes = _counter("upload_bytes", "Bytes of the results published")
         self._uploads_failed = _counter("upload_errors", "Attempts that the store ended")
         self._queue_s = _counter("job_queue_sum_seconds", "Seconds from ready to claimed, of attempts")
@@ -36,6 +39,7 @@ class RayMeter:
         self._baseline_nfe = _counter("baseline_nfe", "Network evaluations the same videos cost without skipping")
         self._steps = _counter("steps", "Steps of the grids walked")
         self._skipped = _counter("skipped_steps", "Steps of them without the network")
+        self._added = _counter("added_steps", "Steps evaluated beyond the plan, for predictions had left their band")
         self._audits = _counter("audits", "Videos that were made in full too, to be compared")
         self._audit_nfe = _counter("audit_nfe", "Network evaluations of audits, full runs and rival plans")
         self._fidelities = _histogram("audit_psnr_db", "Fidelity of audited videos, in dB", FIDELITY_BOUNDS_DB)
@@ -60,6 +64,7 @@ class RayMeter:
         """Its attempt is over."""
         self._add(self._finished, model, 1, outcome=ending.fate.value, reason=ending.reason)
         self._add(self._lease_lost, model, ending.fate is Fate.LOST)
+        self._add(self._fenced, model, ending.fenced)
         self._add(self._uploaded_bytes, model, ending.published_bytes)
         self._add(self._uploads_failed, model, ending.reason == UPLOAD_FAILED)
         for phase, seconds in ending.phase_s.items():
@@ -75,6 +80,7 @@ class RayMeter:
             self._add(self._baseline_nfe, model, done.baseline_nfe)
             self._add(self._steps, model, done.made + done.skipped)
             self._add(self._skipped, model, done.skipped)
+            self._add(self._added, model, done.added)
         if ending.audit:
             self._audited(model, ending.audit, ending.asked_db)
 

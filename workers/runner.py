@@ -57,6 +57,7 @@ class Attempt:
     lease: LeaseKeeper
     saved: SavedJob
     began_s: float = field(default_factory=time.monotonic)
+    delivered: bool = False  # a result, to the queue, which may have refused it
     teach: Callable[[bool], None] = lambda stands: None  # report what its video showed, or drop it; once
 
     @property
@@ -149,7 +150,8 @@ class Runner:
             finally:
                 attempt.lease.stop()
             attempt.teach(False)  # but for a video that stands, which has taught
-            ending = replace(ending, duration_s=time.monotonic() - attempt.began_s)
+            fenced = attempt.delivered and ending.fate is Fate.LOST
+            ending = replace(ending, duration_s=time.monotonic() - attempt.began_s, fenced=fenced)
             self._meter.ended(attempt.queue.name, ending)
             _log_ending(attempt, ending)
             self._on_end(attempt.claim, ending)
@@ -225,6 +227,7 @@ class Runner:
 
     def _complete(self, attempt: Attempt, manifest: Manifest) -> Ending:
         claim, result = attempt.claim, manifest.model_dump(mode="json")
+        attempt.delivered = True
         if not patiently(lambda: attempt.queue.complete(claim, result), claim.lease_s):
             raise LeaseLost(
                 f"job {claim.job_id} is this worker's no more; who looks for it will find the published result"

@@ -10,8 +10,10 @@ import time
 from http import HTTPMethod
 
 from fastapi import Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastflow_ray import __version__
 
 
 class ApiMetrics:
@@ -19,6 +21,10 @@ class ApiMetrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.build = Gauge(
+            "fastflow_build_info", "The version at work; always 1", ("version",), registry=self._registry
+        )
+        self.build.labels(__version__).set(1)
         self.submitted = Counter(
             "fastflow_jobs_submitted", "Videos asked for", ("model", "outcome"), registry=self._registry
         )

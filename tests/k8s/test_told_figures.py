@@ -5,54 +5,28 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-from prometheus_client import Counter
-from ray.util import metrics
+from k8s.check.figures import figures
 
-README = Path(__file__).parents[2] / "k8s" / "README.md"
-TABLE = re.compile(r"^\| (`.*?) \| (?:supervisor|workers|statistics) \|", re.MULTILINE)
-
-
-def told() -> set[str]:
-    names = {name for row in TABLE.findall(README.read_text()) for name in re.findall(r"`([a-z_]+)[`{]", row)}
-    sums = {f"{name.removesuffix('_seconds')}_sum_seconds_total" for name in names if is_duration(name)}
-    return names | sums
+README = (Path(__file__).parents[2] / "k8s" / "README.md").read_text()
+TABLE = re.compile(r"^\| (`.*?) \| (?:supervisor|workers|statistics)[^|]* \|", re.MULTILINE)
+FLEETS = "ray_fastflow_"
+DURATIONS = {"job_queue_seconds", "job_duration_seconds", "cancel_latency_seconds"}
 
 
-def is_duration(name: str) -> bool:
-    return name in {"job_queue_seconds", "job_duration_seconds", "cancel_latency_seconds"}
+def told() -> dict[str, set[str]]:
+    """Name → labels, `model` left out, as the table has them."""
+    labelled = [one for row in TABLE.findall(README) for one in re.findall(r"`([a-z_]+)(?:\{([a-z,]+)\})?`", row)]
+    sums = [(f"{name.removesuffix('_seconds')}_sum_seconds_total", "") for name, _ in labelled if name in DURATIONS]
+    return {name: set(filter(None, labels.split(","))) for name, labels in (*labelled, *sums)}
 
 
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """What supervisor, workers and statistics export, as Ray calls it, without what all begin with."""
-    made: list[tuple[str, type]] = []
-    begin = metrics.Metric.__init__
-
-    def noted(self: metrics.Metric, name: str, *arguments: object) -> None:
-        made.append((name, type(self)))
-        begin(self, name, *arguments)
-
-    monkeypatch.setattr(metrics.Metric, "__init__", noted)
-    from orchestration.metrics import FleetMetrics, StatisticsMetrics
-    from workers.metrics import RayMeter
-
-    FleetMetrics("m")
-    StatisticsMetrics()
-    RayMeter()
-    endings = {metrics.Counter: "_total"}
-    return {name.removeprefix("fastflow_") + endings.get(kind, "") for name, kind in made}
-
-
-def test_every_figure_of_the_fleet_is_told_of_and_no_other(figures: set[str]) -> None:
-    assert told() == figures
+def test_every_figure_of_the_fleet_is_told_of_and_no_other() -> None:
+    fleets = {name: figure for name, figure in figures().items() if name.startswith(FLEETS)}
+    assert told() == {name.removeprefix(FLEETS): set(one.labels) - {"model"} for name, one in fleets.items()}
 
 
 def test_the_apis_figures_are_told_of() -> None:
-    from orchestration.api.metrics import ApiMetrics
-
-    own = [figure for figure in vars(ApiMetrics()).values() if hasattr(figure, "describe")]
-    names = {figure.describe()[0].name + ("_total" if isinstance(figure, Counter) else "") for figure in own}
-    assert len(names) == 3
-    for name in names:
-        assert f"`{name}" in README.read_text()
+    own = [figure for name, figure in figures().items() if not name.startswith(FLEETS)]
+    assert len(own) == 4
+    for figure in own:
+        assert re.search(rf"`{figure.name}[`{{]", README), figure.name

@@ -108,6 +108,7 @@ def test_it_grows_for_the_work_of_all_its_models_and_reaps_in_every_queue(scene:
     assert claim is not None
     assert claim.job_id == lost.job_id
     wait_for(lambda: fleet.ticks(1).depths[other.name].queued == 1)
+    assert (status.reaped, fleet.ticks(1).reaped) == (0, 1)
 
 
 def test_a_paused_queue_calls_for_one_worker_and_no_other_for_fewer(scene: Callable[..., Scene]) -> None:

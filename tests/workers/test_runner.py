@@ -469,7 +469,8 @@ def test_how_long_a_cancellation_took_is_measured_from_the_wish_to_the_end(one: 
 def test_a_job_whose_lease_is_lost_is_left_alone(one: OneWorker) -> None:
     job_id = one.submit()
     one.engine.interfere = at("sample", 5, one.lose_the_lease)
-    assert one.run().fate is Fate.LOST
+    ending = one.run()
+    assert (ending.fate, ending.fenced) == (Fate.LOST, False)
     assert one.engine.reports[-1].step == 5
     record = one.record(job_id)
     assert (record.state, record.worker) == (JobState.RUNNING, "worker-2")
@@ -556,7 +557,8 @@ def test_a_store_that_deletes_nothing_costs_no_job(
 def test_a_published_job_is_completed_without_being_made_again(one: OneWorker) -> None:
     job_id, others = one.submit(), []
     one.store.after_manifest = lambda: others.append(one.lose_the_lease())
-    assert one.run().fate is Fate.LOST
+    ending = one.run()
+    assert (ending.fate, ending.fenced) == (Fate.LOST, True)
     published = one.manifest(job_id)
     one.engine.reports.clear()
     ending = one.run(others[0])

@@ -12,7 +12,7 @@ from fastflow_ray.storage.publication import Audit, Evaluations
 from workers.ending import Ending, Fate
 from workers.metrics import RayMeter
 
-WORK = Evaluations(planned=50, made=20, skipped=30, nfe=40, baseline_nfe=100)
+WORK = Evaluations(planned=18, added=2, made=20, skipped=30, nfe=40, baseline_nfe=100)
 AUDIT = Audit(psnr_db=38.5, ssim=0.9, full_nfe=100, full_sample_s=20.0, nfe=130)
 PHASES = {"sample": 8.0, "upload": 0.5}
 
@@ -37,7 +37,7 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
     meter.began("small", waited_s=4.0)
     made = Ending(Fate.SUCCEEDED, duration_s=9.0, phase_s=PHASES, evaluations=WORK, published_bytes=12_345)
     meter.ended("small", replace(made, audit=AUDIT, asked_db=40.0))
-    meter.ended("small", Ending(Fate.LOST, "worker_lost", duration_s=1.0))
+    meter.ended("small", Ending(Fate.LOST, "worker_lost", duration_s=1.0, fenced=True))
     meter.ended("small", Ending(Fate.RETRIED, "storage", duration_s=1.0))
     meter.ended("small", Ending(Fate.CANCELLED, "cancelled", duration_s=1.0, cancel_s=0.4))
     meter.was_busy("small", 11.0)
@@ -60,12 +60,14 @@ def test_a_day_moves_every_figure(sums: dict[tuple[str, ...], float]) -> None:
         ("fastflow_baseline_nfe", "small"): 100,
         ("fastflow_steps", "small"): 50,
         ("fastflow_skipped_steps", "small"): 30,
+        ("fastflow_added_steps", "small"): 2,
         ("fastflow_audits", "small"): 1,
         ("fastflow_audit_nfe", "small"): 130,
         ("fastflow_audit_psnr_db", "small"): 38.5,
         ("fastflow_promises_audited", "small"): 1,
         ("fastflow_promises_broken", "small"): 1,
         ("fastflow_lease_lost", "small"): 1,
+        ("fastflow_fenced_results", "small"): 1,
         ("fastflow_upload_bytes", "small"): 12_345,
         ("fastflow_upload_errors", "small"): 1,
         ("fastflow_gpu_busy_seconds", "small"): 11.0,
