@@ -1,4 +1,4 @@
-"""`python -m k8s.check [--crd FILE]`: check every kustomization and the image's Dockerfile.
+"""`python -m k8s.check [--crd FILE]`: check every kustomization, the dashboard and the image's Dockerfile.
 
 Exit code 0: nothing wrong in what could be checked; 1: something is wrong; 2: the command itself is. What could not be
 checked here, for want of a program or a file, is said at the end.
@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastflow_ray.counted import counted
-from k8s.check import core_objects, ray_autoscaler, rules
+from k8s.check import alerts, core_objects, dashboard, ray_autoscaler, rules
 from k8s.check.custom_resource import CustomResourceDefinition
 from k8s.check.manifests import Document, RenderFailed, as_written, name_of, render
 from k8s.check.pods import is_ray_cluster, pods_of
 
 K8S = Path(__file__).parents[1]
+MONITORING = K8S / "monitoring"
+OPERATORS = "monitoring.coreos.com/"  # the Prometheus operator's kinds, of which Kubernetes knows nothing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +46,9 @@ def document_problems(document: Document, definition: CustomResourceDefinition |
         yield from ray_autoscaler.problems(document)
         for pod in pods_of(document):
             yield from (f"{pod['metadata']['name']}: {message}" for message in core_objects.problems(pod))
-    else:
+    elif document["kind"] == alerts.KIND:
+        yield from alerts.problems(document)
+    elif not document["apiVersion"].startswith(OPERATORS):
         yield from core_objects.problems(document)
     yield from rules.problems(document)
 
@@ -59,16 +63,19 @@ def _all_problems(definition: CustomResourceDefinition | None) -> Iterator[str]:
         for document in documents:
             for message in document_problems(document, definition):
                 yield f"{source}: {name_of(document)}: {message}"
+    for message in dashboard.problems(dashboard.of_file(MONITORING / "dashboard.json")):
+        yield f"k8s/monitoring/dashboard.json: {message}"
     yield from _dockerfile_problems()
 
 
 def _sources() -> Iterator[tuple[str, list[Document] | RenderFailed]]:
-    """The base and each overlay as kubectl renders them; without kubectl the base as it is written."""
+    """The base, the monitoring and each overlay as kubectl renders them; without kubectl the first two as written."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        yield "k8s/base (as written)", as_written(K8S / "base")
+        for folder in (K8S / "base", MONITORING):
+            yield f"{folder.relative_to(K8S.parent)} (as written)", as_written(folder)
         return
-    for folder in (K8S / "base", *sorted((K8S / "overlays").iterdir())):
+    for folder in (K8S / "base", MONITORING, *sorted((K8S / "overlays").iterdir())):
         source = str(folder.relative_to(K8S.parent))
         try:
             yield source, render(kubectl, folder)
@@ -87,6 +94,9 @@ def _dockerfile_problems() -> Iterator[str]:
 def _left_out(definition: CustomResourceDefinition | None) -> Iterator[str]:
     if definition is None:
         yield "RayCluster against its schema; give it with CRD=FILE (--crd FILE)"
+    yield "PodMonitor and PrometheusRule against the schemas of the Prometheus operator"
+    if shutil.which("promtool") is None:
+        yield "whether alerts fire when they should; install promtool (Debian: prometheus) and run pytest tests/k8s"
     if shutil.which("kubectl") is None:
         yield "what kustomize makes of base and overlays; install kubectl"
     if _hadolint() is None:

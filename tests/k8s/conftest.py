@@ -1,11 +1,13 @@
-"""Reads the base once."""
+"""Reads the base once. Alerts are tried where promtool is installed; `python -m k8s.check` says so where it is not."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+collect_ignore = [] if shutil.which("promtool") else ["test_alerts_fire.py"]
 REPOSITORY = Path(__file__).parents[2]
 
 

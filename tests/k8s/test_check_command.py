@@ -46,7 +46,7 @@ def test_a_rendering_kubectl_refuses_fails_the_check(no_programs: Path, capsys: 
     assert main([]) == 1
     said = capsys.readouterr().out
     assert "✗ k8s/base: no such file: api.yaml" in said
-    assert f"{1 + len(OVERLAYS)} problems" in said
+    assert f"{2 + len(OVERLAYS)} problems" in said
 
 
 def test_a_broken_object_in_a_rendering_fails_the_check(no_programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +122,8 @@ def kustomizations() -> list[Path]:
 def test_a_kustomization_names_only_files_that_exist(path: Path) -> None:
     kustomization = yaml.safe_load(path.read_text())
     named = [*kustomization["resources"], *kustomization.get("configurations", [])]
+    generated = [file for one in kustomization.get("configMapGenerator", []) for file in one["files"]]
+    named += [file.partition("=")[2] for file in generated]
     named += [patch["path"] for patch in kustomization.get("patches", []) if "path" in patch]
     missing = [name for name in named if not (path.parent / name).exists()]
     assert missing == []
