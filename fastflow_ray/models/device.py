@@ -7,6 +7,7 @@ work can go on in another process only.
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import torch
 
@@ -28,6 +29,11 @@ def is_lost(device: torch.device) -> bool:
     except RuntimeError as error:
         return not ran_out_of_memory(error)
     return False
+
+
+def is_gone(devices: Path = Path("/dev")) -> bool:
+    """Whether NVIDIA's driver shows a GPU and CUDA has none: torch would compute on the CPU and say nothing."""
+    return bool(torch.version.cuda) and not torch.cuda.is_available() and any(devices.glob("nvidia[0-9]*"))
 
 
 def free_memory(device: torch.device) -> None:

@@ -16,9 +16,10 @@ from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from safetensors import SafetensorError
 
-from fastflow_ray.errors import FastFlowError, ModelLoadFailed, UnknownModel
+from fastflow_ray.errors import DeviceLost, FastFlowError, ModelLoadFailed, UnknownModel
 from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.catalogue import BUILT_IN, catalogue, model_card
+from fastflow_ray.models.device import is_lost
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.revision import weights_revision
 
@@ -33,7 +34,8 @@ class _NotFetched(OSError):
 def load_engine(model: str | ModelCard, device: str | None = None) -> DiffusersEngine:
     """Load a model by its card, its catalogue name, its folder or its hub id; on the GPU if there is one.
 
-    Raises UnknownModel for what is none of these, ModelLoadFailed if the weights cannot be had or read.
+    Raises UnknownModel for what is none of these, ModelLoadFailed if the weights cannot be had or read, DeviceLost
+    where that is because the device computes nothing.
     """
     card = _known(model) if isinstance(model, str) else model
     source = card.source if card else str(model)
@@ -45,6 +47,8 @@ def load_engine(model: str | ModelCard, device: str | None = None) -> DiffusersE
         pipe = DiffusionPipeline.from_pretrained(folder, dtype=_dtypes(card, device), local_files_only=True)
         return DiffusersEngine(pipe.to(device), card or _card_of(pipe, source), revision, _versions(device))
     except BROKEN as error:
+        if is_lost(torch.device(device)):
+            raise DeviceLost(f"{device} computes nothing: {error}; go on on another device") from error
         raise _refusal(card, source, error) from error
 
 

@@ -11,8 +11,9 @@ import torch
 from fastapi import FastAPI, Response
 from live_server import serving
 
-from fastflow_ray.errors import ModelLoadFailed, UnknownModel
+from fastflow_ray.errors import DeviceLost, ModelLoadFailed, UnknownModel
 from fastflow_ray.models.catalogue import catalogue
+from fastflow_ray.models.device import is_gone
 from fastflow_ray.models.diffusers_engine import DiffusersEngine
 from fastflow_ray.models.loading import load_engine
 from fastflow_ray.models.revision import SAMPLE_BYTES, WHOLE_BYTES, weights_revision
@@ -135,3 +136,28 @@ def test_large_files_are_told_apart_by_samples_from_end_to_end(small_checkpoint:
                 file.write(b"\x01")
         revisions.add(weights_revision(folder))
     assert len(revisions) == 5
+
+
+def test_a_device_that_computes_nothing_is_no_fault_of_the_model(
+    small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastflow_ray.models.loading.is_lost", lambda device: device == torch.device("cpu"))
+    monkeypatch.setattr("fastflow_ray.models.loading._versions", broken)
+    with pytest.raises(DeviceLost, match=r"^cpu computes nothing: unspecified launch failure; go on on another device"):
+        load_engine(str(small_checkpoint), device="cpu")
+
+
+def broken(device: str) -> dict[str, str]:
+    raise RuntimeError("unspecified launch failure")
+
+
+def test_a_gpu_is_gone_where_the_driver_shows_one_and_cuda_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert not is_gone(tmp_path), "a machine without any"
+    (tmp_path / "nvidia0").touch()
+    assert is_gone(tmp_path)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert not is_gone(tmp_path), "a torch for CPUs alone"
