@@ -63,6 +63,7 @@ class Settings(BaseModel):
     max_crashes: Annotated[int, Field(ge=1)] = MAX_CRASHES  # more where machines often vanish, and jobs with them
     max_queued: Annotated[int, Field(ge=1)] = MAX_QUEUED  # per queue; whoever submits is told, be it to the API
     result_ttl_s: Seconds = RESULT_TTL_S  # less where Redis has little memory, which ended jobs fill
+    machine: str = ""  # its name, where a pod has another: a machine that loses GPUs is known again under its next pod
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:

@@ -6,7 +6,7 @@ Knows queues, not workers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fastflow_ray.errors import QueueUnavailable
@@ -14,7 +14,9 @@ from fastflow_ray.jobs.states import JobState
 from fastflow_ray.queue.contract import JobQueue, QueueDepth
 from fastflow_ray.queue.limits import GRACE_S
 from fastflow_ray.queue.reaper import Reaper
+from fastflow_ray.queue.worker_card import RESTING, WorkerCard
 
+CARD_S = 10.0  # a card that is laid down at every tick is good for
 COUNTS = ("queued", "delayed", "running", "succeeded", "dead", "cancelled", "submitted", "bygone")
 
 
@@ -45,6 +47,12 @@ class Backlog:
         """Whether that worker has the job by a claim that nobody took from it."""
         records = [queue.get(job_id) for queue in self._queues]
         return any(one and one.state is JobState.RUNNING and one.worker == worker for one in records)
+
+    def show_resting(self, machines: Mapping[str, str]) -> None:
+        """Lay down a card for each machine that gets no workers, with why, beside those of the workers."""
+        for queue in self._queues:
+            for machine, why in machines.items():
+                queue.sign_in(WorkerCard(machine, state=RESTING, why=why), CARD_S)
 
     def depths(self) -> dict[str, QueueDepth]:
         """By model."""

@@ -80,7 +80,8 @@ class Fleet:
         died = status.exits.get("died", 0)
         deaths = counted(died, *DIED) if died else ""
         seen = ", ".join(f"{worker.name} is {worker.state}" for worker in status.workers)
-        return "; ".join(part for part in (status.trouble, deaths, seen) if part) or "its supervisor has not begun"
+        parts = (status.trouble, deaths, *status.resting.values(), seen)
+        return "; ".join(part for part in parts if part) or "its supervisor has not begun"
 
     def _close(self, deadline_s: float) -> bool:
         while time.monotonic() < deadline_s:

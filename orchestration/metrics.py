@@ -30,6 +30,7 @@ class FleetMetrics:
         self._jobs = _gauge("jobs", "Jobs by state", "state")
         self._workers = _gauge("workers", "Workers by state", "state")
         self._resting = _gauge("workers_resting", "Workers that take no jobs, for their store keeps nothing")
+        self._machines = _gauge("machines_resting", "Machines that get no workers, for workers lost their GPUs there")
         self._wanted = _gauge("workers_wanted", "Workers there should be")
         self._ceiling = _gauge("workers_ceiling", "Workers there may be at most")
         self._backlog = _gauge("backlog_gpu_seconds", "Worker seconds of work queued or running")
@@ -47,6 +48,7 @@ class FleetMetrics:
             if worker_state is not WorkerState.GONE:
                 self._workers.set(status.count(worker_state), self._fleet | {"state": worker_state.value})
         self._resting.set(sum(bool(worker.rests) for worker in status.workers), self._fleet)
+        self._machines.set(len(status.resting), self._fleet)
         self._wanted.set(status.wanted, self._fleet)
         self._ceiling.set(self._most, self._fleet)
         depth = status.depth

@@ -9,18 +9,21 @@ from orchestration.supervisor import READY, FleetStatus
 
 
 class News:
-    """Of one fleet, told once each: workers that died, and that they rest or go on."""
+    """Of one fleet, told once each: workers that died, that they rest or go on, and machines that rest."""
 
     def __init__(self, logs: Path | None) -> None:
         """`logs` is where the workers write theirs."""
         self._logs = logs
         self._died = 0
         self._resting = False
+        self._machines: set[str] = set()  # that rest
 
     def of(self, status: FleetStatus) -> Iterator[str]:
         """What is new in it."""
         yield from self._deaths(status.exits.get("died", 0))
         yield from self._rests(status)
+        yield from (f"! {why}" for machine, why in status.resting.items() if machine not in self._machines)
+        self._machines = set(status.resting)
 
     def _deaths(self, died: int) -> Iterator[str]:
         if died > self._died:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,7 @@ from orchestration.actor_life import is_alive
 from orchestration.fleet_plan import NAMESPACE, FleetPlan
 from orchestration.worker_pool import WorkerSight
 from workers.actor import spawn_worker
-from workers.status import WorkerState
+from workers.status import WorkerState, WorkerStatus
 
 ANSWER_S = 0.2  # for the workers' answers within a look; later ones are read at the next
 
@@ -36,7 +36,7 @@ class Member:
         """Take the answer, and ask again."""
         try:
             status = ray.get(self.question)
-            self.sight = WorkerSight(status.name, status.state, status.job_id, status.publishing, status.rests)
+            self.sight = _sight(status)
         except RayError:
             pass  # it died between question and answer; the next look will miss its name
         self.question, self.asked_s = self.handle.status.remote(), time.monotonic()
@@ -68,10 +68,10 @@ class RayPool:
             self._listen()
         return [*gone, *(member.sight for member in self._members.values())]
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, avoid: Collection[str] = ()) -> None:
         """Begin a worker actor."""
         with _ray_answers():
-            self._remember(name, spawn_worker(self._plan.worker(name)), adopted=False)
+            self._remember(name, spawn_worker(self._plan.worker(name), avoid), adopted=False)
 
     def drain(self, name: str) -> None:
         """The worker leaves by itself."""
@@ -101,6 +101,19 @@ class RayPool:
             asked[question].hear()
         for member in asked.values():
             member.grow_silent()
+
+
+def _sight(status: WorkerStatus) -> WorkerSight:
+    return WorkerSight(
+        status.name,
+        status.state,
+        status.job_id,
+        status.publishing,
+        status.rests,
+        ends=status.ends,
+        node=status.node,
+        machine=status.machine,
+    )
 
 
 @contextmanager

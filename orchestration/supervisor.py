@@ -13,12 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 
+from fastflow_ray.errors import DeviceLost
 from fastflow_ray.queue.contract import QueueDepth
 from orchestration.autoscale import Limits, workers_wanted
 from orchestration.backlog import Backlog, demand, total
 from orchestration.creation_backoff import CreationBackoff
 from orchestration.hung_workers import HungWorkers
 from orchestration.load_history import LoadHistory
+from orchestration.resting_machines import RestingMachines
 from orchestration.worker_pool import WorkerPool, WorkerSight
 from workers.status import WorkerState
 
@@ -41,6 +43,7 @@ class FleetStatus:
     exits: Mapping[str, int] = field(default_factory=dict)  # cause → workers that ended since the supervisor began
     reaped: int = 0  # jobs taken from workers that fell silent, since the supervisor began
     ticked_s: float = 0.0  # since the epoch; 0: not yet
+    resting: Mapping[str, str] = field(default_factory=dict)  # machine → why it gets no workers for a while
     closing: bool = False  # every worker has been told to leave
     trouble: str = ""  # why there was no tick since, if it failed
 
@@ -61,7 +64,8 @@ class FleetStatus:
         jobs = f"{depth.queued} queued, {depth.running} running, {depth.succeeded} done"
         jobs += f", {depth.delayed} delayed" if depth.delayed else ""
         jobs += f", {depth.dead} failed" if depth.dead else ""
-        return "; ".join(part for part in (f"workers: {workers}", f"jobs: {jobs}", self.trouble) if part)
+        parts = (f"workers: {workers}", f"jobs: {jobs}", *self.resting.values(), self.trouble)
+        return "; ".join(part for part in parts if part)
 
 
 class Supervisor:
@@ -87,9 +91,12 @@ class Supervisor:
         self._history = LoadHistory(limits)
         self._backoff = CreationBackoff()
         self._hung = HungWorkers()
+        self._machines = RestingMachines()
+        self._avoided: frozenset[str] | None = None  # nodes, by those who wait for one; None: told by a predecessor
         self._last: dict[str, WorkerSight] = {}  # by name, at the last look
         self._proven: set[str] = set()  # names of workers that have been ready for jobs
-        self._ending: dict[str, str] = {}  # name → cause, of those that were told to go
+        self._ending: dict[str, str] = {}  # name → cause, of those that were told to go, or tell that they do
+        self._lost: set[str] = set()  # names of workers that tell that their device is lost
         self._exits: Counter[str] = Counter()
         self._reaped = 0
         self._closing = False
@@ -107,13 +114,11 @@ class Supervisor:
         self._reap(now_s)
         depths = self._backlog.depths()
         present = self._take_stock(self._pool.look(), now_s)
-        self._hung.forgive(self._backlog.runs_at)
-        for worker in self._hung.among(present, now_s):
-            self._end(worker, "hung")
+        self._end_hung(present, now_s)
+        self._keep_off(present, now_s)
         staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]
         load = self._history.load(demand(depths.values()), len(staying), now_s)
-        closing = self._closing
-        wanted = 0 if closing else workers_wanted(load, self._limits)
+        wanted = 0 if self._closing else workers_wanted(load, self._limits)
         if wanted > len(staying) and self._backoff.over(now_s):
             self._create(_begun_at_once(wanted, staying), taken={worker.name for worker in present})
         elif wanted < len(staying):
@@ -127,7 +132,8 @@ class Supervisor:
             exits=dict(self._exits),
             reaped=self._reaped,
             ticked_s=time.time(),
-            closing=closing,
+            resting=self._show_resting(now_s),
+            closing=self._closing,
         )
 
     def _reap(self, now_s: float) -> None:
@@ -136,8 +142,11 @@ class Supervisor:
         self._hung.robbed(taken, self._last.values(), now_s)
 
     def _take_stock(self, sights: Sequence[WorkerSight], now_s: float) -> list[WorkerSight]:
-        """Note who ended and who became ready; answers those who are there."""
+        """Note who ended, who became ready and who lost the device; answers those who are there."""
+        self._machines.see(sights, now_s)
         for worker in sights:
+            if worker.ends == DeviceLost.code and worker.name not in self._lost:
+                self._note_loss(worker, now_s)
             if worker.state is WorkerState.GONE:
                 self._note_exit(worker.name, now_s)
             elif worker.state in READY and worker.name not in self._proven:
@@ -147,6 +156,12 @@ class Supervisor:
         self._last = {worker.name: worker for worker in present}
         return present
 
+    def _note_loss(self, worker: WorkerSight, now_s: float) -> None:
+        log.warning("! worker %s lost its device, of machine %s", worker.name, worker.machine)
+        self._lost.add(worker.name)
+        self._ending[worker.name] = DeviceLost.code
+        self._machines.lost(worker.machine, now_s)
+
     def _note_exit(self, name: str, now_s: float) -> None:
         cause = self._ending.pop(name, None)
         if cause is None and name in self._last and self._last[name].state is WorkerState.DRAINING:
@@ -154,16 +169,38 @@ class Supervisor:
         if cause is None:
             cause = "died"
             log.warning("! worker %s died", name)
-            if name not in self._proven:
-                self._backoff.failed(now_s)
+        if cause in ("died", DeviceLost.code) and name not in self._proven:
+            self._backoff.failed(now_s)
         self._proven.discard(name)
+        self._lost.discard(name)
         self._exits[cause] += 1
+
+    def _end_hung(self, present: Sequence[WorkerSight], now_s: float) -> None:
+        self._hung.forgive(self._backlog.runs_at)
+        for worker in self._hung.among(present, now_s):
+            self._end(worker, "hung")
+
+    def _keep_off(self, present: Sequence[WorkerSight], now_s: float) -> None:
+        """End those who have not begun and would on a machine that rests, or who wait and were told of other machines
+        than rest now: those who are made in their place know better."""
+        avoid = self._machines.nodes(now_s)
+        for worker in present:
+            misled = worker.state is WorkerState.PENDING and avoid != self._avoided
+            misplaced = worker.state is WorkerState.LOADING and worker.node in avoid
+            if (misled or misplaced) and worker.name not in self._ending:
+                self._end(worker, "moved")
+        self._avoided = avoid
+
+    def _show_resting(self, now_s: float) -> Mapping[str, str]:
+        resting = self._machines.whys(now_s)
+        self._backlog.show_resting(resting)
+        return resting
 
     def _create(self, number: int, taken: Collection[str]) -> None:
         names = (f"{self._worker_prefix}{n}{self._worker_suffix}" for n in count())
         for name in islice((name for name in names if name not in taken), number):
             log.info("-> worker %s", name)
-            self._pool.create(name)
+            self._pool.create(name, self._avoided or ())
 
     def _dismiss(self, staying: Sequence[WorkerSight], number: int) -> None:
         spare = tuple(WorkerState) if self._closing else SPARE

@@ -5,7 +5,7 @@ Knows nothing of Ray, of the queue, or of how many workers there should be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,9 @@ class WorkerSight:
     publishing: str | None = None  # the job whose video it publishes meanwhile
     rests: str = ""  # why it takes no jobs; empty: it takes them
     silent_s: float = 0.0  # since a question that is still unanswered; a pending worker is not asked
+    ends: str = ""  # the code of the error that it ends by; empty: it does not
+    node: str = ""  # where it runs; empty: not known yet
+    machine: str = ""  # whose node that is
 
     @property
     def in_a_word(self) -> str:
@@ -40,8 +43,8 @@ class WorkerPool(Protocol):
     def look(self) -> Sequence[WorkerSight]:
         """All workers there are, those made by a predecessor too; whoever ended since the last look, once, as GONE."""
 
-    def create(self, name: str) -> None:
-        """Begin a worker; it stays pending until there is a GPU for it."""
+    def create(self, name: str, avoid: Collection[str] = ()) -> None:
+        """Begin a worker; it stays pending until there is a GPU for it, on none of the nodes to avoid."""
 
     def drain(self, name: str) -> None:
         """Ask a worker to leave: it takes no more jobs, and gives back the one it has."""

@@ -33,3 +33,6 @@ class WorkerStatus:
     idle_s: float  # in which it did not
     switches: int  # jobs that wanted another model than the one loaded
     feed_failures: int  # attempts to reach the fleet's statistics in vain
+    ends: str = ""  # the code of the error that it ends by; empty: it does not
+    node: str = ""  # where it runs, by Ray's id
+    machine: str = ""  # whose node that is, by the name that stays when the node is another

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from fastflow_ray.bandit.sink import ObservationSink
-from fastflow_ray.errors import DeviceLost, ModelLoadFailed
+from fastflow_ray.errors import DeviceLost, FastFlowError, ModelLoadFailed
 from fastflow_ray.fastflow import FastFlow
 from fastflow_ray.models.card import ModelCard
 from fastflow_ray.models.engine import Engine
@@ -46,6 +46,15 @@ def load_engine(model: str | ModelCard) -> Engine:
     return load_engine(model)
 
 
+def load_on_gpu(model: str) -> Engine:
+    """Where a GPU is the worker's: raises DeviceLost rather than compute on the CPU."""
+    from fastflow_ray.models.device import is_gone
+
+    if is_gone():
+        raise DeviceLost("the driver shows a GPU, and CUDA finds none; see the machine's log for an Xid")
+    return load_engine(model)
+
+
 class Worker:
     """A claim loop around a runner. `run` belongs to one thread; everything else may be called from any."""
 
@@ -77,6 +86,7 @@ class Worker:
             config, self._rota, self._watch, meter, self._timesheet, self._draining, on_idle=self._cards.heard_of
         )
         self._state = WorkerState.LOADING
+        self._ends = ""
         self._device = ""
         self._making: Claim | None = None  # the one that has the device
         self._hands: dict[Claim, None] = {}  # all that are under way
@@ -94,6 +104,9 @@ class Worker:
                 if found is None:
                     return
                 done += self._run(runner, *found)
+        except FastFlowError as trouble:
+            self._ends = trouble.code
+            raise
         finally:
             self._leave()
 
@@ -117,6 +130,7 @@ class Worker:
             idle_s=self._timesheet.idle_s,
             switches=self._rota.switches,
             feed_failures=self._feed.failures,
+            ends=self._ends,
         )
 
     def _state_with(self, publishing: str | None) -> WorkerState:
@@ -204,7 +218,9 @@ class Worker:
         self._cards.heard_of()
 
 
-def open_worker(config: WorkerConfig, sink: ObservationSink, meter: Meter) -> Worker:
+def open_worker(
+    config: WorkerConfig, sink: ObservationSink, meter: Meter, load: Callable[[str], Engine] = load_engine
+) -> Worker:
     """A worker on the queues and the store its config names; raises InvalidInput for malformed URLs."""
     queues = {model: open_queue(config.redis_url, model, result_ttl_s=config.result_ttl_s) for model in config.models}
-    return Worker(config, queues, open_store(config.store_url), sink, meter)
+    return Worker(config, queues, open_store(config.store_url), sink, meter, load)

@@ -40,6 +40,7 @@ def test_every_field_has_its_variable() -> None:
         "FASTFLOW_MAX_CRASHES": "5",
         "FASTFLOW_MAX_QUEUED": "99",
         "FASTFLOW_RESULT_TTL_S": "3600",
+        "FASTFLOW_MACHINE": "gpu-7",
     }
     read = Settings.from_environment(given).model_dump()
     assert {f"FASTFLOW_{field.upper()}": str(value) for field, value in read.items()} == {

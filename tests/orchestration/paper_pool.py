@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from fastflow_ray.errors import FleetUnavailable
@@ -16,16 +16,27 @@ class PaperCluster:
     """What outlives a supervisor: GPUs and the workers on them."""
 
     def __init__(self, gpus: int = 99) -> None:
-        self.gpus = gpus
+        self.nodes = [f"node-{n}" for n in range(gpus)]  # each with one GPU
+        self.machine_of = {node: f"machine of {node}" for node in self.nodes}
         self.workers: dict[str, WorkerSight] = {}
+        self.avoid: dict[str, Collection[str]] = {}  # by name, nodes
 
     def become(self, name: str, state: WorkerState, job_id: str | None = None, silent_s: float = 0.0) -> None:
         """Put a worker into a state."""
-        self.workers[name] = WorkerSight(name, state, job_id, silent_s=silent_s)
+        before = self.workers.get(name, WorkerSight(name, state))
+        self.workers[name] = replace(before, state=state, job_id=job_id, silent_s=silent_s, rests="")
 
     def rest(self, name: str, why: str) -> None:
         """A worker takes no jobs; empty: it takes them again."""
         self.workers[name] = replace(self.workers[name], rests=why)
+
+    def lose_device(self, name: str) -> None:
+        """A worker is about to leave, and says why."""
+        self.workers[name] = replace(self.workers[name], ends="device_lost")
+
+    def on(self, node: str) -> str:
+        """The name of the worker there; empty: none."""
+        return next((worker.name for worker in self.workers.values() if worker.node == node), "")
 
     def crash(self, name: str) -> None:
         """End a worker without a word."""
@@ -33,13 +44,18 @@ class PaperCluster:
 
     def pass_a_moment(self) -> None:
         """Pending workers get free GPUs and begin to load, loading ones are done, who leaves and has no job is gone."""
-        free = self.gpus - sum(worker.state is not WorkerState.PENDING for worker in self.workers.values())
         for name, worker in list(self.workers.items()):
             if worker.state in (WorkerState.DRAINING, WorkerState.LEAVING) and worker.job_id is None:
                 self.crash(name)
-            elif worker.state in NEXT and (worker.state is not WorkerState.PENDING or free > 0):
-                free -= worker.state is WorkerState.PENDING
-                self.workers[name] = replace(worker, state=NEXT[worker.state])
+            elif worker.ends:
+                self.workers[name] = replace(worker, state=WorkerState.LEAVING, job_id=None)
+            elif worker.state is not WorkerState.PENDING:
+                self.workers[name] = replace(worker, state=NEXT.get(worker.state, worker.state))
+            elif node := self._free_node(self.avoid.get(name, ())):
+                self.workers[name] = replace(worker, state=NEXT[worker.state], node=node, machine=self.machine_of[node])
+
+    def _free_node(self, avoid: Collection[str]) -> str:
+        return next((node for node in self.nodes if node not in avoid and not self.on(node)), "")
 
 
 class PaperPool:
@@ -56,11 +72,12 @@ class PaperPool:
         self._known = set(self._cluster.workers)
         return [*gone, *self._cluster.workers.values()]
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, avoid: Collection[str] = ()) -> None:
         """Begin a worker."""
         if name in self._cluster.workers:
             raise FleetUnavailable(f"there is a worker {name}")
         self._cluster.become(name, WorkerState.PENDING)
+        self._cluster.avoid[name] = avoid
         self._known.add(name)
 
     def drain(self, name: str) -> None:

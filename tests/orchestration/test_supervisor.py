@@ -20,9 +20,11 @@ from fastflow_ray.queue import open_queue
 from fastflow_ray.queue.contract import Expired, JobQueue, QueueDepth
 from fastflow_ray.queue.embedded import EmbeddedValkey
 from fastflow_ray.queue.opening import open_desk
+from fastflow_ray.queue.worker_card import RESTING
 from orchestration.autoscale import Limits
 from orchestration.backlog import Backlog, total
 from orchestration.hung_workers import CLING_S, SILENCE_S, HungWorkers
+from orchestration.resting_machines import FIRST_REST_S, WITHIN_S
 from orchestration.supervisor import FleetStatus, Supervisor
 from orchestration.worker_pool import WorkerSight
 from workers.status import WorkerState
@@ -290,6 +292,118 @@ def test_a_silent_worker_is_ended_and_replaced(scene: Callable[..., Scene]) -> N
     fleet.cluster.become("w-0", WorkerState.IDLE, silent_s=SILENCE_S + 1)
     assert fleet.ticks(3).exits == {"hung": 1}
     assert sorted(fleet.cluster.workers) == ["w-1"]
+
+
+def hour_with_a_bad_device(fleet: Scene, node: str) -> list[float]:
+    """Whoever is ready there loses the device at once; answers when."""
+    lost_at_s = []
+    while fleet.now_s < 3600:
+        fleet.ticks(1)
+        if (worker := fleet.cluster.workers.get(fleet.cluster.on(node))) and worker.state is WorkerState.IDLE:
+            fleet.cluster.lose_device(worker.name)
+            lost_at_s.append(fleet.now_s)
+    return lost_at_s
+
+
+def lose_device_on(fleet: Scene, node: str) -> FleetStatus:
+    """Of whoever is there, as soon as somebody is ready."""
+    for _ in range(9):
+        if (worker := fleet.cluster.workers.get(fleet.cluster.on(node))) and worker.state is WorkerState.IDLE:
+            fleet.cluster.lose_device(worker.name)
+            return fleet.ticks(1)
+        fleet.ticks(1)
+    raise AssertionError(f"nobody is ready on {node}")
+
+
+def test_a_machine_that_loses_its_devices_is_left_alone_for_longer_each_time(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=4, floor=4, ceiling=4)
+    lost_at_s = hour_with_a_bad_device(fleet, "node-2")
+    rests_s = [later - sooner for sooner, later in pairwise(lost_at_s)]
+    assert len(lost_at_s) == 4, "without rests a new worker would lose it every few seconds"
+    assert rests_s[0] < 10 < FIRST_REST_S < rests_s[1] < FIRST_REST_S + 10 < 2 * FIRST_REST_S < rests_s[2]
+    assert fleet.states() == {"idle": 3, "pending": 1}
+
+
+def test_who_replaces_those_that_lost_their_device_begins_elsewhere(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=3, floor=1, ceiling=1)
+    assert lose_device_on(fleet, "node-0").resting == {}
+    assert fleet.ticks(1).exits == {"device_lost": 1}
+    status = lose_device_on(fleet, "node-0")
+    assert fleet.ticks(3).count(WorkerState.IDLE) == 1
+    assert fleet.cluster.on("node-1")
+    why = "workers lost a GPU of machine of node-0 again and again; it gets none for another 10 min"
+    assert status.resting == {"machine of node-0": why}
+    assert status.in_one_line().endswith(f"; {why}")
+    (card,) = [card for card in fleet.queue.workers() if card.state == RESTING]
+    assert (card.worker, card.why) == ("machine of node-0", why)
+
+
+def test_one_lost_device_may_be_the_fault_of_its_job(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=3, floor=1, ceiling=1)
+    lose_device_on(fleet, "node-0")
+    fleet.ticks(4, apart_s=WITHIN_S / 2)
+    assert fleet.cluster.on("node-0")
+    assert lose_device_on(fleet, "node-0").resting == {}
+
+
+def test_who_already_waits_when_a_machine_rests_does_not_begin_there(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=2, floor=3, ceiling=3)
+    for _ in range(2):
+        lose_device_on(fleet, "node-0")
+    status = fleet.ticks(5)
+    assert fleet.cluster.on("node-0") == ""
+    assert fleet.states() == {"idle": 1, "pending": 2}
+    assert status.exits["moved"] >= 1
+    fleet.ticks(2, apart_s=FIRST_REST_S)
+    assert fleet.ticks(3).count(WorkerState.IDLE) == 2, "who waits is told that the machine has rested"
+
+
+def test_where_every_machine_rests_workers_wait(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=1, floor=1, ceiling=1)
+    for _ in range(2):
+        lose_device_on(fleet, "node-0")
+    assert fleet.ticks(100).count(WorkerState.PENDING) == 1
+    assert fleet.ticks(3, apart_s=FIRST_REST_S).count(WorkerState.PENDING) == 0
+
+
+def test_where_many_machines_lose_devices_a_quarter_rests(scene: Callable[..., Scene]) -> None:
+    """It is the jobs then, or a driver."""
+    fleet = scene(gpus=8, floor=8, ceiling=8)
+    for _ in range(3):
+        for n in range(8):
+            lose_device_on(fleet, f"node-{n}") if fleet.cluster.on(f"node-{n}") else None
+            fleet.ticks(3)
+    assert len(fleet.ticks(3).resting) == 2
+
+
+def test_a_machine_that_rests_is_known_again_though_its_node_is_another(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=1, floor=1, ceiling=1)
+    for _ in range(2):
+        lose_device_on(fleet, "node-0")
+    fleet.cluster.nodes.append("node-1")
+    fleet.cluster.machine_of["node-1"] = "machine of node-0"
+    assert fleet.ticks(10).exits["moved"] == 1
+    assert fleet.states() == {"pending": 1}
+    assert fleet.ticks(1).count(WorkerState.PENDING) == 1
+
+
+def test_a_successor_knows_of_no_rests_and_tells_those_who_wait(scene: Callable[..., Scene]) -> None:
+    fleet = scene(gpus=1, floor=1, ceiling=1)
+    for _ in range(2):
+        lose_device_on(fleet, "node-0")
+    fleet.supervisor = fleet.successor()
+    assert fleet.ticks(4).count(WorkerState.IDLE) == 1
+
+
+def test_devices_that_are_lost_before_anybody_is_ready_are_tried_ever_more_slowly(scene: Callable[..., Scene]) -> None:
+    fleet, lost = scene(gpus=99, floor=1, ceiling=1), 0
+    while fleet.now_s < 200:
+        fleet.ticks(1)
+        for name, worker in list(fleet.cluster.workers.items()):
+            if worker.state is WorkerState.LOADING and not worker.ends:
+                fleet.cluster.lose_device(name)
+                lost += 1
+    assert 2 < lost < 12
 
 
 def lose_a_job(fleet: Scene, worker: str) -> str:

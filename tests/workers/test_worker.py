@@ -148,6 +148,7 @@ def test_a_lost_device_ends_the_worker_and_costs_the_job_one_attempt(shop: Shop)
         shop.worker.run()
     assert [shop.state(job_id) for job_id in ids] == [JobState.DELAYED, JobState.QUEUED]
     assert [ending.reason for ending in shop.sums.endings] == ["device_lost"]
+    assert shop.worker.status().ends == "device_lost", "whoever looks after it hears why"
     assert shop.engine.frees == 0, "there is nothing left that could be freed"
 
 
