@@ -6,18 +6,13 @@ So Ray's autoscaler and Kubernetes end a node: at a spot notice, a scale-down, a
 from __future__ import annotations
 
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import ray
-from processes import alive, family_of
 from ray._private.state import state
+from ray_nodes import RAY, Cluster, node_of, two_nodes
 from stage import Stage, job_of
 from waiting import RAY_S, wait_for
 
@@ -28,55 +23,15 @@ from orchestration.autoscale import Limits
 from orchestration.fleet import Fleet, join_cluster
 from orchestration.fleet_plan import FleetPlan
 
-RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-# Of their own, for nodes that share one machine: Ray's defaults are for one node each.
-ANY_PORTS = ["--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0"]
 LONG = {"model": "shapes", "width": 64, "height": 64, "frames": 17, "steps": 200}
 EARLY = 40  # of its steps, when the notice comes
 PROMISED_S = 2.0  # from the notice to the job's requeue
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A head without a GPU, and nodes with one each."""
-
-    folder: Path  # of a short name: Ray puts sockets below it
-    nodes: ExitStack
-
-    def start(self, *words: str) -> None:
-        """One more node, until the end. One after the other: of two that start at once on a machine, one fails."""
-        log = Path(tempfile.mkstemp(dir=self.folder, suffix=".log")[1])
-        here = ["--block", "--node-ip-address", "127.0.0.1", "--temp-dir", str(self.folder), "--num-cpus", "2"]
-        with log.open("w") as told:
-            node = subprocess.Popen([*RAY, "start", *here, *ANY_PORTS, *words], stdout=told, stderr=told)
-        self.nodes.callback(ended, node)
-        wait_for(lambda: "Ray runtime started" in log.read_text() or node.poll() is not None, RAY_S)
-        assert node.poll() is None, log.read_text()
-
-    @property
-    def address(self) -> str:
-        """Of the head."""
-        return (self.folder / "ray_current_cluster").read_text()
-
-
-def ended(node: subprocess.Popen[bytes]) -> None:
-    """Ray's own processes of a node end with the one that started them."""
-    family = family_of(node.pid)
-    node.terminate()
-    node.wait(60)
-    wait_for(lambda: not alive(family), RAY_S)
-
-
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """Two nodes for workers."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with tempfile.TemporaryDirectory(prefix="ff-", dir="/tmp") as folder, ExitStack() as nodes:
-        cluster = Cluster(Path(folder), nodes)
-        cluster.start("--head", "--port", "0", "--num-gpus", "0", "--include-dashboard", "false")
-        for _ in range(2):
-            cluster.start("--address", cluster.address, "--num-gpus", "1")
-        nodes.callback(ray.shutdown)
+    with two_nodes() as cluster:
         yield cluster
 
 
@@ -89,13 +44,6 @@ def fleet(cluster: Cluster, own_server: EmbeddedValkey, tmp_path: Path) -> Itera
     fleet.wait_ready()
     yield fleet
     fleet.dissolve()
-
-
-def node_of(worker: str) -> str:
-    """Where the actor of this name runs."""
-    actors = state.actor_table(None, actor_state_name="ALIVE").values()
-    (node,) = (actor["Address"]["NodeID"] for actor in actors if actor["Name"] == worker)
-    return str(node)
 
 
 def told_to_leave(cluster: Cluster, node: str) -> float:
