@@ -118,7 +118,8 @@ class Supervisor:
         self._keep_off(present, now_s)
         staying = [one for one in present if one.state is not WorkerState.DRAINING and one.name not in self._ending]
         load = self._history.load(demand(depths.values()), len(staying), now_s)
-        wanted = 0 if self._closing else workers_wanted(load, self._limits)
+        closing = self._closing  # may be set from another thread
+        wanted = 0 if closing else workers_wanted(load, self._limits)
         if wanted > len(staying) and self._backoff.over(now_s):
             self._create(_begun_at_once(wanted, staying), taken={worker.name for worker in present})
         elif wanted < len(staying):
@@ -133,7 +134,7 @@ class Supervisor:
             reaped=self._reaped,
             ticked_s=time.time(),
             resting=self._show_resting(now_s),
-            closing=self._closing,
+            closing=closing,
         )
 
     def _reap(self, now_s: float) -> None:

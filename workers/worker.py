@@ -38,6 +38,8 @@ from workers.timesheet import Timesheet
 
 log = logging.getLogger(__name__)
 
+Load = Callable[[str | ModelCard], Engine]  # reads a model by its card, or by its name in the catalogue
+
 
 def load_engine(model: str | ModelCard) -> Engine:
     """The real thing; torch and diffusers are imported only by whoever runs a model."""
@@ -46,7 +48,7 @@ def load_engine(model: str | ModelCard) -> Engine:
     return load_engine(model)
 
 
-def load_on_gpu(model: str) -> Engine:
+def load_on_gpu(model: str | ModelCard) -> Engine:
     """Where a GPU is the worker's: raises DeviceLost rather than compute on the CPU."""
     from fastflow_ray.models.device import is_gone
 
@@ -65,7 +67,7 @@ class Worker:
         store: Store,
         sink: ObservationSink,
         meter: Meter,
-        load: Callable[[str | ModelCard], Engine] = load_engine,
+        load: Load = load_engine,
         executor: PublishingExecutor | None = None,
     ) -> None:
         """`queues` by model; the first one's model is loaded first."""
@@ -218,9 +220,7 @@ class Worker:
         self._cards.heard_of()
 
 
-def open_worker(
-    config: WorkerConfig, sink: ObservationSink, meter: Meter, load: Callable[[str], Engine] = load_engine
-) -> Worker:
+def open_worker(config: WorkerConfig, sink: ObservationSink, meter: Meter, load: Load = load_engine) -> Worker:
     """A worker on the queues and the store its config names; raises InvalidInput for malformed URLs."""
     queues = {model: open_queue(config.redis_url, model, result_ttl_s=config.result_ttl_s) for model in config.models}
     return Worker(config, queues, open_store(config.store_url), sink, meter, load)
