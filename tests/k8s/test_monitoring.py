@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fastflow_ray.errors import DeviceLost
 from fastflow_ray.jobs.states import JobState
 from k8s.check import alerts, dashboard, promql
 from k8s.check.__main__ import MONITORING
@@ -36,7 +37,7 @@ ELSEWHERE = {
     "ray_fastflow_audits_total",  # told by fidelity
     "ray_fastflow_bandit_last_update_timestamp_seconds",  # forgotten between two lessons
 }
-CAUSES = {"died", "hung", "drained", "dismissed"}
+CAUSES = {"died", "hung", "drained", "dismissed", "moved", DeviceLost.code}
 
 
 def each_alert() -> list[dict[str, Any]]:
