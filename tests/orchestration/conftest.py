@@ -97,12 +97,13 @@ def plan(
         floor: int = 0,
         ceiling: int = GPUS,
         patience_s: float = 600.0,
+        drain_s: float = Limits.drain_s,
         store_url: str = folder_url,
         models: int = 1,
         **settings: float,
     ) -> FleetPlan:
         names = tuple(small_model() for _ in range(models))
-        limits = Limits(floor, ceiling, patience_s=patience_s)
+        limits = Limits(floor, ceiling, drain_s, patience_s)
         times = {"lease_s": 6.0, "beat_s": 1.0, "grace_s": 3.0}
         return FleetPlan(names, valkey.url, store_url, limits, **times | settings)  # type: ignore[arg-type]
 

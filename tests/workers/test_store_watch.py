@@ -98,6 +98,7 @@ def test_a_temporary_folder_that_takes_nothing_costs_no_job_an_attempt(
         ids = [shop.submit(seed=seed) for seed in range(3)]
         wait_for(lambda: f"cannot write to {temporary}: No such file" in shop.worker.status().rests)
         wait_for(lambda: shop.attempts(ids) == [(JobState.QUEUED, 0)] * 3)
+        wait_for(lambda: shop.sums.endings)  # the queue hears of an end before the worker has noted it
         assert {(ending.fate, ending.reason) for ending in shop.sums.endings} == {(Fate.RELEASED, "storage")}
         temporary.mkdir()
         wait_for(lambda: shop.attempts(ids) == [(JobState.SUCCEEDED, 1)] * 3)
