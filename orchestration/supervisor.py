@@ -96,7 +96,6 @@ class Supervisor:
         self._last: dict[str, WorkerSight] = {}  # by name, at the last look
         self._proven: set[str] = set()  # names of workers that have been ready for jobs
         self._ending: dict[str, str] = {}  # name → cause, of those that were told to go, or tell that they do
-        self._lost: set[str] = set()  # names of workers that tell that their device is lost
         self._exits: Counter[str] = Counter()
         self._reaped = 0
         self._closing = False
@@ -146,7 +145,7 @@ class Supervisor:
         """Note who ended, who became ready and who lost the device; answers those who are there."""
         self._machines.see(sights, now_s)
         for worker in sights:
-            if worker.ends == DeviceLost.code and worker.name not in self._lost:
+            if worker.ends == DeviceLost.code and not self._ended_before(worker.name):
                 self._note_loss(worker, now_s)
             if worker.state is WorkerState.GONE:
                 self._note_exit(worker.name, now_s)
@@ -157,9 +156,12 @@ class Supervisor:
         self._last = {worker.name: worker for worker in present}
         return present
 
+    def _ended_before(self, name: str) -> bool:
+        """Whether it told at the last look that it ends."""
+        return name in self._last and bool(self._last[name].ends)
+
     def _note_loss(self, worker: WorkerSight, now_s: float) -> None:
         log.warning("! worker %s lost its device, of machine %s", worker.name, worker.machine)
-        self._lost.add(worker.name)
         self._ending[worker.name] = DeviceLost.code
         self._machines.lost(worker.machine, now_s)
 
@@ -173,7 +175,6 @@ class Supervisor:
         if cause in ("died", DeviceLost.code) and name not in self._proven:
             self._backoff.failed(now_s)
         self._proven.discard(name)
-        self._lost.discard(name)
         self._exits[cause] += 1
 
     def _end_hung(self, present: Sequence[WorkerSight], now_s: float) -> None:
