@@ -22,10 +22,9 @@ Source: FastFlow, arXiv 2602.11105.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -36,7 +35,7 @@ from fastflow_ray.bandit.policy_key import PolicyKey, nearest
 from fastflow_ray.bandit.statistics import Statistics
 from fastflow_ray.bandit.trajectory import TrajectoryTable
 from fastflow_ray.errors import InvalidInput
-from fastflow_ray.pace import CONFIDENCE, Pace, asked
+from fastflow_ray.pace import CONFIDENCE, Pace, asked, is_finite
 from fastflow_ray.planning.bandit_policy import BanditPolicy
 from fastflow_ray.planning.contribution import Contribution
 from fastflow_ray.planning.plan_policy import PlanPolicy
@@ -68,7 +67,7 @@ class FastFlow:
 
     def __init__(self, gamma: float = GAMMA, arms: Sequence[int] = ARMS, statistics: Statistics | None = None) -> None:
         """`statistics` is what is known already; it is copied. Raises InvalidInput for what makes no sense."""
-        if not _is_weight(gamma):
+        if not (is_finite(gamma) and gamma >= 0):
             raise InvalidInput(f"gamma = {gamma!r} is no weight of exploration; use a number from 0, such as {GAMMA}")
         if not _are_arms(arms):
             raise InvalidInput(f"arms {arms!r} have to be whole numbers that rise strictly from 0, such as {ARMS}")
@@ -254,10 +253,6 @@ class FastFlow:
         if isinstance(key, str) and key:
             return key
         return f"{_keyed(key, call)}:arms{'-'.join(map(str, self.arms))}:grid{grid}"
-
-
-def _is_weight(gamma: object) -> bool:
-    return isinstance(gamma, Real) and math.isfinite(gamma) and float(gamma) >= 0
 
 
 def _check_statistics(statistics: object) -> None:

@@ -52,11 +52,11 @@ class Pace:
             raise InvalidInput("give exactly one of `evaluations`, `speedup`, `fidelity_db` and `plan`")
         if self.evaluations is not None and not (_is_whole(self.evaluations) and self.evaluations >= FEWEST):
             raise InvalidInput(f"evaluations = {self.evaluations!r} is no budget; use a whole number from {FEWEST}")
-        if self.speedup is not None and not (_is_finite(self.speedup) and self.speedup >= 1):
+        if self.speedup is not None and not (is_finite(self.speedup) and self.speedup >= 1):
             raise InvalidInput(f"speedup = {self.speedup!r} is none; use a number from 1, such as 2.6")
-        if self.fidelity_db is not None and not (_is_finite(self.fidelity_db) and self.fidelity_db > 0):
+        if self.fidelity_db is not None and not (is_finite(self.fidelity_db) and self.fidelity_db > 0):
             raise InvalidInput(f"fidelity_db = {self.fidelity_db!r} is no PSNR; use a number of dB above 0, such as 40")
-        if not (_is_finite(self.confidence) and 0 < self.confidence < 1):
+        if not (is_finite(self.confidence) and 0 < self.confidence < 1):
             raise InvalidInput(f"confidence = {self.confidence!r} is none; use a number between 0 and 1, such as 0.95")
         if self.confidence != CONFIDENCE and self.fidelity_db is None:
             raise InvalidInput("`confidence` says how surely a `fidelity_db` is kept; give that, or leave it out")
@@ -94,7 +94,8 @@ def _is_whole(number: object) -> bool:
     return isinstance(number, Integral)
 
 
-def _is_finite(number: object) -> bool:
+def is_finite(number: object) -> bool:
+    """Whether this is a real number that a float can hold."""
     try:
         return isinstance(number, Real) and math.isfinite(number)
     except OverflowError:  # a whole number beyond all floats

@@ -81,8 +81,8 @@ class InnerProducts:
     def completed(self, steps: Sequence[int], gram: Floats, expected: Floats) -> Floats:
         """All inner products of a generation that evaluated only `steps`, (N, N): the others in expectation.
 
-        Sums over different generations in different entries would be the inner
-        products of no velocities at all, and predictions made from them worthless.
+        Sums over different generations in different entries would be the inner products of no velocities at all, and
+        predictions made from them worthless.
 
         Args:
             steps: the evaluated steps, rising.
